@@ -1,0 +1,106 @@
+/// What an op needs besides its tensors: memory, threads, counters. One per session or trainer; never global.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+
+#include <flamingo/core/arena.hpp>
+#include <flamingo/core/threads.hpp>
+#include <flamingo/core/view.hpp>
+
+namespace flamingo {
+
+template <Platform P>
+class Context;
+
+/// The memory half of every context: tensors from the two ends of its arena.
+class Memory {
+ public:
+  Arena& arena() { return arena_; }
+  const Arena& arena() const { return arena_; }
+
+  /// Gives back, when it ends, the scratch that was taken since it began.
+  class [[nodiscard]] Scope {
+   public:
+    explicit Scope(Arena& arena) : arena_(arena), mark_(arena.scratched()) {}
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+    ~Scope() { arena_.release_scratch(mark_); }
+
+   private:
+    Arena& arena_;
+    std::size_t mark_;
+  };
+  Scope scope() { return Scope(arena_); }
+
+ protected:
+  Memory() = default;
+  explicit Memory(Arena arena) : arena_(arena) {}
+  Arena arena_;
+};
+
+/// The CPU: an arena over lazily committed memory, and a pool of threads.
+template <Real R, Isa I>
+class Context<Cpu<R, I>> : public Memory {
+ public:
+  static constexpr std::size_t default_capacity = std::size_t{64} << 30;
+
+  /// threads 0: all of the machine's. Capacity is address space; pages cost memory once touched.
+  explicit Context(int threads = 0, std::size_t capacity = default_capacity)
+      : threads_(std::make_unique<Threads>(threads)), range_(capacity) {
+    arena_ = Arena(range_.data(), range_.size());
+  }
+  Threads& threads() { return *threads_; }
+
+ private:
+  std::unique_ptr<Threads> threads_;
+  AddressRange range_;
+};
+
+/// Counts bytes and operations of a run over P; its tensors point nowhere.
+template <Platform P>
+class Context<Dry<P>> : public Memory {
+ public:
+  Context() : Memory(Arena(nullptr, std::size_t{1} << 60)) {}
+
+  void count(double operations) { operations_ += operations; }
+  /// Multiplications and additions of all products, each counted as one.
+  double operations() const { return operations_; }
+  void forget_operations() { operations_ = 0; }
+
+ private:
+  double operations_ = 0;
+};
+
+/// Rows from the scratch end, not initialised; they live until the scope around them ends.
+template <int D = dynamic, class T = void, Platform P>
+auto scratch(Context<P>& ctx, int rows, int width = D) {
+  using U = std::conditional_t<std::is_void_v<T>, typename P::Real, T>;
+  Rows<P, D, U> r{nullptr, rows, Extent<D>(width)};
+  r.data = reinterpret_cast<U*>(ctx.arena().scratch(r.size() * sizeof(U)));
+  return r;
+}
+/// Rows from the kept end, not initialised; they live until the arena is released to a mark before them.
+template <int D = dynamic, class T = void, Platform P>
+auto keep(Context<P>& ctx, int rows, int width = D) {
+  using U = std::conditional_t<std::is_void_v<T>, typename P::Real, T>;
+  Rows<P, D, U> r{nullptr, rows, Extent<D>(width)};
+  r.data = reinterpret_cast<U*>(ctx.arena().keep(r.size() * sizeof(U)));
+  return r;
+}
+/// keep where a wanted gradient will read the rows, else scratch.
+template <bool Kept, int D = dynamic, class T = void, Platform P>
+auto take(Context<P>& ctx, int rows, int width = D) {
+  if constexpr (Kept)
+    return keep<D, T>(ctx, rows, width);
+  else
+    return scratch<D, T>(ctx, rows, width);
+}
+/// A vector of `size` numbers of type T from the scratch or the kept end.
+template <class T, bool Kept = false, Platform P>
+View<P, 1, T> take_vector(Context<P>& ctx, int size) {
+  const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
+  return {reinterpret_cast<T*>(Kept ? ctx.arena().keep(bytes) : ctx.arena().scratch(bytes)), {size}};
+}
+
+}  // namespace flamingo

@@ -1,0 +1,55 @@
+/// Where a computation runs and in which number type. A platform is a tag without state that travels in every view.
+#pragma once
+#include <concepts>
+#include <string_view>
+
+#include <flamingo/core/real.hpp>
+
+namespace flamingo {
+
+/// The instruction set a translation unit is compiled for. It is part of the platform's type, so objects built with
+/// different -march hold different functions and may be linked into one program.
+enum class Isa { portable, avx2, avx512, neon };
+
+#if defined(__AVX512F__)
+constexpr Isa native_isa = Isa::avx512;
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr Isa native_isa = Isa::avx2;
+#elif defined(__ARM_NEON)
+constexpr Isa native_isa = Isa::neon;
+#else
+constexpr Isa native_isa = Isa::portable;
+#endif
+
+/// The CPU, computing in R.
+template <Real R, Isa I = native_isa>
+struct Cpu {
+  using Real = R;
+  static constexpr std::string_view name = "cpu";
+};
+
+/// An NVIDIA GPU, computing in R.
+template <Real R>
+struct Cuda {
+  using Real = R;
+  static constexpr std::string_view name = "cuda";
+};
+
+template <class P>
+concept Platform = requires {
+  typename P::Real;
+  { P::name } -> std::convertible_to<std::string_view>;
+};
+
+/// Counts what a run over P would take, bytes and operations, and computes nothing.
+template <Platform P>
+struct Dry {
+  using Real = typename P::Real;
+  static constexpr std::string_view name = "dry";
+};
+
+/// The type in which P keeps sums, statistics, weight gradients, moments, gates and losses.
+template <Platform P>
+using AccumulateOf = Accumulate<typename P::Real>;
+
+}  // namespace flamingo

@@ -1,0 +1,74 @@
+/// The parameters of a layer in one flat buffer, in the order of Layer::each: weights, gradients, moments.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <flamingo/core/parameters.hpp>
+#include <flamingo/core/random.hpp>
+
+namespace flamingo {
+
+/// Numbers of a layer's flat buffer: each parameter begins at a multiple of 16, the gaps hold zeros.
+template <class Layer>
+constexpr std::size_t flat_size() {
+  std::size_t n = 0;
+  auto add = [&n](const Spec& spec) { n += (spec.size() + 15) / 16 * 16; };
+  Layer::each(add);
+  return n;
+}
+
+/// Points every view of p into a flat buffer of flat_size<Layer>() numbers.
+template <class Layer, class T, class Parameters>
+void place(T* flat, Parameters& p) {
+  auto put = [&flat](const Spec& spec, auto& leaf) {
+    if constexpr (wanted<decltype(leaf)>) leaf.data = flat;
+    flat += (spec.size() + 15) / 16 * 16;
+  };
+  Layer::each(put, p);
+}
+
+/// Draws initial values as Layer::each asks; the numbers depend on seed and parameter name alone.
+template <class Layer, class Parameters>
+void initialise(Parameters& p, std::uint64_t seed) {
+  auto draw = [seed](const Spec& spec, auto& leaf) {
+    using T = std::remove_reference_t<decltype(*leaf.data)>;
+    Random random(seed, hash(spec.name));
+    for (std::size_t i = 0; i < spec.size(); ++i) switch (spec.init.kind) {
+        case Init::Kind::one:
+          leaf.data[i] = T(1);
+          break;
+        case Init::Kind::normal:
+          leaf.data[i] = T(spec.init.deviation * random.normal());
+          break;
+        case Init::Kind::zero:
+        case Init::Kind::given:
+          leaf.data[i] = T(0);
+          break;
+      }
+  };
+  Layer::each(draw, p);
+}
+
+/// Owns a flat buffer on the host and the views into it.
+template <class Layer, Platform P, class T = typename P::Real>
+struct Store {
+  using Views = typename Layer::template Parameters<Stored<P, T>>;
+  std::vector<T> flat;
+  Views views{};
+
+  /// All zero: gradients, moments.
+  Store() : flat(flat_size<Layer>()) { place<Layer>(flat.data(), views); }
+  /// As the layer asks: new weights.
+  explicit Store(std::uint64_t seed) : Store() { initialise<Layer>(views, seed); }
+
+  Store(Store&&) = default;
+  Store& operator=(Store&&) = default;
+  Store(const Store&) = delete;  // views point into flat
+  Store& operator=(const Store&) = delete;
+
+  void clear() { std::fill(flat.begin(), flat.end(), T(0)); }
+};
+
+}  // namespace flamingo

@@ -1,0 +1,103 @@
+/// A small pool of threads for loops over independent tasks.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <thread>
+#include <vector>
+
+namespace flamingo {
+
+/// `count` threads, the caller's included. Tasks are handed out one by one; what a task computes depends only on its
+/// number, so results never depend on which thread ran it.
+class Threads {
+ public:
+  /// 0: as many as the machine has.
+  explicit Threads(int count = 0) {
+    if (count <= 0) count = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    for (int i = 1; i < count; ++i) workers_.emplace_back([this] { work(); });
+  }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  ~Threads() {
+    stop_ = true;
+    epoch_.fetch_add(1);
+    epoch_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  int count() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Runs f(0) .. f(tasks - 1) and returns when all are done. A call from inside a task runs its tasks in place.
+  /// The first exception is thrown again here.
+  template <class F>
+  void run(int tasks, const F& f) {
+    if (tasks <= 1 || workers_.empty() || busy()) {
+      for (int i = 0; i < tasks; ++i) f(i);
+      return;
+    }
+    Busy mark(busy());
+    call_ = [](const void* function, int task) { (*static_cast<const F*>(function))(task); };
+    function_ = &f;
+    tasks_ = tasks;
+    error_ = nullptr;
+    failed_ = false;
+    next_.store(0);
+    running_.store(static_cast<int>(workers_.size()));
+    epoch_.fetch_add(1);
+    epoch_.notify_all();
+    drain();
+    for (int spins = 0; running_.load() != 0; ++spins)
+      if (spins > spins_before_yield) std::this_thread::yield();
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  // A wake-up costs tens of microseconds, a product in a small layer about as much: idle threads look again for a
+  // while before they sleep.
+  static constexpr int spins_before_sleep = 20000, spins_before_yield = 2000;
+
+  static bool& busy() {
+    thread_local bool in_task = false;
+    return in_task;
+  }
+  struct Busy {
+    bool& flag;
+    explicit Busy(bool& f) : flag(f) { flag = true; }
+    ~Busy() { flag = false; }
+  };
+
+  void drain() {
+    for (int task = next_.fetch_add(1); task < tasks_; task = next_.fetch_add(1)) {
+      try {
+        call_(function_, task);
+      } catch (...) {
+        if (!failed_.exchange(true)) error_ = std::current_exception();
+      }
+    }
+  }
+  void work() {
+    busy() = true;
+    std::uint32_t seen = 0;
+    for (;;) {
+      for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins)
+        if (spins > spins_before_sleep) epoch_.wait(seen);
+      seen = epoch_.load();
+      if (stop_) return;
+      drain();
+      running_.fetch_sub(1);
+    }
+  }
+
+  void (*call_)(const void*, int) = nullptr;
+  const void* function_ = nullptr;
+  int tasks_ = 0;
+  std::atomic<int> next_{0}, running_{0};
+  std::atomic<std::uint32_t> epoch_{0};
+  std::atomic<bool> stop_{false}, failed_{false};
+  std::exception_ptr error_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace flamingo

@@ -1,0 +1,84 @@
+/// A file that appears under its name complete or not at all: written beside, flushed to the disk, then renamed.
+#pragma once
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <flamingo/core/check.hpp>
+#include <flamingo/io/mapped_file.hpp>
+
+namespace flamingo::io {
+
+/// Collects bytes in a temporary file beside `path`; commit() gives it that name in one step. Without commit() (an error,
+/// a kill) whatever had the name before is untouched. Throws Error with the path when the system refuses something.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path) : AtomicFile(path, unused(path)) {}
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() {
+    if (!committed_) ::unlink(temporary_.c_str());
+  }
+
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::size_t piece = std::min(bytes.size(), std::size_t{1} << 30);
+      const auto written = ::write(file_.number, bytes.data(), piece);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) refuse("cannot write it");
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+  }
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+
+  /// Flushes the bytes to the disk, then renames; afterwards the folder, so that the new name survives a power cut too.
+  void commit() {
+    if (::fsync(file_.number) != 0) refuse("cannot flush it to the disk");
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("cannot rename the finished file to it");
+    committed_ = true;
+    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
+    const detail::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // Some file systems do not flush folders; the file itself is whole either way.
+    if (directory.number >= 0) ::fsync(directory.number);
+  }
+
+ private:
+  AtomicFile(const std::filesystem::path& path, std::filesystem::path temporary)
+      : path_(path),
+        temporary_(std::move(temporary)),
+        file_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+    if (file_.number < 0) {
+      committed_ = true;  // there is nothing to remove
+      refuse("cannot create a temporary file beside it");
+    }
+  }
+
+  static std::filesystem::path unused(const std::filesystem::path& path) {
+    for (int n = 0;; ++n) {
+      std::filesystem::path candidate = path;
+      candidate += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(n);
+      std::error_code ignored;
+      if (!std::filesystem::exists(std::filesystem::symlink_status(candidate, ignored))) return candidate;
+    }
+  }
+
+  [[noreturn]] void refuse(std::string_view what) const {
+    const std::string reason = detail::system_error_text();
+    fail("atomic_file", path_.string(), ": ", what, " (", reason, ")");
+  }
+
+  std::filesystem::path path_, temporary_;
+  detail::Descriptor file_;
+  bool committed_ = false;
+};
+
+}  // namespace flamingo::io

@@ -1,0 +1,49 @@
+/// The only file that includes Eigen, and how views become Eigen's maps.
+#pragma once
+#include <Eigen/Core>
+#include <type_traits>
+
+#include <flamingo/core/parameters.hpp>
+#include <flamingo/core/view.hpp>
+
+namespace flamingo::kernels {
+
+template <class T>
+using RowMajor = Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class T>
+using Line = Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>;
+
+/// `size` numbers as an Eigen array; const where T is.
+template <class T>
+auto line(T* data, std::size_t size) {
+  return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Line<T>, Line<T>>>(data,
+                                                                                   static_cast<Eigen::Index>(size));
+}
+template <Platform P, int D, class T>
+auto line(const VectorView<P, D, T>& v) {
+  return line(v.data, v.size());
+}
+/// All numbers of rows as one line.
+template <Platform P, int D, class T>
+auto line(const Rows<P, D, T>& x) {
+  return line(x.data, x.size());
+}
+/// Row n as a line.
+template <Platform P, int D, class T>
+auto line(const Rows<P, D, T>& x, int n) {
+  return line(x.row(n), static_cast<std::size_t>(x.width));
+}
+
+/// Calls f(first, count) over 0 .. n in pieces that the pool's threads share, each of at least `grain`.
+template <class Ctx, class F>
+void parallel_pieces(Ctx& ctx, std::size_t n, std::size_t grain, const F& f) {
+  const auto most = static_cast<std::size_t>(ctx.threads().count()) * 4;
+  const std::size_t pieces = std::max<std::size_t>(1, std::min(most, n / std::max<std::size_t>(1, grain)));
+  const std::size_t step = (n + pieces - 1) / pieces;
+  ctx.threads().run(static_cast<int>(pieces), [&](int piece) {
+    const std::size_t first = std::min(n, static_cast<std::size_t>(piece) * step);
+    f(first, std::min(n, first + step) - first);
+  });
+}
+
+}  // namespace flamingo::kernels

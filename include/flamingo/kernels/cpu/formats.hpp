@@ -1,0 +1,123 @@
+/// Reading pieces of matrix rows as numbers, whatever format they lie in.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include <flamingo/core/parameters.hpp>
+
+namespace flamingo::kernels {
+
+/// Row-major numbers of type T, read as R.
+template <class R, class T>
+struct PlainSource {
+  const T* data;
+  std::size_t row;
+
+  void read(int r, int first, int count, R* to) const {
+    const T* from = data + static_cast<std::size_t>(r) * row + first;
+    if constexpr (std::is_same_v<R, T>)
+      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(R));
+    else
+      for (int i = 0; i < count; ++i) to[i] = static_cast<R>(static_cast<float>(from[i]));
+  }
+};
+
+namespace detail {
+
+inline float half_at(const std::byte* p) {
+  half h;
+  std::memcpy(&h.bits, p, 2);
+  return static_cast<float>(h);
+}
+
+/// A whole block of 32 numbers.
+template <Format F>
+void read_block(const std::byte* block, float* to) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(block);
+  const float d = half_at(block);
+  if constexpr (F == Format::q8_0) {
+    const auto* q = reinterpret_cast<const std::int8_t*>(block + 2);
+    for (int i = 0; i < 32; ++i) to[i] = d * static_cast<float>(q[i]);
+  } else if constexpr (F == Format::q4_0) {
+    for (int i = 0; i < 16; ++i) {
+      to[i] = d * static_cast<float>((bytes[2 + i] & 15) - 8);
+      to[i + 16] = d * static_cast<float>((bytes[2 + i] >> 4) - 8);
+    }
+  } else {
+    const float m = half_at(block + 2);
+    for (int i = 0; i < 16; ++i) {
+      to[i] = d * static_cast<float>(bytes[4 + i] & 15) + m;
+      to[i + 16] = d * static_cast<float>(bytes[4 + i] >> 4) + m;
+    }
+  }
+}
+
+}  // namespace detail
+
+/// A packed matrix of format F, read as R.
+template <class R, Format F>
+struct PackedSource {
+  const std::byte* data;
+  std::size_t row_bytes;
+  const float* scales;
+
+  void read(int r, int first, int count, R* to) const {
+    const std::byte* row = data + static_cast<std::size_t>(r) * row_bytes;
+    if constexpr (F == Format::f32) {
+      read_numbers<float>(row, first, count, to);
+    } else if constexpr (F == Format::f16) {
+      read_numbers<half>(row, first, count, to);
+    } else if constexpr (F == Format::bf16) {
+      read_numbers<bfloat16>(row, first, count, to);
+    } else if constexpr (F == Format::int8) {
+      const auto* q = reinterpret_cast<const std::int8_t*>(row) + first;
+      for (int i = 0; i < count; ++i) to[i] = static_cast<R>(scales[r] * static_cast<float>(q[i]));
+    } else {
+      constexpr int bytes = size_of(F).bytes;
+      alignas(64) float block[32];
+      for (int done = 0; done < count;) {
+        const int at = first + done, within = at % 32, take = std::min(32 - within, count - done);
+        detail::read_block<F>(row + at / 32 * bytes, block);
+        for (int i = 0; i < take; ++i) to[done + i] = static_cast<R>(block[within + i]);
+        done += take;
+      }
+    }
+  }
+
+ private:
+  template <class T>
+  static void read_numbers(const std::byte* row, int first, int count, R* to) {
+    const std::byte* from = row + static_cast<std::size_t>(first) * sizeof(T);
+    if constexpr (std::is_same_v<R, T>) {
+      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+    } else {
+      for (int i = 0; i < count; ++i) {
+        T value;
+        std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
+        to[i] = static_cast<R>(static_cast<float>(value));
+      }
+    }
+  }
+};
+
+/// Calls f with the source that reads w.
+template <class R, Platform P, int O, int I, class T, class F>
+void with_source(const MatrixView<P, O, I, T>& w, const F& f) {
+  f(PlainSource<R, std::remove_const_t<T>>{w.data, static_cast<std::size_t>(w.columns)});
+}
+template <class R, Platform P, int O, int I, class F>
+void with_source(const PackedMatrix<P, O, I>& w, const F& f) {
+  const std::size_t row = w.row_bytes();
+  switch (w.format) {
+    case Format::f32: return f(PackedSource<R, Format::f32>{w.data, row, w.scales});
+    case Format::f16: return f(PackedSource<R, Format::f16>{w.data, row, w.scales});
+    case Format::bf16: return f(PackedSource<R, Format::bf16>{w.data, row, w.scales});
+    case Format::int8: return f(PackedSource<R, Format::int8>{w.data, row, w.scales});
+    case Format::q8_0: return f(PackedSource<R, Format::q8_0>{w.data, row, w.scales});
+    case Format::q4_0: return f(PackedSource<R, Format::q4_0>{w.data, row, w.scales});
+    case Format::q4_1: return f(PackedSource<R, Format::q4_1>{w.data, row, w.scales});
+  }
+}
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,52 @@
+/// Dense products on the CPU.
+#pragma once
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/ops/linear.hpp>
+
+namespace flamingo::kernels {
+
+template <Real R, Isa Set>
+struct Linear<Cpu<R, Set>> {
+  using P = Cpu<R, Set>;
+  using G = Gemm<R, Set>;
+
+  template <class W>
+  static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
+    const auto width = static_cast<std::size_t>(x.width);
+    with_source<R>(w, [&](const auto& source) {
+      G::run(ctx.threads(), x.rows, w.rows, w.columns, {x.data, width, 1},
+             {y.data, static_cast<std::size_t>(y.width), false},
+             [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); });
+    });
+  }
+
+  template <class B>
+  static void add_bias(Context<P>&, const B& b, Out<P> y) {
+    for (int n = 0; n < y.rows; ++n) line(y, n) += line(b);
+  }
+
+  template <class W>
+  static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
+    with_source<R>(w, [&](const auto& source) {
+      G::run(ctx.threads(), dy.rows, w.columns, w.rows, {dy.data, static_cast<std::size_t>(dy.width), 1},
+             {dx.data, static_cast<std::size_t>(dx.width), false},
+             [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
+    });
+  }
+
+  template <int O, int I>
+  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, I, R>& dw) {
+    const PlainSource<R, R> source{x.data, static_cast<std::size_t>(x.width)};
+    G::run(ctx.threads(), dw.rows, dw.columns, x.rows, {dy.data, 1, static_cast<std::size_t>(dy.width)},
+           {dw.data, static_cast<std::size_t>(dw.columns), true},
+           [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
+  }
+
+  template <class B>
+  static void backward_bias(Context<P>&, In<P> dy, const B& db) {
+    for (int n = 0; n < dy.rows; ++n) line(db) += line(dy, n);
+  }
+};
+
+}  // namespace flamingo::kernels

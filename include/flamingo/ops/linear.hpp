@@ -1,0 +1,64 @@
+/// linear: y = x wᵀ + b      x (N, I)   w (O, I)   b (O)   y (N, O)
+#pragma once
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/parameters.hpp>
+
+namespace flamingo {
+namespace kernels {
+/// Dense products with a stored or packed weight; defined once per platform.
+template <Platform P>
+struct Linear;
+}  // namespace kernels
+
+namespace ops {
+
+/// y = x wᵀ. A row's bits do not depend on the other rows.
+template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
+void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
+  static_assert(agree(width_of<X>, W::in), "linear: the width of x differs from the columns of w");
+  static_assert(agree(width_of<Y>, W::out), "linear: the width of y differs from the rows of w");
+  check(int(x.width) == int(w.columns), "linear", "x is ", x.shape(), " and w is (", int(w.rows), ", ", int(w.columns),
+        "): their last axes differ");
+  check(y.rows == x.rows && int(y.width) == int(w.rows), "linear", "y is ", y.shape(), ", expected (", x.rows, ", ",
+        int(w.rows), ')');
+  kernels::Linear<P>::forward(ctx, x, w, any(y));
+}
+
+/// y = x wᵀ + b
+template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
+void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
+  static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
+  linear(ctx, x, w, y);
+  kernels::Linear<P>::add_bias(ctx, b, any(y));
+}
+
+/// Writes dx = dy w; adds dyᵀ x to dw. x is read for dw alone.
+template <Platform P, class X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW>
+void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const DX& dx, const DW& dw) {
+  static_assert(agree(width_of<Y>, W::out), "linear_backward: the width of dy differs from the rows of w");
+  check(int(dy.width) == int(w.rows), "linear_backward", "dy is ", dy.shape(), " and w is (", int(w.rows), ", ",
+        int(w.columns), ')');
+  if constexpr (wanted<DX>) {
+    static_assert(agree(width_of<DX>, W::in), "linear_backward: the width of dx differs from the columns of w");
+    check(dx.rows == dy.rows && int(dx.width) == int(w.columns), "linear_backward", "dx is ", dx.shape(),
+          ", expected (", dy.rows, ", ", int(w.columns), ')');
+    kernels::Linear<P>::backward_input(ctx, w, dy, any(dx));
+  }
+  if constexpr (wanted<DW>) {
+    static_assert(agree(width_of<X>, DW::in) && agree(width_of<Y>, DW::out),
+                  "linear_backward: dw has the shape of neither dy nor x");
+    check(x.rows == dy.rows && int(x.width) == int(dw.columns), "linear_backward", "x is ", x.shape(), " and dy is ",
+          dy.shape(), ": their rows differ");
+    kernels::Linear<P>::backward_weight(ctx, x, dy, dw);
+  }
+}
+
+/// As above, and adds the column sums of dy to db.
+template <Platform P, class X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW, VectorSink DB>
+void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const DX& dx, const DW& dw, const DB& db) {
+  linear_backward(ctx, x, w, dy, dx, dw);
+  if constexpr (wanted<DB>) kernels::Linear<P>::backward_bias(ctx, dy, db);
+}
+
+}  // namespace ops
+}  // namespace flamingo
