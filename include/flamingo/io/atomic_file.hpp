@@ -18,11 +18,19 @@
 
 namespace flamingo::io {
 
-/// Collects bytes in a temporary file beside `path`; commit() gives it that name in one step. Without commit() (an error,
-/// a kill) whatever had the name before is untouched. Throws Error with the path when the system refuses something.
+/// Collects bytes in a temporary file beside `path`; commit() gives it that name in one step. Without commit() (an
+/// error, a kill) whatever had the name before is untouched. Throws Error with the path when the system refuses
+/// something.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path) : AtomicFile(path, unused(path)) {}
+  explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+    for (int n = 0; file_.number < 0; ++n) {
+      temporary_ = path_;
+      temporary_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(n);
+      file_.number = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (file_.number < 0 && errno != EEXIST) refuse("cannot create a temporary file beside it");
+    }
+  }
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile() {
@@ -52,32 +60,13 @@ class AtomicFile {
   }
 
  private:
-  AtomicFile(const std::filesystem::path& path, std::filesystem::path temporary)
-      : path_(path),
-        temporary_(std::move(temporary)),
-        file_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
-    if (file_.number < 0) {
-      committed_ = true;  // there is nothing to remove
-      refuse("cannot create a temporary file beside it");
-    }
-  }
-
-  static std::filesystem::path unused(const std::filesystem::path& path) {
-    for (int n = 0;; ++n) {
-      std::filesystem::path candidate = path;
-      candidate += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(n);
-      std::error_code ignored;
-      if (!std::filesystem::exists(std::filesystem::symlink_status(candidate, ignored))) return candidate;
-    }
-  }
-
   [[noreturn]] void refuse(std::string_view what) const {
     const std::string reason = detail::system_error_text();
     fail("atomic_file", path_.string(), ": ", what, " (", reason, ")");
   }
 
   std::filesystem::path path_, temporary_;
-  detail::Descriptor file_;
+  detail::Descriptor file_{-1};
   bool committed_ = false;
 };
 

@@ -297,7 +297,8 @@ class JsonParser {
     const std::size_t start = at_++;
     std::string result;
     while (true) {
-      if (at_ == text_.size()) refuse(at_, "the end of the text", "'\"' to end the string of byte " + std::to_string(start));
+      if (at_ == text_.size())
+        refuse(at_, "the end of the text", "'\"' to end the string of byte " + std::to_string(start));
       const char c = text_[at_];
       if (c == '"') {
         ++at_;

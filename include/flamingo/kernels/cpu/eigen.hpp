@@ -1,7 +1,9 @@
 /// The only file that includes Eigen, and how views become Eigen's maps.
 #pragma once
 #include <Eigen/Core>
+#include <algorithm>
 #include <type_traits>
+#include <unsupported/Eigen/SpecialFunctions>
 
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/view.hpp>
@@ -17,7 +19,7 @@ using Line = Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>;
 template <class T>
 auto line(T* data, std::size_t size) {
   return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Line<T>, Line<T>>>(data,
-                                                                                   static_cast<Eigen::Index>(size));
+                                                                                    static_cast<Eigen::Index>(size));
 }
 template <Platform P, int D, class T>
 auto line(const VectorView<P, D, T>& v) {

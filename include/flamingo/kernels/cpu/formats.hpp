@@ -110,13 +110,20 @@ template <class R, Platform P, int O, int I, class F>
 void with_source(const PackedMatrix<P, O, I>& w, const F& f) {
   const std::size_t row = w.row_bytes();
   switch (w.format) {
-    case Format::f32: return f(PackedSource<R, Format::f32>{w.data, row, w.scales});
-    case Format::f16: return f(PackedSource<R, Format::f16>{w.data, row, w.scales});
-    case Format::bf16: return f(PackedSource<R, Format::bf16>{w.data, row, w.scales});
-    case Format::int8: return f(PackedSource<R, Format::int8>{w.data, row, w.scales});
-    case Format::q8_0: return f(PackedSource<R, Format::q8_0>{w.data, row, w.scales});
-    case Format::q4_0: return f(PackedSource<R, Format::q4_0>{w.data, row, w.scales});
-    case Format::q4_1: return f(PackedSource<R, Format::q4_1>{w.data, row, w.scales});
+    case Format::f32:
+      return f(PackedSource<R, Format::f32>{w.data, row, w.scales});
+    case Format::f16:
+      return f(PackedSource<R, Format::f16>{w.data, row, w.scales});
+    case Format::bf16:
+      return f(PackedSource<R, Format::bf16>{w.data, row, w.scales});
+    case Format::int8:
+      return f(PackedSource<R, Format::int8>{w.data, row, w.scales});
+    case Format::q8_0:
+      return f(PackedSource<R, Format::q8_0>{w.data, row, w.scales});
+    case Format::q4_0:
+      return f(PackedSource<R, Format::q4_0>{w.data, row, w.scales});
+    case Format::q4_1:
+      return f(PackedSource<R, Format::q4_1>{w.data, row, w.scales});
   }
 }
 

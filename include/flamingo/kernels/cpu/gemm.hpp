@@ -64,7 +64,8 @@ struct Gemm {
       V low[std::size_t{Rows}] = {}, high[std::size_t{Rows}] = {};
       for (int i = 0; i < k; ++i, panel += nr, a += a_column) {
         const V b0 = load(panel), b1 = load(panel + lanes);
-        ((low[r] += a[static_cast<std::size_t>(r) * a_row] * b0, high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
+        ((low[r] += a[static_cast<std::size_t>(r) * a_row] * b0,
+          high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
          ...);
       }
       if (columns == nr) {
@@ -78,7 +79,8 @@ struct Gemm {
           std::array<R, std::size_t{nr}> all;
           store(all.data(), sum_low);
           store(all.data() + lanes, sum_high);
-          for (int n = 0; n < columns; ++n) at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
+          for (int n = 0; n < columns; ++n)
+            at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
         };
         (write(c + static_cast<std::size_t>(r) * c_row, low[r], high[r]), ...);
       }

@@ -1,0 +1,12 @@
+/// The CPU platform: its kernels. Include it before or after flamingo.hpp, in each translation unit that computes.
+#pragma once
+#include <flamingo/kernels/cpu/activation.hpp>
+#include <flamingo/kernels/cpu/adamw.hpp>
+#include <flamingo/kernels/cpu/arrange.hpp>
+#include <flamingo/kernels/cpu/attention.hpp>
+#include <flamingo/kernels/cpu/cross_entropy.hpp>
+#include <flamingo/kernels/cpu/embedding.hpp>
+#include <flamingo/kernels/cpu/linear.hpp>
+#include <flamingo/kernels/cpu/norm.hpp>
+#include <flamingo/kernels/cpu/residual.hpp>
+#include <flamingo/kernels/cpu/rotary.hpp>

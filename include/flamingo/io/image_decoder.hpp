@@ -1,0 +1,199 @@
+/// stb_image behind a wall: bounded memory, no input past the end, no macro or global name left behind. Component
+/// `images`.
+#pragma once
+#include <algorithm>
+#include <cassert>
+#include <climits>
+#include <cmath>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+#if defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace flamingo::io::detail {
+
+/// The memory that stb_image may still take at a time in this thread. It has no bound of its own: a few kilobytes of
+/// zlib data in a picture of 1 x 1 can ask for gigabytes.
+inline thread_local std::size_t stb_largest_block = 0;
+
+inline void* stb_resize(void* old, std::size_t bytes) {
+  return bytes <= stb_largest_block ? std::realloc(old, bytes) : nullptr;
+}
+
+}  // namespace flamingo::io::detail
+
+// The code of stb_image is compiled here, once in each translation unit, inside our namespace and with internal
+// linkage: it meets no other copy of itself. A host's own macros for stb_image are put aside and given back.
+#pragma push_macro("STBI_INCLUDE_STB_IMAGE_H")
+#pragma push_macro("STB_IMAGE_IMPLEMENTATION")
+#pragma push_macro("STB_IMAGE_STATIC")
+#pragma push_macro("STBIDEF")
+#pragma push_macro("STBI_NO_STDIO")
+#pragma push_macro("STBI_NO_LINEAR")
+#pragma push_macro("STBI_NO_HDR")
+#pragma push_macro("STBI_ONLY_PNG")
+#pragma push_macro("STBI_ONLY_JPEG")
+#pragma push_macro("STBI_ONLY_GIF")
+#pragma push_macro("STBI_ONLY_BMP")
+#pragma push_macro("STBI_NO_PSD")
+#pragma push_macro("STBI_NO_TGA")
+#pragma push_macro("STBI_NO_PIC")
+#pragma push_macro("STBI_NO_PNM")
+#pragma push_macro("STBI_MALLOC")
+#pragma push_macro("STBI_REALLOC")
+#pragma push_macro("STBI_REALLOC_SIZED")
+#pragma push_macro("STBI_FREE")
+#pragma push_macro("STBI_ASSERT")
+#undef STBI_INCLUDE_STB_IMAGE_H
+#undef STBIDEF
+#undef STBI_MALLOC
+#undef STBI_REALLOC
+#undef STBI_REALLOC_SIZED
+#undef STBI_FREE
+#undef STBI_ASSERT
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STBI_NO_HDR
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_GIF
+#define STBI_ONLY_BMP
+#define STBI_MALLOC(bytes) ::flamingo::io::detail::stb_resize(nullptr, bytes)
+#define STBI_REALLOC(old, bytes) ::flamingo::io::detail::stb_resize(old, bytes)
+#define STBI_FREE(old) std::free(old)
+#define STBI_ASSERT(condition) static_cast<void>(0)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wextra"
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wcast-qual"
+namespace flamingo::io::detail::stb {
+#include <stb/stb_image.h>
+}  // namespace flamingo::io::detail::stb
+#pragma GCC diagnostic pop
+
+#pragma pop_macro("STBI_ASSERT")
+#pragma pop_macro("STBI_FREE")
+#pragma pop_macro("STBI_REALLOC_SIZED")
+#pragma pop_macro("STBI_REALLOC")
+#pragma pop_macro("STBI_MALLOC")
+#pragma pop_macro("STBI_NO_PNM")
+#pragma pop_macro("STBI_NO_PIC")
+#pragma pop_macro("STBI_NO_TGA")
+#pragma pop_macro("STBI_NO_PSD")
+#pragma pop_macro("STBI_ONLY_BMP")
+#pragma pop_macro("STBI_ONLY_GIF")
+#pragma pop_macro("STBI_ONLY_JPEG")
+#pragma pop_macro("STBI_ONLY_PNG")
+#pragma pop_macro("STBI_NO_HDR")
+#pragma pop_macro("STBI_NO_LINEAR")
+#pragma pop_macro("STBI_NO_STDIO")
+#pragma pop_macro("STBIDEF")
+#pragma pop_macro("STB_IMAGE_STATIC")
+#pragma pop_macro("STB_IMAGE_IMPLEMENTATION")
+#pragma pop_macro("STBI_INCLUDE_STB_IMAGE_H")
+
+namespace flamingo::io::detail {
+
+/// Feeds stb_image and notices when it asks for more than there is: given a memory block, it would read zeros past the
+/// end and call a truncated JPEG or GIF a success.
+class ImageSource {
+ public:
+  explicit ImageSource(std::span<const std::byte> file) : file_(file) {}
+
+  bool ran_out() const { return ran_out_; }
+
+  static constexpr stb::stbi_io_callbacks callbacks() { return {&read, &skip, &at_end}; }
+
+ private:
+  static int read(void* self, char* to, int size) {
+    auto& source = *static_cast<ImageSource*>(self);
+    const std::size_t left = source.file_.size() - source.at_;
+    const std::size_t count = std::min(left, static_cast<std::size_t>(std::max(size, 0)));
+    if (count == 0) source.ran_out_ = true;
+    std::memcpy(to, source.file_.data() + source.at_, count);
+    source.at_ += count;
+    return static_cast<int>(count);
+  }
+  static void skip(void* self, int count) {
+    auto& source = *static_cast<ImageSource*>(self);
+    const std::size_t left = source.file_.size() - source.at_;
+    if (count < 0) {
+      source.at_ -= std::min(source.at_, static_cast<std::size_t>(-static_cast<long long>(count)));
+    } else if (static_cast<std::size_t>(count) > left) {
+      source.at_ = source.file_.size();
+      source.ran_out_ = true;
+    } else {
+      source.at_ += static_cast<std::size_t>(count);
+    }
+  }
+  static int at_end(void* self) {
+    const auto& source = *static_cast<const ImageSource*>(self);
+    return source.at_ == source.file_.size();
+  }
+
+  std::span<const std::byte> file_;
+  std::size_t at_ = 0;
+  bool ran_out_ = false;
+};
+
+struct ImageSize {
+  int width, height;
+};
+
+/// What the header says; nothing when this is no picture of a known format.
+inline std::optional<ImageSize> image_size(std::span<const std::byte> file) {
+  stb_largest_block = std::size_t{1} << 20;
+  ImageSource source(file);
+  const auto callbacks = ImageSource::callbacks();
+  ImageSize size{0, 0};
+  int channels = 0;
+  if (file.empty() || !stb::stbi_info_from_callbacks(&callbacks, &source, &size.width, &size.height, &channels))
+    return std::nullopt;
+  return size;
+}
+
+/// RGBA of 8 bits, row-major, or why there is none.
+struct DecodedImage {
+  int width = 0, height = 0;
+  std::unique_ptr<unsigned char, decltype(&std::free)> rgba{nullptr, &std::free};
+  std::string problem;
+};
+
+/// Decodes a picture whose header says `pixels`.
+inline DecodedImage decode_rgba(std::span<const std::byte> file, std::int64_t pixels) {
+  // Eight bytes a pixel (16-bit RGBA) and as much again for the rounding up of growing buffers.
+  stb_largest_block = static_cast<std::size_t>(pixels) * 16 + (std::size_t{1} << 20) + 2 * file.size();
+  ImageSource source(file);
+  const auto callbacks = ImageSource::callbacks();
+  DecodedImage result;
+  int channels = 0;
+  result.rgba.reset(stb::stbi_load_from_callbacks(&callbacks, &source, &result.width, &result.height, &channels, 4));
+  if (source.ran_out())
+    result.problem = "the file is truncated";
+  else if (result.rgba == nullptr)
+    result.problem = stb::stbi_failure_reason();
+  else if (std::int64_t{result.width} * result.height != pixels)
+    result.problem = "its size differs from the header's";
+  return result;
+}
+
+}  // namespace flamingo::io::detail

@@ -1,0 +1,116 @@
+/// Non-linearities on the CPU, as Eigen expressions.
+#pragma once
+#include <numbers>
+
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/ops/activation.hpp>
+
+namespace flamingo::kernels {
+
+namespace detail {
+
+template <class T>
+inline constexpr T gelu_slope = T(0.79788456080286535588);  // √(2/π)
+template <class T>
+inline constexpr T gelu_cubic = T(0.044715);
+
+/// f(z), as an expression of the array z.
+template <Activation A, class Z>
+auto value(const Z& z) {
+  using T = typename Z::Scalar;
+  if constexpr (A == Activation::identity)
+    return z + T(0);
+  else if constexpr (A == Activation::gelu)
+    return T(0.5) * z * (T(1) + (z * (T(1) / std::numbers::sqrt2_v<T>)).erf());
+  else if constexpr (A == Activation::gelu_tanh)
+    return T(0.5) * z * (T(1) + (gelu_slope<T> * (z + gelu_cubic<T> * z * z * z)).tanh());
+  else if constexpr (A == Activation::quick_gelu)
+    return z / (T(1) + (z * T(-1.702)).exp());
+  else if constexpr (A == Activation::silu)
+    return z / (T(1) + (-z).exp());
+  else if constexpr (A == Activation::relu)
+    return z.max(T(0));
+  else if constexpr (A == Activation::relu6)
+    return z.max(T(0)).min(T(6));
+  else
+    return z.max(T(0)).square();
+}
+
+/// f'(z)
+template <Activation A, class Z>
+auto slope(const Z& z) {
+  using T = typename Z::Scalar;
+  if constexpr (A == Activation::identity) {
+    return z * T(0) + T(1);
+  } else if constexpr (A == Activation::gelu) {
+    constexpr T density = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;  // 1/√(2π)
+    return T(0.5) * (T(1) + (z * (T(1) / std::numbers::sqrt2_v<T>)).erf()) + z * density * (T(-0.5) * z.square()).exp();
+  } else if constexpr (A == Activation::gelu_tanh) {
+    // With t = tanh(a): f' = (1 + t)/2 + z (1 - t²) a' / 2. Written with t computed afresh where it stands.
+    const auto t = [&] { return (gelu_slope<T> * (z + gelu_cubic<T> * z * z * z)).tanh(); };
+    return T(0.5) * (T(1) + t()) +
+           T(0.5) * z * (T(1) - t().square()) * gelu_slope<T> * (T(1) + T(3) * gelu_cubic<T> * z.square());
+  } else if constexpr (A == Activation::quick_gelu) {
+    const auto s = [&] { return T(1) / (T(1) + (z * T(-1.702)).exp()); };
+    return s() * (T(1) + T(1.702) * z * (T(1) - s()));
+  } else if constexpr (A == Activation::silu) {
+    const auto s = [&] { return T(1) / (T(1) + (-z).exp()); };
+    return s() * (T(1) + z * (T(1) - s()));
+  } else if constexpr (A == Activation::relu) {
+    return (z > T(0)).template cast<T>();
+  } else if constexpr (A == Activation::relu6) {
+    return (z > T(0)).template cast<T>() * (z < T(6)).template cast<T>();
+  } else {
+    return T(2) * z.max(T(0));
+  }
+}
+
+}  // namespace detail
+
+template <Real R, Isa Set>
+struct Activate<Cpu<R, Set>> {
+  using P = Cpu<R, Set>;
+
+  template <Activation A>
+  static void forward(Context<P>& ctx, In<P> x, Out<P> y) {
+    each_tile(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Tile z = line(x.data + at, n);
+      line(y.data + at, n) = detail::value<A>(z);
+    });
+  }
+  template <Activation A>
+  static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
+    each_tile(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Tile z = line(x.data + at, n);
+      line(dx.data + at, n) = line(dy.data + at, n) * detail::slope<A>(z);
+    });
+  }
+  template <Activation A>
+  static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
+    each_tile(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
+      const Tile z = line(gate.data + at, n);
+      line(y.data + at, n) = detail::value<A>(z) * line(up.data + at, n);
+    });
+  }
+  template <Activation A>
+  static void gated_backward(Context<P>& ctx, In<P> gate, In<P> up, In<P> dy, Out<P> dgate, Out<P> dup) {
+    each_tile(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
+      const Tile z = line(gate.data + at, n), g = line(dy.data + at, n), u = line(up.data + at, n);
+      line(dgate.data + at, n) = g * u * detail::slope<A>(z);
+      line(dup.data + at, n) = g * detail::value<A>(z);
+    });
+  }
+
+ private:
+  static constexpr int tile = 256;  // numbers: a few tiles lie in the first-level cache
+  using Tile = Eigen::Array<R, Eigen::Dynamic, 1, 0, tile, 1>;
+
+  template <class F>
+  static void each_tile(Context<P>& ctx, std::size_t size, const F& f) {
+    parallel_pieces(ctx, size, 8192, [&](std::size_t first, std::size_t count) {
+      for (std::size_t done = 0; done < count; done += tile) f(first + done, std::min<std::size_t>(tile, count - done));
+    });
+  }
+};
+
+}  // namespace flamingo::kernels

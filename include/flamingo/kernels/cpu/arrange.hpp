@@ -1,0 +1,46 @@
+/// Movement of rows on the CPU.
+#pragma once
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/ops/arrange.hpp>
+
+namespace flamingo::kernels {
+
+template <Real R, Isa Set>
+struct Arrange<Cpu<R, Set>> {
+  using P = Cpu<R, Set>;
+
+  static void gather(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, index.data[n]);
+  }
+  static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    for (int n = 0; n < x.rows; ++n) line(y, index.data[n]) += line(x, n);
+  }
+  static void blend(Context<P>&, In<P> table, View<P, 1, const Blend> places, Out<P> sum) {
+    for (int n = 0; n < sum.rows; ++n) {
+      const Blend& b = places.data[n];
+      line(sum, n) += R(1 - b.weight) * line(table, b.low) + R(b.weight) * line(table, b.high);
+    }
+  }
+  static void blend_backward(Context<P>&, In<P> dsum, View<P, 1, const Blend> places, Out<P> dtable) {
+    for (int n = 0; n < dsum.rows; ++n) {
+      const Blend& b = places.data[n];
+      line(dtable, b.low) += R(1 - b.weight) * line(dsum, n);
+      line(dtable, b.high) += R(b.weight) * line(dsum, n);
+    }
+  }
+  static void clear(Context<P>&, Out<P> x) { line(x).setZero(); }
+
+  template <class X, class Y>
+  static void convert(Context<P>&, const X& x, const Y& y) {
+    using From = std::remove_const_t<typename X::Element>;
+    using To = typename Y::Element;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if constexpr (std::is_floating_point_v<From> && std::is_floating_point_v<To>)
+        y.data[i] = static_cast<To>(x.data[i]);
+      else
+        y.data[i] = static_cast<To>(static_cast<float>(x.data[i]));
+    }
+  }
+};
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,296 @@
+/// Convolution on the CPU: windows gathered as rows for the matrix product, channels filtered alone directly.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/windows.hpp>
+#include <flamingo/ops/convolution.hpp>
+
+namespace flamingo::kernels {
+
+template <Real R, Isa Set>
+struct Convolution<Cpu<R, Set>> {
+  using P = Cpu<R, Set>;
+  using G = Gemm<R, Set>;
+  using Vector = typename Tile<R, Set>::Vector;
+  static constexpr int lanes = Tile<R, Set>::lanes;
+
+  template <class W>
+  static void forward(Context<P>& ctx, In<P> x, std::span<const Grid> grids, const W& w, const R* b,
+                      const Window& window, int groups, Out<P> y, Clip clip) {
+    const auto scope = ctx.scope();
+    const Windows windows(ctx, grids, window);
+    with_source<R>(w, [&](const auto& source) {
+      if (groups == x.width && groups == y.width)
+        depthwise(ctx, x, windows, taps_first(ctx, source, groups, window.cells()), b, clip, y);
+      else
+        product(ctx, x, windows, source, groups, b, clip, y);
+    });
+  }
+
+  template <class W>
+  static void backward_input(Context<P>& ctx, std::span<const Grid> grids, const W& w, In<P> dy, const Window& window,
+                             int groups, Out<P> dx) {
+    const auto scope = ctx.scope();
+    const Windows windows(ctx, grids, window);
+    line(dx).setZero();
+    with_source<R>(w, [&](const auto& source) {
+      if (groups == dx.width && groups == dy.width)
+        depthwise_input(ctx, windows, taps_first(ctx, source, groups, window.cells()), dy, dx);
+      else
+        product_input(ctx, windows, source, groups, dy, dx);
+    });
+  }
+
+  template <int O, int I>
+  static void backward_weight(Context<P>& ctx, In<P> x, std::span<const Grid> grids, In<P> dy, const Window& window,
+                              int groups, const MatrixView<P, O, I, R>& dw) {
+    const auto scope = ctx.scope();
+    const Windows windows(ctx, grids, window);
+    if (groups == x.width && groups == dy.width)
+      depthwise_weight(ctx, x, windows, dy, dw.data);
+    else
+      product_weight(ctx, x, windows, groups, dy, dw.data);
+  }
+
+  template <class B>
+  static void backward_bias(Context<P>&, In<P> dy, const B& db) {
+    for (int n = 0; n < dy.rows; ++n) line(db) += line(dy, n);
+  }
+
+ private:
+  /// Windows gathered at a time: they and their outputs stay in the second-level cache.
+  static int block_rows(int columns) {
+    constexpr int bytes = 1 << 18, unit = Tile<R, Set>::mr * 8;
+    return std::clamp(bytes / static_cast<int>(sizeof(R)) / columns / unit, 1, 8) * unit;
+  }
+
+  /// Rows of a matrix from `first` on.
+  template <class Source>
+  struct From {
+    const Source& source;
+    int first;
+    void read(int r, int at, int count, R* to) const { source.read(first + r, at, count, to); }
+  };
+
+  static void finish(const R* b, Clip clip, Out<P> y, int first, int count) {
+    const bool clipped = clip.low > Clip{}.low || clip.high < Clip{}.high;
+    for (int n = first; n < first + count; ++n) {
+      auto row = line(y, n);
+      if (b) row += line(b, static_cast<std::size_t>(y.width));
+      if (clipped) row = row.max(R(clip.low)).min(R(clip.high));
+    }
+  }
+
+  /// Gathers windows [first, first + count) of the channels of group g: rows of (cells, depth). Cells outside are zero.
+  static void gather(In<P> x, const Windows& windows, int g, int depth, int first, int count, R* to) {
+    const Window& window = windows.window;
+    const auto copy = [&](int cells, const R* from) {
+      if (depth == x.width) {
+        std::memcpy(to, from, static_cast<std::size_t>(cells * depth) * sizeof(R));
+        to += cells * depth;
+      } else {
+        for (int i = 0; i < cells; ++i, from += x.width, to += depth)
+          std::memcpy(to, from, static_cast<std::size_t>(depth) * sizeof(R));
+      }
+    };
+    const auto blank = [&](int cells) {
+      std::fill_n(to, cells * depth, R(0));
+      to += cells * depth;
+    };
+    windows.visit(first, count, [&](const Place& at) {
+      blank(at.top * window.width);
+      for (int k = at.top; k < at.bottom; ++k) {
+        blank(at.left);
+        copy(at.right - at.left, x.row(at.cell(k, at.left)) + g * depth);
+        blank(window.width - at.right);
+      }
+      blank((window.height - at.bottom) * window.width);
+    });
+  }
+
+  /// y = x wᵀ over gathered windows; a window of one cell is read in place.
+  template <class Source>
+  static void product(Context<P>& ctx, In<P> x, const Windows& windows, const Source& source, int groups, const R* b,
+                      Clip clip, Out<P> y) {
+    const int depth = x.width / groups, columns = windows.window.cells() * depth, outputs = y.width / groups;
+    const int block = block_rows(columns), blocks = (y.rows + block - 1) / block;
+    const int workers = std::min(blocks, 4 * ctx.threads().count());
+    const bool in_place = windows.window.is_cell();
+    const auto gathered = scratch(ctx, in_place ? 0 : workers * block, columns);
+    // All blocks of windows meet the same weights: they are packed once, and blocks copy panels.
+    const int padded = (outputs + G::nr - 1) / G::nr * G::nr;
+    const auto packed = scratch(ctx, groups * columns, padded);
+    const int parts = (columns + G::kc - 1) / G::kc;
+    ctx.threads().run(groups * parts, [&](int task) {
+      const int g = task / parts, k0 = task % parts * G::kc;
+      G::pack_columns(From<Source>{source, g * outputs}, k0, std::min(G::kc, columns - k0), 0, outputs,
+                      packed.row(g * columns + k0));
+    });
+    ctx.threads().run(workers, [&](int worker) {
+      R* rows = gathered.row(in_place ? 0 : worker * block);
+      for (int n = worker * block; n < y.rows; n += workers * block) {
+        const int count = std::min(block, y.rows - n);
+        for (int g = 0; g < groups; ++g) {
+          if (!in_place) gather(x, windows, g, depth, n, count, rows);
+          const typename G::Left left = in_place ? typename G::Left{x.row(n) + g * depth, stride_of(x), 1}
+                                                 : typename G::Left{rows, static_cast<std::size_t>(columns), 1};
+          G::run(ctx.threads(), count, outputs, columns, left, {y.row(n) + g * outputs, stride_of(y), false},
+                 [&](int k0, int kn, int n0, int nn, R* panels) {
+                   const R* from = packed.row(g * columns + k0) + static_cast<std::size_t>(n0) * static_cast<std::size_t>(kn);
+                   const int wide = (nn + G::nr - 1) / G::nr * G::nr;
+                   std::memcpy(panels, from, static_cast<std::size_t>(wide) * static_cast<std::size_t>(kn) * sizeof(R));
+                 });
+        }
+        finish(b, clip, y, n, count);
+      }
+    });
+  }
+
+  /// dx: each window's share dy w, added to the cells it covers, picture by picture.
+  template <class Source>
+  static void product_input(Context<P>& ctx, const Windows& windows, const Source& source, int groups, In<P> dy,
+                            Out<P> dx) {
+    const int depth = dx.width / groups, columns = windows.window.cells() * depth, outputs = dy.width / groups;
+    const int block = block_rows(columns), pictures = windows.pictures();
+    const int workers = std::min(pictures, 4 * ctx.threads().count());
+    const auto shares = scratch(ctx, workers * block, columns);
+    ctx.threads().run(workers, [&](int worker) {
+      R* rows = shares.row(worker * block);
+      for (int picture = worker; picture < pictures; picture += workers) {
+        const Grid& out = windows.out[picture];
+        for (int n = out.first; n < out.first + out.rows(); n += block)
+          for (int g = 0; g < groups; ++g) {
+            const int count = std::min(block, out.first + out.rows() - n);
+            const From<Source> weights{source, g * outputs};
+            G::run(ctx.threads(), count, columns, outputs, {dy.row(n) + g * outputs, stride_of(dy), 1},
+                   {rows, static_cast<std::size_t>(columns), false},
+                   [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(weights, k0, kn, n0, nn, panels); });
+            const R* share = rows;
+            windows.visit(n, count, [&](const Place& at) {
+              for (int k = at.top; k < at.bottom; ++k)
+                for (int l = at.left; l < at.right; ++l) {
+                  const auto size = static_cast<std::size_t>(depth);
+                  line(dx.row(at.cell(k, l)) + g * depth, size) +=
+                      line(share + (k * windows.window.width + l) * depth, size);
+                }
+              share += columns;
+            });
+          }
+      }
+    });
+  }
+
+  /// dw += dyᵀ x over gathered windows.
+  static void product_weight(Context<P>& ctx, In<P> x, const Windows& windows, int groups, In<P> dy, R* dw) {
+    const int depth = x.width / groups, columns = windows.window.cells() * depth, outputs = dy.width / groups;
+    const int block = block_rows(columns);
+    const auto gathered = scratch(ctx, block, columns);
+    const PlainSource<R, R> source{gathered.data, static_cast<std::size_t>(columns)};
+    for (int n = 0; n < dy.rows; n += block)
+      for (int g = 0; g < groups; ++g) {
+        const int count = std::min(block, dy.rows - n);
+        gather(x, windows, g, depth, n, count, gathered.data);
+        G::run(ctx.threads(), outputs, columns, count, {dy.row(n) + g * outputs, 1, stride_of(dy)},
+               {dw + static_cast<std::size_t>(g * outputs) * static_cast<std::size_t>(columns),
+                static_cast<std::size_t>(columns), true},
+               [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
+      }
+  }
+
+  /// The filters of single channels as (cells, channels), so that neighbouring channels lie side by side.
+  template <class Source>
+  static In<P> taps_first(Context<P>& ctx, const Source& source, int channels, int cells) {
+    const auto taps = scratch(ctx, cells, channels), one = scratch(ctx, 1, cells);
+    for (int c = 0; c < channels; ++c) {
+      source.read(c, 0, cells, one.data);
+      for (int k = 0; k < cells; ++k) taps.row(k)[c] = one.data[k];
+    }
+    return taps;
+  }
+
+  template <class V>
+  static V load(const R* p) {
+    V v;
+    std::memcpy(&v, p, sizeof(V));
+    return v;
+  }
+
+  struct Filter {
+    In<P> x, taps;
+    const R* b;
+    Clip clip;
+    Out<P> y;
+    const Window& window;
+  };
+
+  /// Channels [c, c + 2 V) of `Count` windows of one line, which all see the same part of their taps.
+  template <class V, int Count>
+  static void filter_cells(const Filter& f, const Place& at, int c) {
+    constexpr int size = static_cast<int>(sizeof(V) / sizeof(R));
+    const auto step = static_cast<std::ptrdiff_t>(f.window.stride) * f.x.width;
+    V low[Count] = {}, high[Count] = {};
+    for (int k = at.top; k < at.bottom; ++k) {
+      const R* cell = f.x.row(at.cell(k, at.left)) + c;
+      const R* tap = f.taps.row(k * f.window.width + at.left) + c;
+      for (int l = at.left; l < at.right; ++l, cell += f.x.width, tap += f.x.width) {
+        const V w0 = load<V>(tap), w1 = load<V>(tap + size);
+        for (int i = 0; i < Count; ++i) {
+          low[i] += load<V>(cell + i * step) * w0;
+          high[i] += load<V>(cell + i * step + size) * w1;
+        }
+      }
+    }
+    V b0{}, b1{};
+    if (f.b) b0 = load<V>(f.b + c), b1 = load<V>(f.b + c + size);
+    const V least = V{} + R(f.clip.low), most = V{} + R(f.clip.high);
+    const auto write = [&](R* to, V v) {
+      v = v < least ? least : v;
+      v = v > most ? most : v;
+      std::memcpy(to, &v, sizeof(V));
+    };
+    for (int i = 0; i < Count; ++i) {
+      R* to = f.y.row(at.window + i) + c;
+      write(to, low[i] + b0);
+      write(to + size, high[i] + b1);
+    }
+  }
+
+  template <class V>
+  static void filter_line(const Filter& f, const Place& begin, int windows, int width, int before, int c) {
+    constexpr int several = 4;  // two vectors of four windows: eight sums, two taps and two loads fit 16 registers
+    Place at = begin;
+    const auto whole = [&](int i) {
+      const int first = i * f.window.stride - before;
+      return first >= 0 && first + f.window.width <= width;
+    };
+    for (int i = 0; i < windows;) {
+      at.window = begin.window + i;
+      at.column = i * f.window.stride - before;
+      at.left = std::max(0, -at.column);
+      at.right = std::min(f.window.width, width - at.column);
+      if (i + several <= windows && whole(i) && whole(i + several - 1)) {
+        filter_cells<V, several>(f, at, c);
+        i += several;
+      } else {
+        filter_cells<V, 1>(f, at, c);
+        ++i;
+      }
+    }
+  }
+
+  static void depthwise(Context<P>& ctx, In<P> x, const Windows& windows, In<P> taps, const R* b, Clip clip, Out<P> y) {
+    const Filter filter{x, taps, b, clip, y, windows.window};
+    windows.lines(ctx, [&](const Place& begin, int count, int width, int before) {
+      int c = 0;
+      for (; c + 2 * lanes <= x.width; c += 2 * lanes) filter_line<Vector>(filter, begin, count, width, before, c);
+      for (; c + 2 <= x.width; c += 2) filter_line<R>(filter, begin, count, width, before, c);
+      if (c < x.width) last_channel(filter, begin, count, width, before, c);
+    });
+  }
+};
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,52 @@
+/// Running log-sum-exp over chunks of a vocabulary on the CPU.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/ops/cross_entropy.hpp>
+
+namespace flamingo::kernels {
+
+template <Real R, Isa Set>
+struct CrossEntropy<Cpu<R, Set>> {
+  using P = Cpu<R, Set>;
+  using A = AccumulateOf<P>;
+
+  /// `lse` holds the running maximum until finish.
+  static void begin(Context<P>&, View<P, 1, A> maximum, View<P, 1, A> sum, View<P, 1, A> target) {
+    line(maximum.data, maximum.size()).setConstant(-std::numeric_limits<A>::infinity());
+    line(sum.data, sum.size()).setZero();
+    line(target.data, target.size()).setZero();
+  }
+  static void update(Context<P>& ctx, In<P> logits, int first, View<P, 1, const int> targets, View<P, 1, A> maximum,
+                     View<P, 1, A> sum, View<P, 1, A> target) {
+    each_row(ctx, logits, [&](int n) {
+      const A before = maximum.data[n], now = std::max(before, line(logits, n).maxCoeff());
+      sum.data[n] = sum.data[n] * std::exp(before - now) + (line(logits, n) - now).exp().sum();
+      maximum.data[n] = now;
+      const int t = targets.data[n] - first;
+      if (t >= 0 && t < int(logits.width)) target.data[n] = logits.row(n)[t];
+    });
+  }
+  static void finish(Context<P>&, View<P, 1, A> lse, View<P, 1, A> sum, View<P, 1, A> target, View<P, 1, A> nll) {
+    line(lse.data, lse.size()) += line(sum.data, sum.size()).log();
+    line(nll.data, nll.size()) = line(lse.data, lse.size()) - line(target.data, target.size());
+  }
+  static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets,
+                       View<P, 1, const A> lse, View<P, 1, const A> weights) {
+    each_row(ctx, logits, [&](int n) {
+      line(logits, n) = weights.data[n] * (line(logits, n) - lse.data[n]).exp();
+      const int t = targets.data[n] - first;
+      if (t >= 0 && t < int(logits.width)) logits.row(n)[t] -= weights.data[n];
+    });
+  }
+
+ private:
+  template <class F>
+  static void each_row(Context<P>& ctx, In<P> x, const F& f) {
+    ctx.threads().run(x.rows, f);
+  }
+};
+
+}  // namespace flamingo::kernels

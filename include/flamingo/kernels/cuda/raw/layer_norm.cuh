@@ -1,0 +1,225 @@
+/// Layer norm and RMS norm over rows, forward and backward, on raw pointers.
+///
+///   layer norm (Ba, Kiros, Hinton 2016):  y = (x - mean) rstd scale + bias,  rstd = 1 / sqrt(mean((x - mean)^2) +
+///   epsilon) RMS norm (Zhang, Sennrich 2019):      y = x rstd scale,                  rstd = 1 / sqrt(mean(x^2) +
+///   epsilon)
+///
+/// x, y, dy, dx (N, D); scale, bias (D), each null for ones and zeros; mean, rstd (N) in Accumulate<R>. R is the rows'
+/// type, W that of scale and bias. A row's bits depend on its own values and D alone.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "tile.cuh"
+
+namespace flamingo::raw {
+
+/// One warp a row: a row is at most some ten thousand wide, and its second and third reading come from the cache.
+struct NormPolicy {
+  int warps = 4;
+  int columns = 32, row_lanes = 8;         ///< of a block that sums gradients of scale and bias
+  int chunk_rows = 64, most_chunks = 128;  ///< rows such a block sums at least; blocks along the rows at most
+};
+inline constexpr NormPolicy norm_policy{};
+
+template <int Warps, int Count, bool Centred, class R, class W, class A>
+static __global__ void __launch_bounds__(Warps * 32)
+    norm_forward_kernel(const R* x, const W* scale, const W* bias, R* y, A* mean, A* rstd, int N, int D, A epsilon) {
+  const int row = block_index_x() * Warps + warp_index(), first = lane_index() * Count;
+  if (row >= N) return;  // a whole warp
+  x += static_cast<long long>(row) * D;
+  y += static_cast<long long>(row) * D;
+
+  A centre = 0;
+  if constexpr (Centred) {
+    for (int c = first; c < D; c += 32 * Count) {
+      const auto pack = load_pack<Count>(x + c);
+      for (int i = 0; i < Count; ++i) centre += widen(pack.value[i]);
+    }
+    centre = warp_sum(centre) / static_cast<A>(D);
+  }
+  A squares = 0;  // around the mean: E[x^2] - mean^2 would cancel
+  for (int c = first; c < D; c += 32 * Count) {
+    const auto pack = load_pack<Count>(x + c);
+    for (int i = 0; i < Count; ++i) {
+      const A centred = widen(pack.value[i]) - centre;
+      squares += centred * centred;
+    }
+  }
+  const A r = A(1) / square_root(warp_sum(squares) / static_cast<A>(D) + epsilon);
+  for (int c = first; c < D; c += 32 * Count) {
+    auto pack = load_pack<Count>(x + c);
+    for (int i = 0; i < Count; ++i) {
+      A value = (widen(pack.value[i]) - centre) * r;
+      if (scale) value *= static_cast<A>(widen(scale[c + i]));
+      if (bias) value += static_cast<A>(widen(bias[c + i]));
+      pack.value[i] = narrow<R>(value);
+    }
+    store_pack(y + c, pack);
+  }
+  if (lane_index() == 0) {
+    if (Centred && mean) mean[row] = centre;
+    if (rstd) rstd[row] = r;
+  }
+}
+
+/// With xhat = (x - mean) rstd and g = dy scale:  dx = rstd (g - [mean(g)] - xhat mean(g xhat)), the bracket if
+/// Centred.
+template <int Warps, int Count, bool Centred, class R, class W, class A>
+static __global__ void __launch_bounds__(Warps * 32)
+    norm_backward_rows_kernel(const R* dy, const R* x, const W* scale, const A* mean, const A* rstd, R* dx, int N,
+                              int D) {
+  const int row = block_index_x() * Warps + warp_index(), first = lane_index() * Count;
+  if (row >= N) return;  // a whole warp
+  dy += static_cast<long long>(row) * D;
+  x += static_cast<long long>(row) * D;
+  dx += static_cast<long long>(row) * D;
+  const A centre = Centred ? mean[row] : A(0), r = rstd[row];
+
+  A sum_g = 0, sum_gx = 0;
+  for (int c = first; c < D; c += 32 * Count) {
+    const auto dys = load_pack<Count>(dy + c), xs = load_pack<Count>(x + c);
+    for (int i = 0; i < Count; ++i) {
+      const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+      sum_g += g;
+      sum_gx += g * ((widen(xs.value[i]) - centre) * r);
+    }
+  }
+  const A mean_g = Centred ? warp_sum(sum_g) / static_cast<A>(D) : A(0), mean_gx = warp_sum(sum_gx) / static_cast<A>(D);
+  for (int c = first; c < D; c += 32 * Count) {
+    const auto dys = load_pack<Count>(dy + c);
+    auto xs = load_pack<Count>(x + c);
+    for (int i = 0; i < Count; ++i) {
+      const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+      xs.value[i] = narrow<R>(r * (g - mean_g - (widen(xs.value[i]) - centre) * r * mean_gx));
+    }
+    store_pack(dx + c, xs);
+  }
+}
+
+/// partial (chunks, 2, D): the sums of dy xhat and of dy over the rows of each chunk, in a fixed order.
+template <int Columns, int RowLanes, bool Centred, class R, class A>
+static __global__ void __launch_bounds__(Columns* RowLanes)
+    norm_backward_partial_kernel(const R* dy, const R* x, const A* mean, const A* rstd, A* partial, int N, int D,
+                                 int chunk_rows) {
+  struct Sums {
+    A scale[RowLanes][Columns], bias[RowLanes][Columns];
+  };
+  Sums& sums = shared_memory<Sums>();
+  const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;
+  const int column = block_index_x() * Columns + lane, chunk = block_index_y();
+  const int end = chunk * chunk_rows + chunk_rows < N ? chunk * chunk_rows + chunk_rows : N;
+
+  A scale = 0, bias = 0;
+  if (column < D)
+    for (int row = chunk * chunk_rows + row_lane; row < end; row += RowLanes) {
+      const long long at = static_cast<long long>(row) * D + column;
+      const A g = widen(dy[at]), centre = Centred ? mean[row] : A(0);
+      scale += g * ((widen(x[at]) - centre) * rstd[row]);
+      bias += g;
+    }
+  sums.scale[row_lane][lane] = scale;
+  sums.bias[row_lane][lane] = bias;
+  __syncthreads();
+  if (row_lane != 0 || column >= D) return;
+  for (int i = 1; i < RowLanes; ++i) {
+    scale += sums.scale[i][lane];
+    bias += sums.bias[i][lane];
+  }
+  A* to = partial + static_cast<long long>(chunk) * 2 * D;
+  to[column] = scale;
+  to[D + column] = bias;
+}
+
+/// Adds the chunks' sums, first to last, to dscale and dbias.
+template <int Threads, class A>
+static __global__ void __launch_bounds__(Threads)
+    norm_backward_sum_kernel(const A* partial, A* dscale, A* dbias, int D, int chunks) {
+  const int column = block_index_x() * Threads + thread_index();
+  if (column >= D) return;
+  A scale = 0, bias = 0;
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const A* from = partial + static_cast<long long>(chunk) * 2 * D;
+    scale += from[column];
+    bias += from[D + column];
+  }
+  if (dscale) dscale[column] += scale;
+  if (dbias) dbias[column] += bias;
+}
+
+/// How many rows one block sums: a function of N alone, so the order of the sum is the same on every device.
+inline int norm_chunk_rows(int N) { return std::max(norm_policy.chunk_rows, tiles_over(N, norm_policy.most_chunks)); }
+/// How many Accumulate<R> the workspace of a backward holds; none is needed where neither dscale nor dbias is wanted.
+inline std::size_t norm_workspace(int N, int D) {
+  return std::size_t{2} * static_cast<std::size_t>(tiles_over(N, norm_chunk_rows(N))) * static_cast<std::size_t>(D);
+}
+
+template <bool Centred, class R, class W>
+cudaError_t norm_forward(const R* x, const W* scale, const W* bias, R* y, Accumulate<R>* mean, Accumulate<R>* rstd,
+                         int N, int D, Accumulate<R> epsilon, cudaStream_t stream) {
+  using A = Accumulate<R>;
+  constexpr int warps = norm_policy.warps, count = pack_count<R>;
+  const auto kernel = packs(x, D) && packs(y, D) ? norm_forward_kernel<warps, count, Centred, R, W, A>
+                                                 : norm_forward_kernel<warps, 1, Centred, R, W, A>;
+  return launch(grid_of(tiles_over(N, warps)), warps * 32, 0, stream, kernel, x, scale, bias, y, mean, rstd, N, D,
+                epsilon);
+}
+
+template <bool Centred, class R, class W>
+cudaError_t norm_backward(const R* dy, const R* x, const W* scale, const Accumulate<R>* mean, const Accumulate<R>* rstd,
+                          R* dx, Accumulate<R>* dscale, Accumulate<R>* dbias, Accumulate<R>* workspace, int N, int D,
+                          cudaStream_t stream) {
+  using A = Accumulate<R>;
+  constexpr int warps = norm_policy.warps, count = pack_count<R>;
+  if (dx) {
+    const auto kernel = packs(dy, D) && packs(x, D) && packs(dx, D)
+                            ? norm_backward_rows_kernel<warps, count, Centred, R, W, A>
+                            : norm_backward_rows_kernel<warps, 1, Centred, R, W, A>;
+    const cudaError_t error =
+        launch(grid_of(tiles_over(N, warps)), warps * 32, 0, stream, kernel, dy, x, scale, mean, rstd, dx, N, D);
+    if (error != cudaSuccess) return error;
+  }
+  if (!dscale && !dbias) return cudaSuccess;
+  constexpr int columns = norm_policy.columns, row_lanes = norm_policy.row_lanes, threads = columns * row_lanes;
+  const int chunk_rows = norm_chunk_rows(N), chunks = tiles_over(N, chunk_rows);
+  const cudaError_t error = launch(grid_of(tiles_over(D, columns), chunks), threads, 2 * threads * sizeof(A), stream,
+                                   norm_backward_partial_kernel<columns, row_lanes, Centred, R, A>, dy, x, mean, rstd,
+                                   workspace, N, D, chunk_rows);
+  if (error != cudaSuccess) return error;
+  return launch(grid_of(tiles_over(D, threads)), threads, 0, stream, norm_backward_sum_kernel<threads, A>, workspace,
+                dscale, dbias, D, chunks);
+}
+
+/// Writes y; writes mean and rstd unless null (backward needs them).
+template <class R, class W>
+cudaError_t layer_norm_forward(const R* x, const W* scale, const W* bias, R* y, Accumulate<R>* mean,
+                               Accumulate<R>* rstd, int N, int D, Accumulate<R> epsilon, cudaStream_t stream) {
+  return norm_forward<true>(x, scale, bias, y, mean, rstd, N, D, epsilon, stream);
+}
+
+/// Writes dx; adds to dscale and dbias. Each may be null. workspace: norm_workspace(N, D) elements. No atomics: the
+/// same bits every time.
+template <class R, class W>
+cudaError_t layer_norm_backward(const R* dy, const R* x, const W* scale, const Accumulate<R>* mean,
+                                const Accumulate<R>* rstd, R* dx, Accumulate<R>* dscale, Accumulate<R>* dbias,
+                                Accumulate<R>* workspace, int N, int D, cudaStream_t stream) {
+  return norm_backward<true>(dy, x, scale, mean, rstd, dx, dscale, dbias, workspace, N, D, stream);
+}
+
+/// Writes y; writes rstd unless null (backward needs it).
+template <class R, class W>
+cudaError_t rms_norm_forward(const R* x, const W* scale, R* y, Accumulate<R>* rstd, int N, int D, Accumulate<R> epsilon,
+                             cudaStream_t stream) {
+  return norm_forward<false>(x, scale, static_cast<const W*>(nullptr), y, static_cast<Accumulate<R>*>(nullptr), rstd, N,
+                             D, epsilon, stream);
+}
+
+/// Writes dx; adds to dscale. Each may be null. workspace: norm_workspace(N, D) elements.
+template <class R, class W>
+cudaError_t rms_norm_backward(const R* dy, const R* x, const W* scale, const Accumulate<R>* rstd, R* dx,
+                              Accumulate<R>* dscale, Accumulate<R>* workspace, int N, int D, cudaStream_t stream) {
+  return norm_backward<false>(dy, x, scale, static_cast<const Accumulate<R>*>(nullptr), rstd, dx, dscale,
+                              static_cast<Accumulate<R>*>(nullptr), workspace, N, D, stream);
+}
+
+}  // namespace flamingo::raw

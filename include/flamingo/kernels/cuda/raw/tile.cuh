@@ -1,0 +1,163 @@
+/// What a raw kernel may ask of the machine: launches, shared memory, asynchronous tiles, warp sums, matrix tiles.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#error "flamingo: these kernels copy asynchronously and multiply bf16 tiles: compile for sm_80 or newer"
+#endif
+#else
+#include <flamingo_emulator.hpp>  // the same names in plain C++; a test build puts it on the include path
+#endif
+
+namespace flamingo::raw {
+
+#if defined(__CUDACC__)
+
+/// The block's dynamic shared memory, seen as a T.
+template <class T>
+__device__ inline T& shared_memory() {
+  extern __shared__ __align__(16) unsigned char flamingo_raw_shared[];
+  return *reinterpret_cast<T*>(flamingo_raw_shared);
+}
+
+/// Begins a copy of 4, 8 or 16 bytes, each aligned to its size, from global to shared memory; zeros where not valid.
+template <int Bytes>
+__device__ inline void copy_async(void* to, const void* from, bool valid) {
+  static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "an asynchronous copy moves 4, 8 or 16 bytes");
+  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(to));
+  const int bytes = valid ? Bytes : 0;
+  if constexpr (Bytes == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;\n" ::"r"(address), "l"(from), "n"(Bytes), "r"(bytes)
+                 : "memory");
+}
+/// Closes the group of copies begun since the last commit.
+__device__ inline void commit_async() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
+/// Waits for this thread's groups but the `Pending` newest. Other threads' copies need a barrier after it.
+template <int Pending>
+__device__ inline void wait_async() {
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending) : "memory");
+}
+
+/// c += a·b for a 16×16 tile a and a 16×8 tile b of bf16 pairs, the registers laid out as PTX's mma.m16n8k16 says.
+__device__ inline void multiply_add_16x8x16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};\n"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/// Starts kernel(args...) on the stream; an empty grid is no launch. Returns what the runtime says about the start.
+template <class... P>
+inline cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream, void (*kernel)(P...),
+                          std::type_identity_t<P>... args) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  if (shared_bytes > 48 * 1024) {  // more must be asked for
+    const cudaError_t error =
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(shared_bytes));
+    if (error != cudaSuccess) return error;
+  }
+  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, stream>>>(args...);
+  return cudaGetLastError();
+}
+
+#endif
+
+/// The type of sums, statistics and gradients of weights.
+template <class R>
+using Accumulate = std::conditional_t<std::is_same_v<R, double>, double, float>;
+
+__host__ __device__ inline float widen(float x) { return x; }
+__host__ __device__ inline double widen(double x) { return x; }
+__host__ __device__ inline float widen(__nv_bfloat16 x) { return __bfloat162float(x); }
+template <class R>
+__host__ __device__ inline R narrow(Accumulate<R> x) {
+  if constexpr (std::is_same_v<R, __nv_bfloat16>)
+    return __float2bfloat16(x);
+  else
+    return x;
+}
+
+__device__ inline float exponential(float x) { return expf(x); }
+__device__ inline double exponential(double x) { return exp(x); }
+__device__ inline float logarithm(float x) { return logf(x); }
+__device__ inline double logarithm(double x) { return log(x); }
+__device__ inline float square_root(float x) { return sqrtf(x); }
+__device__ inline double square_root(double x) { return sqrt(x); }
+__device__ inline float larger(float a, float b) { return fmaxf(a, b); }
+__device__ inline double larger(double a, double b) { return fmax(a, b); }
+
+__device__ inline int thread_index() { return static_cast<int>(threadIdx.x); }
+__device__ inline int lane_index() { return static_cast<int>(threadIdx.x) % 32; }
+__device__ inline int warp_index() { return static_cast<int>(threadIdx.x) / 32; }
+__device__ inline int block_index_x() { return static_cast<int>(blockIdx.x); }
+__device__ inline int block_index_y() { return static_cast<int>(blockIdx.y); }
+
+/// How many tiles of `tile` cover `extent`.
+__host__ __device__ constexpr int tiles_over(int extent, int tile) { return (extent + tile - 1) / tile; }
+inline dim3 grid_of(int x, int y = 1) { return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)); }
+
+/// The sum over the warp, the same bits in every lane.
+template <class A>
+__device__ inline A warp_sum(A x) {
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+  return x;
+}
+template <class A>
+__device__ inline A warp_max(A x) {
+  for (int step = 16; step > 0; step /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, step));
+  return x;
+}
+
+/// Count neighbours, moved as one.
+template <class R, int Count>
+struct alignas(sizeof(R) * Count) Pack {
+  R value[Count];
+};
+template <int Count, class R>
+__device__ inline Pack<R, Count> load_pack(const R* from) {
+  return *reinterpret_cast<const Pack<R, Count>*>(from);
+}
+template <int Count, class R>
+__device__ inline void store_pack(R* to, const Pack<R, Count>& pack) {
+  *reinterpret_cast<Pack<R, Count>*>(to) = pack;
+}
+/// How many R fill the 16 bytes that one instruction moves.
+template <class R>
+constexpr int pack_count = static_cast<int>(16 / sizeof(R));
+
+/// Whether rows of `stride` elements from this address all begin on 16 bytes.
+template <class R>
+inline bool packs(const R* rows, long long stride) {
+  return reinterpret_cast<std::uintptr_t>(rows) % 16 == 0 && stride % pack_count<R> == 0;
+}
+
+/// Begins the copy of a tile of Rows × Columns elements into shared rows of Pitch elements, by all Threads, Count
+/// elements a copy; what lies outside rows × columns becomes zero. Count > 1 needs packs() and columns a multiple of
+/// it.
+template <int Threads, int Count, int Rows, int Columns, int Pitch, class R>
+__device__ inline void copy_tile_async(R* tile, const R* from, long long stride, int rows, int columns) {
+  static_assert(Columns % Count == 0, "a tile's row is a whole number of copies");
+  constexpr int copies = Columns / Count;
+  for (int i = thread_index(); i < Rows * copies; i += Threads) {
+    const int row = i / copies, column = i % copies * Count;
+    const bool valid = row < rows && column < columns;
+    const R* source = valid ? from + row * stride + column : from;
+    if constexpr (sizeof(R) * Count >= 4)
+      copy_async<static_cast<int>(sizeof(R)) * Count>(tile + row * Pitch + column, source, valid);
+    else  // two bytes are too few for an asynchronous copy
+      tile[row * Pitch + column] = valid ? *source : narrow<R>(0);
+  }
+}
+
+}  // namespace flamingo::raw

@@ -1,0 +1,45 @@
+/// activate: y = f(x), element by element      gate_activate: y = f(gate) * up, the product of a gated feed-forward
+#pragma once
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/kinds.hpp>
+
+namespace flamingo {
+namespace kernels {
+/// Element-wise non-linearities; defined once per platform.
+template <Platform P>
+struct Activate;
+}  // namespace kernels
+
+namespace ops {
+
+/// x, y of one shape; y may be x.
+template <Activation A, Platform P, RowsOn<P> X, RowsOn<P> Y>
+void activate(Context<P>& ctx, const X& x, const Y& y) {
+  check(x.shape() == y.shape(), "activate", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Activate<P>::template forward<A>(ctx, x, any(y));
+}
+/// Writes dx = f'(x) dy; dx may be dy.
+template <Activation A, Platform P, RowsOn<P> X, RowsOn<P> Y, RowsSink<P> DX>
+void activate_backward(Context<P>& ctx, const X& x, const Y& dy, const DX& dx) {
+  check(x.shape() == dy.shape(), "activate_backward", "x is ", x.shape(), " and dy is ", dy.shape(),
+        ": their shapes differ");
+  if constexpr (wanted<DX>) kernels::Activate<P>::template backward<A>(ctx, x, dy, any(dx));
+}
+
+/// gate, up, y of one shape.
+template <Activation A, Platform P, RowsOn<P> G, RowsOn<P> U, RowsOn<P> Y>
+void gate_activate(Context<P>& ctx, const G& gate, const U& up, const Y& y) {
+  check(gate.shape() == up.shape() && up.shape() == y.shape(), "gate_activate", "gate is ", gate.shape(), ", up is ",
+        up.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Activate<P>::template gated<A>(ctx, gate, up, any(y));
+}
+/// Writes dgate = f'(gate) up dy and dup = f(gate) dy.
+template <Activation A, Platform P, RowsOn<P> G, RowsOn<P> U, RowsOn<P> Y, RowsOn<P> DG, RowsOn<P> DU>
+void gate_activate_backward(Context<P>& ctx, const G& gate, const U& up, const Y& dy, const DG& dgate, const DU& dup) {
+  check(gate.shape() == up.shape() && up.shape() == dy.shape(), "gate_activate_backward", "gate is ", gate.shape(),
+        ", up is ", up.shape(), " and dy is ", dy.shape(), ": their shapes differ");
+  kernels::Activate<P>::template gated_backward<A>(ctx, gate, up, dy, any(dgate), any(dup));
+}
+
+}  // namespace ops
+}  // namespace flamingo

@@ -1,0 +1,74 @@
+/// gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]      blend: sum[n] += (1 - w) table[low] + w
+/// table[high]
+///
+/// Copies of learned rows, selections of rows, and embeddings read between two entries (interpolated time).
+#pragma once
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/parameters.hpp>
+
+namespace flamingo {
+
+/// A place between two rows of a table.
+struct Blend {
+  int low = 0, high = 0;
+  float weight = 0;  ///< of `high`
+};
+
+namespace kernels {
+/// Movement of rows; defined once per platform.
+template <Platform P>
+struct Arrange;
+}  // namespace kernels
+
+namespace ops {
+
+template <Platform P, RowsOn<P> X, RowsOn<P> Y>
+void gather(Context<P>& ctx, const X& x, View<P, 1, const int> index, const Y& y) {
+  static_assert(agree(width_of<X>, width_of<Y>), "gather: the widths of x and y differ");
+  check(y.rows == index.shape[0] && int(y.width) == int(x.width), "gather", "y is ", y.shape(), ", expected (",
+        index.shape[0], ", ", int(x.width), ')');
+  kernels::Arrange<P>::gather(ctx, x, index, any(y));
+}
+/// Adds; y is not cleared before.
+template <Platform P, RowsOn<P> X, RowsSink<P> Y>
+void scatter_add(Context<P>& ctx, const X& x, View<P, 1, const int> index, const Y& y) {
+  if constexpr (wanted<Y>) {
+    check(x.rows == index.shape[0] && int(y.width) == int(x.width), "scatter_add", "x is ", x.shape(), " and y is ",
+          y.shape(), " with ", index.shape[0], " indices");
+    kernels::Arrange<P>::scatter_add(ctx, x, index, any(y));
+  }
+}
+template <Platform P, RowsOn<P> T, RowsOn<P> S>
+void blend(Context<P>& ctx, const T& table, View<P, 1, const Blend> places, const S& sum) {
+  static_assert(agree(width_of<T>, width_of<S>), "blend: the widths of table and sum differ");
+  check(sum.rows == places.shape[0] && int(sum.width) == int(table.width), "blend", "sum is ", sum.shape(),
+        ", expected (", places.shape[0], ", ", int(table.width), ')');
+  kernels::Arrange<P>::blend(ctx, table, places, any(sum));
+}
+/// Adds dsum to the rows of dtable that were read, by their weights.
+template <Platform P, RowsOn<P> S, RowsSink<P> DT>
+void blend_backward(Context<P>& ctx, const S& dsum, View<P, 1, const Blend> places, const DT& dtable) {
+  if constexpr (wanted<DT>) kernels::Arrange<P>::blend_backward(ctx, dsum, places, any(dtable));
+}
+
+/// Fills rows with zeros.
+template <Platform P, RowsSink<P> X>
+void clear(Context<P>& ctx, const X& x) {
+  if constexpr (wanted<X>) kernels::Arrange<P>::clear(ctx, any(x));
+}
+/// y = x in another element type, rounded to nearest.
+template <Platform P, RowsOn<P> X, RowsOn<P> Y>
+void convert(Context<P>& ctx, const X& x, const Y& y) {
+  check(x.shape() == y.shape(), "convert", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Arrange<P>::convert(ctx, x, y);
+}
+
+/// The rows of a stored table or of learned latents, to be read or to be added to.
+template <Platform P, int O, int I, class T>
+constexpr Rows<P, I, T> rows_of(const MatrixView<P, O, I, T>& w) {
+  return {w.data, int(w.rows), w.columns};
+}
+constexpr NoGrad rows_of(NoGrad) { return {}; }
+
+}  // namespace ops
+}  // namespace flamingo

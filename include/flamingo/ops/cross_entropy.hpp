@@ -1,0 +1,88 @@
+/// cross_entropy: nll[n] = log Σ_v exp(x[n] · w[v]) - x[n] · w[target[n]], over a vocabulary taken in chunks
+///
+/// x (N, D)   w (V, D), and A added rows after it   targets, nll, lse (N). At most N * chunk logits exist at a time;
+/// backward computes them again.
+#pragma once
+#include <algorithm>
+
+#include <flamingo/core/context.hpp>
+#include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/linear.hpp>
+#include <flamingo/ops/residual.hpp>
+
+namespace flamingo {
+namespace kernels {
+/// Running log-sum-exp over chunks of logits, and its gradient; defined once per platform.
+template <Platform P>
+struct CrossEntropy;
+}  // namespace kernels
+
+namespace ops {
+
+namespace detail {
+/// Calls f(part of the vocabulary, its first id, where its gradient goes) over the table, then over the added rows.
+template <class W, class A, class DW, class DA, class F>
+void each_chunk(const W& table, const A& added, const DW& dtable, const DA& dadded, int chunk, const F& f) {
+  const auto walk = [&](const auto& w, int offset, const auto& dw) {
+    for (int first = 0; first < int(w.rows); first += chunk) {
+      const int count = std::min(chunk, int(w.rows) - first);
+      if constexpr (wanted<decltype(dw)>)
+        f(slice(w, first, count), offset + first, slice(dw, first, count));
+      else
+        f(slice(w, first, count), offset + first, NoGrad{});
+    }
+  };
+  walk(table, 0, dtable);
+  walk(added, int(table.rows), dadded);
+}
+}  // namespace detail
+
+/// The likelihoods are those of the softmax over all V + A entries.
+template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A>
+void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added, View<P, 1, const int> targets,
+                   int chunk, View<P, 1, AccumulateOf<P>> nll, View<P, 1, AccumulateOf<P>> lse) {
+  static_assert(agree(width_of<X>, W::in), "cross_entropy: the width of x differs from the width of the vocabulary");
+  check(chunk > 0, "cross_entropy", "chunk is ", chunk, ", expected a positive number of vocabulary entries");
+  check(targets.shape[0] == x.rows && nll.shape[0] == x.rows && lse.shape[0] == x.rows, "cross_entropy", "x is ",
+        x.shape(), " with ", targets.shape[0], " targets");
+  const auto scope = ctx.scope();
+  const auto sum = take_vector<AccumulateOf<P>>(ctx, x.rows), target = take_vector<AccumulateOf<P>>(ctx, x.rows);
+  kernels::CrossEntropy<P>::begin(ctx, lse, sum, target);
+  detail::each_chunk(table, added, NoGrad{}, NoGrad{}, chunk, [&](const auto& w, int first, NoGrad) {
+    const auto inner = ctx.scope();
+    const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk)
+    linear(ctx, x, w, logits);
+    kernels::CrossEntropy<P>::update(ctx, logits, first, targets, lse, sum, target);
+  });
+  kernels::CrossEntropy<P>::finish(ctx, lse, sum, target, nll);
+}
+
+/// Writes dx and adds to dtable and dadded, for a loss of Σ_n weights[n] nll[n].
+template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A, RowsSink<P> DX, WeightSink<P> DW, WeightSink<P> DA>
+void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A& added, View<P, 1, const int> targets,
+                            int chunk, View<P, 1, const AccumulateOf<P>> lse, View<P, 1, const AccumulateOf<P>> weights,
+                            const DX& dx, const DW& dtable, const DA& dadded) {
+  const auto scope = ctx.scope();
+  bool begun = false;
+  detail::each_chunk(table, added, dtable, dadded, chunk, [&](const auto& w, int first, const auto& dw) {
+    const auto inner = ctx.scope();
+    const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk), then its gradient
+    linear(ctx, x, w, logits);
+    kernels::CrossEntropy<P>::gradient(ctx, logits, first, targets, lse, weights);
+    if constexpr (wanted<DX>) {
+      if (!begun) {
+        linear_backward(ctx, x, w, logits, dx, dw);
+      } else {
+        const auto part = scratch(ctx, x.rows, int(x.width));
+        linear_backward(ctx, x, w, logits, part, dw);
+        accumulate(ctx, part, dx);
+      }
+    } else {
+      linear_backward(ctx, x, w, logits, NoGrad{}, dw);
+    }
+    begun = true;
+  });
+}
+
+}  // namespace ops
+}  // namespace flamingo

@@ -1,0 +1,57 @@
+/// add: y = a + b      accumulate: sum += x      gated_add: y = x + tanh(gate) branch
+///
+/// A gate is one number for the whole layer (the paper) or one a feature (an Idefics option).
+#pragma once
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/parameters.hpp>
+
+namespace flamingo {
+namespace kernels {
+/// Sums of rows; defined once per platform.
+template <Platform P>
+struct Residual;
+}  // namespace kernels
+
+namespace ops {
+
+/// y = a + b; y may be a or b.
+template <Platform P, RowsOn<P> A, RowsOn<P> B, RowsOn<P> Y>
+void add(Context<P>& ctx, const A& a, const B& b, const Y& y) {
+  check(a.shape() == b.shape() && b.shape() == y.shape(), "add", "a is ", a.shape(), ", b is ", b.shape(), " and y is ",
+        y.shape(), ": their shapes differ");
+  kernels::Residual<P>::add(ctx, a, b, any(y));
+}
+/// sum += x: the only way in which gradients of activations are added up.
+template <Platform P, RowsOn<P> X, RowsSink<P> S>
+void accumulate(Context<P>& ctx, const X& x, const S& sum) {
+  if constexpr (wanted<S>) add(ctx, x, sum, sum);
+}
+/// y = x
+template <Platform P, RowsOn<P> X, RowsOn<P> Y>
+void copy(Context<P>& ctx, const X& x, const Y& y) {
+  check(x.shape() == y.shape(), "copy", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Residual<P>::copy(ctx, x, y);
+}
+
+template <Platform P, RowsOn<P> X, class Gate, RowsOn<P> Branch, RowsOn<P> Y>
+void gated_add(Context<P>& ctx, const X& x, const Gate& gate, const Branch& branch, const Y& y) {
+  static_assert(Gate::extent == 1 || agree(Gate::extent, width_of<X>),
+                "gated_add: a gate has one number, or one for each feature of x");
+  check(x.shape() == branch.shape() && x.shape() == y.shape(), "gated_add", "x is ", x.shape(), ", branch is ",
+        branch.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Residual<P>::gated_add(ctx, x, gate, branch, any(y));
+}
+/// Writes dbranch = tanh(gate) dy; adds (1 - tanh²(gate)) <dy, branch> to dgate. dx is dy itself.
+template <Platform P, class Gate, class Branch, RowsOn<P> Y, RowsSink<P> DBranch, VectorSink DGate>
+void gated_add_backward(Context<P>& ctx, const Gate& gate, const Branch& branch, const Y& dy, const DBranch& dbranch,
+                        const DGate& dgate) {
+  if constexpr (wanted<DGate>) {
+    check(branch.shape() == dy.shape(), "gated_add_backward", "branch is ", branch.shape(), " and dy is ", dy.shape(),
+          ": their shapes differ");
+    kernels::Residual<P>::gate_backward(ctx, gate, branch, dy, dgate);
+  }
+  if constexpr (wanted<DBranch>) kernels::Residual<P>::gated_backward(ctx, gate, dy, any(dbranch));
+}
+
+}  // namespace ops
+}  // namespace flamingo
