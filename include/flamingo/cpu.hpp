@@ -10,3 +10,4 @@
 #include <flamingo/kernels/cpu/norm.hpp>
 #include <flamingo/kernels/cpu/residual.hpp>
 #include <flamingo/kernels/cpu/rotary.hpp>
+#include <flamingo/kernels/cpu/split.hpp>

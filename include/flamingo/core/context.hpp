@@ -1,10 +1,13 @@
 /// What an op needs besides its tensors: memory, threads, counters. One per session or trainer; never global.
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 #include <flamingo/core/arena.hpp>
+#include <flamingo/core/spans.hpp>
 #include <flamingo/core/threads.hpp>
 #include <flamingo/core/view.hpp>
 
@@ -51,6 +54,9 @@ class Context<Cpu<R, I>> : public Memory {
     arena_ = Arena(range_.data(), range_.size());
   }
   Threads& threads() { return *threads_; }
+
+  /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
+  std::function<void(R*, std::size_t)> sum_over_processes;
 
  private:
   std::unique_ptr<Threads> threads_;
@@ -101,6 +107,16 @@ template <class T, bool Kept = false, Platform P>
 View<P, 1, T> take_vector(Context<P>& ctx, int size) {
   const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
   return {reinterpret_cast<T*>(Kept ? ctx.arena().keep(bytes) : ctx.arena().scratch(bytes)), {size}};
+}
+
+/// Host tables where P's kernels can read them. The CPU reads them in place: they must outlive the run.
+template <class T, Platform P>
+View<P, 1, const T> table(Context<P>&, const std::vector<T>& host) {
+  return {host.data(), {static_cast<int>(host.size())}};
+}
+template <Platform P>
+Spans<P> table(Context<P>& ctx, const SpanList& host) {
+  return {table(ctx, host.spans), table(ctx, host.segments)};
 }
 
 }  // namespace flamingo

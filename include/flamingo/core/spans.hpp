@@ -1,5 +1,7 @@
 /// Who attends to whom, as data: spans of query rows, each with a short list of key segments.
 #pragma once
+#include <vector>
+
 #include <flamingo/core/view.hpp>
 
 namespace flamingo {
@@ -25,6 +27,21 @@ template <Platform P>
 struct Spans {
   View<P, 1, const Span> spans;
   View<P, 1, const Segment> segments;
+};
+
+/// Tables as a host makes them.
+struct SpanList {
+  std::vector<Span> spans;
+  std::vector<Segment> segments;
+
+  /// Begins a span; segments added from now on are its own.
+  void begin(int first_row, int rows, int position = 0) {
+    spans.push_back({first_row, rows, position, static_cast<int>(segments.size()), 0, 0});
+  }
+  void add(const Segment& segment) {
+    segments.push_back(segment);
+    ++spans.back().segments;
+  }
 };
 
 /// Most pools that one call may read from.

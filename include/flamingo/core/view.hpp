@@ -85,8 +85,21 @@ struct NoGrad {
   static constexpr int static_width = dynamic;
 };
 
+/// Takes the place of a member that a config or a wanted gradient does not ask for. Anything may be assigned to it.
+struct Nothing {
+  constexpr Nothing() = default;
+  template <class T>
+  constexpr Nothing(const T&) {}
+};
+
+/// A member's type: T if wanted, else Nothing.
+template <bool Wanted, class T>
+using If = std::conditional_t<Wanted, T, Nothing>;
+
+/// Whether a gradient goes somewhere.
 template <class S>
-inline constexpr bool wanted = !std::same_as<std::remove_cvref_t<S>, NoGrad>;
+inline constexpr bool wanted = !std::same_as<std::remove_cvref_t<S>, NoGrad> &&
+                               !std::same_as<std::remove_cvref_t<S>, Nothing>;
 
 namespace detail {
 template <class X>

@@ -55,6 +55,8 @@ inline void* stb_resize(void* old, std::size_t bytes) {
 #pragma push_macro("STBI_REALLOC_SIZED")
 #pragma push_macro("STBI_FREE")
 #pragma push_macro("STBI_ASSERT")
+#pragma push_macro("stbi__err")
+#undef stbi__err
 #undef STBI_INCLUDE_STB_IMAGE_H
 #undef STBIDEF
 #undef STBI_MALLOC
@@ -90,6 +92,7 @@ namespace flamingo::io::detail::stb {
 }  // namespace flamingo::io::detail::stb
 #pragma GCC diagnostic pop
 
+#pragma pop_macro("stbi__err")
 #pragma pop_macro("STBI_ASSERT")
 #pragma pop_macro("STBI_FREE")
 #pragma pop_macro("STBI_REALLOC_SIZED")

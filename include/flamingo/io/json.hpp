@@ -19,7 +19,18 @@
 
 namespace flamingo::io {
 
-struct JsonMember;
+class Json;
+
+/// A name and its value. A template only because it is laid out when Json is complete, not before.
+template <class Value>
+struct NamedValue {
+  std::string name;
+  Value value;
+  friend bool operator==(const NamedValue&, const NamedValue&) = default;
+};
+
+/// A member of an object.
+using JsonMember = NamedValue<Json>;
 
 /// What a text may cost before it is refused: its bytes, how deep arrays and objects nest, how many values it has.
 struct JsonLimits {
@@ -65,8 +76,11 @@ class Json {
 
   bool as_bool() const { return as<bool>("a boolean"); }
   const std::string& as_string() const { return as<std::string>("a string"); }
-  const Array& as_array() const { return as<Array>("an array"); }
-  const Object& as_object() const { return as<Object>("an object"); }
+  const Array& as_array() const& { return as<Array>("an array"); }
+  const Object& as_object() const& { return as<Object>("an object"); }
+  // A range-for over a part of a temporary would walk what is gone.
+  const Array& as_array() const&& = delete;
+  const Object& as_object() const&& = delete;
   /// An integer, or a double that is exactly one below 2^53 in magnitude ("1e3").
   std::int64_t as_integer() const {
     if (const auto* real = std::get_if<double>(&value_)) {
@@ -106,12 +120,6 @@ class Json {
   void dump(std::string& out, int indent, int level) const;
 
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
-};
-
-struct JsonMember {
-  std::string name;
-  Json value;
-  friend bool operator==(const JsonMember&, const JsonMember&) = default;
 };
 
 inline bool operator==(const Json& a, const Json& b) { return a.value_ == b.value_; }

@@ -51,6 +51,14 @@ void blend_backward(Context<P>& ctx, const S& dsum, View<P, 1, const Blend> plac
   if constexpr (wanted<DT>) kernels::Arrange<P>::blend_backward(ctx, dsum, places, any(dtable));
 }
 
+/// y[n] = [a[n], b[n]]: two rows side by side.
+template <Platform P, RowsOn<P> A, RowsOn<P> B, RowsOn<P> Y>
+void join(Context<P>& ctx, const A& a, const B& b, const Y& y) {
+  check(a.rows == b.rows && y.rows == a.rows && int(y.width) == int(a.width) + int(b.width), "join", "a is ", a.shape(),
+        ", b is ", b.shape(), " and y is ", y.shape());
+  kernels::Arrange<P>::join(ctx, a, b, any(y));
+}
+
 /// Fills rows with zeros.
 template <Platform P, RowsSink<P> X>
 void clear(Context<P>& ctx, const X& x) {

@@ -65,8 +65,7 @@ void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const
 }
 
 /// Writes dx; adds to dw and db. dy is the gradient of the unclipped output. x is read for dw alone.
-template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW,
-          VectorSink DB = NoGrad>
+template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW, VectorSink DB = NoGrad>
 void convolution_backward(Context<P>& ctx, const X& x, std::span<const Grid> grids, const W& w, const Window& window,
                           int groups, const Y& dy, const DX& dx, const DW& dw, const DB& db = {}) {
   detail::check_convolution<P>("convolution_backward", x, grids, w, window, groups, dy);

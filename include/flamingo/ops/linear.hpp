@@ -24,11 +24,21 @@ void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
   kernels::Linear<P>::forward(ctx, x, w, any(y));
 }
 
-/// y = x wᵀ + b
+/// y = x wᵀ + b, or without b where a config has none (Nothing).
 template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
-  static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
+  check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
   linear(ctx, x, w, y);
+  if constexpr (wanted<B>) {
+    static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
+    kernels::Linear<P>::add_bias(ctx, b, any(y));
+  }
+}
+
+/// y += b, each row.
+template <Platform P, class B, RowsOn<P> Y>
+void add_bias(Context<P>& ctx, const B& b, const Y& y) {
+  static_assert(agree(B::extent, width_of<Y>), "add_bias: the length of b differs from the width of y");
   kernels::Linear<P>::add_bias(ctx, b, any(y));
 }
 
@@ -47,8 +57,10 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
   if constexpr (wanted<DW>) {
     static_assert(agree(width_of<X>, DW::in) && agree(width_of<Y>, DW::out),
                   "linear_backward: dw has the shape of neither dy nor x");
-    check(x.rows == dy.rows && int(x.width) == int(dw.columns), "linear_backward", "x is ", x.shape(), " and dy is ",
+    check(x.rows == dy.rows && int(x.width) == int(w.columns), "linear_backward", "x is ", x.shape(), " and dy is ",
           dy.shape(), ": their rows differ");
+    check(int(dw.rows) == int(w.rows) && int(dw.columns) == int(w.columns), "linear_backward", "dw is (", int(dw.rows),
+          ", ", int(dw.columns), "), expected (", int(w.rows), ", ", int(w.columns), ')');
     kernels::Linear<P>::backward_weight(ctx, x, dy, dw);
   }
 }
@@ -57,7 +69,11 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
 template <Platform P, class X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW, VectorSink DB>
 void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const DX& dx, const DW& dw, const DB& db) {
   linear_backward(ctx, x, w, dy, dx, dw);
-  if constexpr (wanted<DB>) kernels::Linear<P>::backward_bias(ctx, dy, db);
+  if constexpr (wanted<DB>) {
+    check(int(db.length) == int(w.rows), "linear_backward", "db has ", int(db.length), " numbers, expected ",
+          int(w.rows));
+    kernels::Linear<P>::backward_bias(ctx, dy, db);
+  }
 }
 
 }  // namespace ops

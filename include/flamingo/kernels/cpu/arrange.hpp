@@ -28,6 +28,12 @@ struct Arrange<Cpu<R, Set>> {
       line(dtable, b.high) += R(b.weight) * line(dsum, n);
     }
   }
+  static void join(Context<P>&, In<P> a, In<P> b, Out<P> y) {
+    for (int n = 0; n < y.rows; ++n) {
+      std::copy_n(a.row(n), int(a.width), y.row(n));
+      std::copy_n(b.row(n), int(b.width), y.row(n) + int(a.width));
+    }
+  }
   static void clear(Context<P>&, Out<P> x) { line(x).setZero(); }
 
   template <class X, class Y>

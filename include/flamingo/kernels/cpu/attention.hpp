@@ -21,6 +21,7 @@ struct Attention<Cpu<R, Set>> {
   template <class Position>
   static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                       const Spans<P>& spans, const Position& position, Out<P> y, Statistics lse) {
+    check_tables(q, pools, spans, position);
     line(y).setZero();
     line(lse).setConstant(-std::numeric_limits<A>::infinity());
     const int K = shape.head_dim, group = shape.heads / shape.kv_heads;
@@ -29,8 +30,8 @@ struct Attention<Cpu<R, Set>> {
     ctx.threads().run(static_cast<int>(pieces.size()), [&](int task) {
       const Piece& piece = pieces[static_cast<std::size_t>(task)];
       const Span& span = spans.spans.data[piece.span];
-      std::vector<R> scores(static_cast<std::size_t>(keys_of(span, spans)));
-      std::vector<R> shifted(static_cast<std::size_t>(2 * K));
+      // Eigen's own memory is aligned: on any other the bits of a sum would depend on its address.
+      Line<R> scores(keys_of(span, spans)), shifted(2 * K);
       for (int row = piece.first; row < piece.first + piece.rows; ++row)
         for (int h = 0; h < shape.heads; ++h) {
           const int at = span.position + row - span.first_row, column = h / group * K;
@@ -46,7 +47,7 @@ struct Attention<Cpu<R, Set>> {
               maximum = std::max(maximum, *score);
             }
           });
-          const auto all = line(scores.data(), static_cast<std::size_t>(score - scores.data()));
+          auto all = line(scores.data(), static_cast<std::size_t>(score - scores.data()));
           if (all.size() == 0) continue;
           all = (all - maximum).exp();
           const R sum = all.sum();
@@ -67,6 +68,7 @@ struct Attention<Cpu<R, Set>> {
   static void backward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                        const Spans<P>& spans, const Position& position, In<P> y, Statistics lse, In<P> dy, Out<P> dq,
                        std::span<const KeyValueGradient<P>> dpools, const PositionGradient& dposition) {
+    check_tables(q, pools, spans, position);
     line(dq).setZero();
     for (const KeyValueGradient<P>& pool : dpools) {
       if (pool.dk.data) line(pool.dk).setZero();
@@ -77,7 +79,7 @@ struct Attention<Cpu<R, Set>> {
     // A task is a head of keys with all its queries: nobody else writes its columns, so nothing is atomic and the order
     // of additions is fixed.
     ctx.threads().run(shape.kv_heads, [&](int g) {
-      std::vector<R> shifted(2 * width);
+      Line<R> shifted(2 * K);
       for (int s = 0; s < spans.spans.shape[0]; ++s) {
         const Span& span = spans.spans.data[s];
         for (int row = span.first_row; row < span.first_row + span.rows; ++row)
@@ -126,6 +128,35 @@ struct Attention<Cpu<R, Set>> {
     int keys = 0;
     for (int i = 0; i < span.segments; ++i) keys += spans.segments.data[span.first_segment + i].count;
     return keys;
+  }
+  /// Throws unless the tables stay within the tensors.
+  template <class Position>
+  static void check_tables(In<P> q, std::span<const KeyValue<P>> pools, const Spans<P>& spans,
+                           const Position& position) {
+    for (int s = 0; s < spans.spans.shape[0]; ++s) {
+      const Span& span = spans.spans.data[s];
+      check(span.first_row >= 0 && span.rows >= 0 && span.first_row + span.rows <= q.rows, "attention", "span ", s,
+            " covers rows ", span.first_row, " to ", span.first_row + span.rows, " of ", q.rows);
+      check(span.first_segment >= 0 && span.segments >= 0 &&
+                span.first_segment + span.segments <= spans.segments.shape[0],
+            "attention", "span ", s, " names segments ", span.first_segment, " to ", span.first_segment + span.segments,
+            " of ", spans.segments.shape[0]);
+      for (int i = span.first_segment; i < span.first_segment + span.segments; ++i) {
+        const Segment& segment = spans.segments.data[i];
+        check(segment.pool >= 0 && segment.pool < static_cast<int>(pools.size()), "attention", "segment ", i,
+              " lies in pool ", segment.pool, " of ", pools.size());
+        const int rows = pools[static_cast<std::size_t>(segment.pool)].k.rows;
+        check(segment.first >= 0 && segment.count >= 0 && segment.first + segment.count <= rows, "attention",
+              "segment ", i, " covers keys ", segment.first, " to ", segment.first + segment.count, " of ", rows);
+        if constexpr (std::is_same_v<Position, Relative<P>>) {
+          const int nearest = segment.causal ? 0 : span.position - (segment.position + segment.count - 1),
+                    farthest = span.position + span.rows - 1 - segment.position;
+          check(span.uniform || segment.count == 0 || (nearest >= 0 && farthest < position.r.rows), "attention",
+                "span ", s, " has keys at distances ", nearest, " to ", farthest, ", expected 0 to ",
+                position.r.rows - 1, ": r has a row for each distance");
+        }
+      }
+    }
   }
   /// Calls f(segment, how many of its keys a query at position `at` sees).
   template <class F>

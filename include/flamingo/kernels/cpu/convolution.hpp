@@ -131,7 +131,7 @@ struct Convolution<Cpu<R, Set>> {
                       packed.row(g * columns + k0));
     });
     ctx.threads().run(workers, [&](int worker) {
-      R* rows = gathered.row(in_place ? 0 : worker * block);
+      R* rows = in_place ? nullptr : gathered.row(worker * block);
       for (int n = worker * block; n < y.rows; n += workers * block) {
         const int count = std::min(block, y.rows - n);
         for (int g = 0; g < groups; ++g) {
@@ -140,7 +140,8 @@ struct Convolution<Cpu<R, Set>> {
                                                  : typename G::Left{rows, static_cast<std::size_t>(columns), 1};
           G::run(ctx.threads(), count, outputs, columns, left, {y.row(n) + g * outputs, stride_of(y), false},
                  [&](int k0, int kn, int n0, int nn, R* panels) {
-                   const R* from = packed.row(g * columns + k0) + static_cast<std::size_t>(n0) * static_cast<std::size_t>(kn);
+                   const R* from =
+                       packed.row(g * columns + k0) + static_cast<std::size_t>(n0) * static_cast<std::size_t>(kn);
                    const int wide = (nn + G::nr - 1) / G::nr * G::nr;
                    std::memcpy(panels, from, static_cast<std::size_t>(wide) * static_cast<std::size_t>(kn) * sizeof(R));
                  });
@@ -161,7 +162,7 @@ struct Convolution<Cpu<R, Set>> {
     ctx.threads().run(workers, [&](int worker) {
       R* rows = shares.row(worker * block);
       for (int picture = worker; picture < pictures; picture += workers) {
-        const Grid& out = windows.out[picture];
+        const Grid& out = windows.out[static_cast<std::size_t>(picture)];
         for (int n = out.first; n < out.first + out.rows(); n += block)
           for (int g = 0; g < groups; ++g) {
             const int count = std::min(block, out.first + out.rows() - n);
@@ -204,7 +205,8 @@ struct Convolution<Cpu<R, Set>> {
   /// The filters of single channels as (cells, channels), so that neighbouring channels lie side by side.
   template <class Source>
   static In<P> taps_first(Context<P>& ctx, const Source& source, int channels, int cells) {
-    const auto taps = scratch(ctx, cells, channels), one = scratch(ctx, 1, cells);
+    const auto taps = scratch(ctx, cells, channels);
+    const auto one = scratch(ctx, 1, cells);
     for (int c = 0; c < channels; ++c) {
       source.read(c, 0, cells, one.data);
       for (int k = 0; k < cells; ++k) taps.row(k)[c] = one.data[k];
@@ -219,78 +221,96 @@ struct Convolution<Cpu<R, Set>> {
     return v;
   }
 
+  /// A pass over channels that are filtered alone.
   struct Filter {
     In<P> x, taps;
     const R* b;
     Clip clip;
     Out<P> y;
-    const Window& window;
+    const Windows& windows;
   };
 
-  /// Channels [c, c + 2 V) of `Count` windows of one line, which all see the same part of their taps.
-  template <class V, int Count>
+  /// Channels [c, c + Wide V) of `Count` windows side by side, which all see the same part of their taps.
+  template <class V, int Wide, int Count>
   static void filter_cells(const Filter& f, const Place& at, int c) {
     constexpr int size = static_cast<int>(sizeof(V) / sizeof(R));
-    const auto step = static_cast<std::ptrdiff_t>(f.window.stride) * f.x.width;
-    V low[Count] = {}, high[Count] = {};
+    const auto step = static_cast<std::ptrdiff_t>(f.windows.window.stride) * f.x.width;
+    V sum[Count][Wide] = {};
     for (int k = at.top; k < at.bottom; ++k) {
       const R* cell = f.x.row(at.cell(k, at.left)) + c;
-      const R* tap = f.taps.row(k * f.window.width + at.left) + c;
-      for (int l = at.left; l < at.right; ++l, cell += f.x.width, tap += f.x.width) {
-        const V w0 = load<V>(tap), w1 = load<V>(tap + size);
-        for (int i = 0; i < Count; ++i) {
-          low[i] += load<V>(cell + i * step) * w0;
-          high[i] += load<V>(cell + i * step + size) * w1;
+      const R* tap = f.taps.row(k * f.windows.window.width + at.left) + c;
+      for (int l = at.left; l < at.right; ++l, cell += f.x.width, tap += f.x.width)
+        for (int v = 0; v < Wide; ++v) {
+          const V w = load<V>(tap + v * size);
+          for (int i = 0; i < Count; ++i) sum[i][v] += load<V>(cell + i * step + v * size) * w;
         }
-      }
     }
-    V b0{}, b1{};
-    if (f.b) b0 = load<V>(f.b + c), b1 = load<V>(f.b + c + size);
-    const V least = V{} + R(f.clip.low), most = V{} + R(f.clip.high);
-    const auto write = [&](R* to, V v) {
-      v = v < least ? least : v;
-      v = v > most ? most : v;
-      std::memcpy(to, &v, sizeof(V));
-    };
-    for (int i = 0; i < Count; ++i) {
-      R* to = f.y.row(at.window + i) + c;
-      write(to, low[i] + b0);
-      write(to + size, high[i] + b1);
+    const V low = V{} + R(f.clip.low), high = V{} + R(f.clip.high);
+    for (int v = 0; v < Wide; ++v) {
+      const V b = f.b ? load<V>(f.b + c + v * size) : V{};
+      for (int i = 0; i < Count; ++i) {
+        V y = sum[i][v] + b;
+        y = y < low ? low : y;
+        y = y > high ? high : y;
+        std::memcpy(f.y.row(at.window + i) + c + v * size, &y, sizeof(V));
+      }
     }
   }
 
-  template <class V>
-  static void filter_line(const Filter& f, const Place& begin, int windows, int width, int before, int c) {
-    constexpr int several = 4;  // two vectors of four windows: eight sums, two taps and two loads fit 16 registers
-    Place at = begin;
-    const auto whole = [&](int i) {
-      const int first = i * f.window.stride - before;
-      return first >= 0 && first + f.window.width <= width;
-    };
+  template <class V, int Wide>
+  static void filter_line(const Filter& f, Place at, int windows, int c) {
+    constexpr int several = 4;  // four windows of two vectors: eight sums, a tap and a load fit 16 registers
+    const int begin = at.window, width = f.windows.window.width;
     for (int i = 0; i < windows;) {
-      at.window = begin.window + i;
-      at.column = i * f.window.stride - before;
-      at.left = std::max(0, -at.column);
-      at.right = std::min(f.window.width, width - at.column);
-      if (i + several <= windows && whole(i) && whole(i + several - 1)) {
-        filter_cells<V, several>(f, at, c);
+      f.windows.move(at, begin, i);
+      const int last = at.column + (several - 1) * f.windows.window.stride;
+      if (i + several <= windows && at.column >= 0 && last + width <= at.width) {
+        filter_cells<V, Wide, several>(f, at, c);
         i += several;
       } else {
-        filter_cells<V, 1>(f, at, c);
+        filter_cells<V, Wide, 1>(f, at, c);
         ++i;
       }
     }
   }
 
   static void depthwise(Context<P>& ctx, In<P> x, const Windows& windows, In<P> taps, const R* b, Clip clip, Out<P> y) {
-    const Filter filter{x, taps, b, clip, y, windows.window};
-    windows.lines(ctx, [&](const Place& begin, int count, int width, int before) {
+    const Filter filter{x, taps, b, clip, y, windows};
+    windows.lines(ctx, [&](const Place& begin, int count) {
       int c = 0;
-      for (; c + 2 * lanes <= x.width; c += 2 * lanes) filter_line<Vector>(filter, begin, count, width, before, c);
-      for (; c + 2 <= x.width; c += 2) filter_line<R>(filter, begin, count, width, before, c);
-      if (c < x.width) last_channel(filter, begin, count, width, before, c);
+      for (; c + 2 * lanes <= x.width; c += 2 * lanes) filter_line<Vector, 2>(filter, begin, count, c);
+      for (; c + lanes <= x.width; c += lanes) filter_line<Vector, 1>(filter, begin, count, c);
+      for (; c < x.width; ++c) filter_line<R, 1>(filter, begin, count, c);
     });
   }
+
+  static void depthwise_input(Context<P>& ctx, const Windows& windows, In<P> taps, In<P> dy, Out<P> dx) {
+    ctx.threads().run(windows.pictures(), [&](int picture) {
+      const Grid& out = windows.out[static_cast<std::size_t>(picture)];
+      windows.visit(out.first, out.rows(), [&](const Place& at) {
+        for (int k = at.top; k < at.bottom; ++k)
+          for (int l = at.left; l < at.right; ++l)
+            line(dx, at.cell(k, l)) += line(taps, k * windows.window.width + l) * line(dy, at.window);
+      });
+    });
+  }
+
+  static void depthwise_weight(Context<P>& ctx, In<P> x, const Windows& windows, In<P> dy, R* dw) {
+    const int cells = windows.window.cells();
+    const auto sums = scratch(ctx, cells, int(x.width));
+    ctx.threads().run(cells, [&](int cell) {
+      const int k = cell / windows.window.width, l = cell % windows.window.width;
+      line(sums, cell).setZero();
+      windows.visit(0, dy.rows, [&](const Place& at) {
+        if (at.top <= k && k < at.bottom && at.left <= l && l < at.right)
+          line(sums, cell) += line(x, at.cell(k, l)) * line(dy, at.window);
+      });
+    });
+    for (int c = 0; c < x.width; ++c)
+      for (int k = 0; k < cells; ++k) dw[c * cells + k] += sums.row(k)[c];
+  }
+
+  static std::size_t stride_of(In<P> x) { return static_cast<std::size_t>(x.width); }
 };
 
 }  // namespace flamingo::kernels

@@ -38,8 +38,8 @@ struct Norm<Cpu<R, Set>> {
   static void layer_backward_weights(Context<P>&, In<P> x, Moments<P> moments, In<P> dy, const DScale& dscale,
                                      const DBias& dbias) {
     for (int n = 0; n < x.rows; ++n) {
-      line(dscale) += line(dy, n) * (line(x, n) - moments.row(n)[0]) * moments.row(n)[1];
-      line(dbias) += line(dy, n);
+      if constexpr (wanted<DScale>) line(dscale) += line(dy, n) * (line(x, n) - moments.row(n)[0]) * moments.row(n)[1];
+      if constexpr (wanted<DBias>) line(dbias) += line(dy, n);
     }
   }
 

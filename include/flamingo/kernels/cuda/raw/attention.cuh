@@ -66,10 +66,10 @@ struct AttentionShared {
   static_assert(K % 8 == 0 && K >= 8 && K <= 128, "attention: the head size is a multiple of 8, at most 128");
   using A = Accumulate<R>;
   static constexpr int rows = attention_tile_rows, pitch = K + pack_count<R>;
-  alignas(16) R first[Stages][32 * pitch];      ///< the stream: k, or q
-  alignas(16) R second[Stages][32 * pitch];     ///< v, or do
-  A own_first[rows * K], own_second[rows * K];  ///< the block's rows: q and do, or k and v
-  A weights[2][rows * 32];                      ///< p and ds of the block's rows against the stream's
+  alignas(16) Array<Array<R, 32 * pitch>, Stages> first;   ///< the stream: k, or q
+  alignas(16) Array<Array<R, 32 * pitch>, Stages> second;  ///< v, or do
+  Array<A, rows * K> own_first, own_second;                ///< the block's rows: q and do, or k and v
+  Array<Array<A, rows * 32>, 2> weights;                   ///< p and ds of the block's rows against the stream's
 };
 
 /// Most stages that 160 KiB hold.
@@ -168,7 +168,7 @@ __device__ inline void load_own(A* own, const R* from, long long stride, int row
 
 /// dots[r] = own row r · the stream's row of this lane.
 template <int K, int Rows, int Pitch, class R, class A>
-__device__ inline void dot_rows(const A* own, const R* stream, A (&dots)[Rows]) {
+__device__ inline void dot_rows(const A* own, const R* stream, Array<A, Rows>& dots) {
   for (int r = 0; r < Rows; ++r) dots[r] = 0;
   for (int c = 0; c < K; c += pack_count<R>) {
     const auto pack = load_pack<pack_count<R>>(stream + lane_index() * Pitch + c);
@@ -179,9 +179,9 @@ __device__ inline void dot_rows(const A* own, const R* stream, A (&dots)[Rows]) 
 
 /// sums[r][·] += Σ_j weights[r][j] × the stream's row j, over begin[r] <= j < end[r]; a lane holds channels lane, lane
 /// + 32...
-template <int K, int Rows, int Pitch, class R, class A, int Channels>
-__device__ inline void add_rows(const A* weights, const R* stream, const int (&begin)[Rows], const int (&end)[Rows],
-                                A (&sums)[Rows][Channels]) {
+template <int K, int Rows, int Channels, int Pitch, class R, class A>
+__device__ inline void add_rows(const A* weights, const R* stream, const Array<int, Rows>& begin,
+                                const Array<int, Rows>& end, Array<Array<A, Channels>, Rows>& sums) {
   int last = 0;
   for (int r = 0; r < Rows; ++r) last = end[r] > last ? end[r] : last;
   for (int j = 0; j < last; ++j)
@@ -194,8 +194,8 @@ __device__ inline void add_rows(const A* weights, const R* stream, const int (&b
     }
 }
 
-template <int K, class R, class A, int Channels>
-__device__ inline void store_row(R* to, const A (&sums)[Channels], A factor) {
+template <int K, int Channels, class R, class A>
+__device__ inline void store_row(R* to, const Array<A, Channels>& sums, A factor) {
   for (int i = 0; i < Channels; ++i)
     if (lane_index() + 32 * i < K) to[lane_index() + 32 * i] = narrow<R>(sums[i] * factor);
 }
@@ -262,14 +262,14 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           p[r * 32 + lane_index()] = weight;
         }
         __syncwarp();
-        add_rows<K, W::rows, Shared::pitch>(p, shared.second[stage], begin, end, sums);
+        add_rows<K, W::rows, W::channels, Shared::pitch>(p, shared.second[stage], begin, end, sums);
       });
 
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r) {
     const long long row = tile.first_row + warp_row + r;
     const A all = warp_sum(total[r]);
     const bool sees = maximum[r] != static_cast<A>(-INFINITY);
-    store_row<K>(o.data + row * o.stride + head * K, sums[r], sees ? A(1) / all : A(0));
+    store_row<K, W::channels>(o.data + row * o.stride + head * K, sums[r], sees ? A(1) / all : A(0));
     if (lse && lane_index() == 0)
       lse[row * shape.heads + head] = sees ? maximum[r] + logarithm(all) : static_cast<A>(-INFINITY);
   }
@@ -341,10 +341,10 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           ds[r * 32 + lane_index()] = exponential(score - own_lse[r]) * (dweights[r] - own_delta[r]);
         }
         __syncwarp();
-        add_rows<K, W::rows, Shared::pitch>(ds, shared.first[stage], begin, end, sums);
+        add_rows<K, W::rows, W::channels, Shared::pitch>(ds, shared.first[stage], begin, end, sums);
       });
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r)
-    store_row<K>(dq.data + (tile.first_row + warp_row + r) * dq.stride + head * K, sums[r], scale);
+    store_row<K, W::channels>(dq.data + (tile.first_row + warp_row + r) * dq.stride + head * K, sums[r], scale);
 }
 
 /// A block takes one key tile and one key head: the queries of all heads of its group stream by.
@@ -404,13 +404,13 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           ds[r * 32 + lane_index()] = weight * (dweights[r] - query_delta);
         }
         __syncwarp();
-        add_rows<K, W::rows, Shared::pitch>(p, shared.second[stage], begin, end, v_sums);
-        add_rows<K, W::rows, Shared::pitch>(ds, shared.first[stage], begin, end, k_sums);
+        add_rows<K, W::rows, W::channels, Shared::pitch>(p, shared.second[stage], begin, end, v_sums);
+        add_rows<K, W::rows, W::channels, Shared::pitch>(ds, shared.first[stage], begin, end, k_sums);
       });
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r) {
     const long long row = tile.first_row + warp_row + r;
-    if (dk.data) store_row<K>(dk.data + row * dk.stride + kv_head * K, k_sums[r], scale);
-    if (dv.data) store_row<K>(dv.data + row * dv.stride + kv_head * K, v_sums[r], A(1));
+    if (dk.data) store_row<K, W::channels>(dk.data + row * dk.stride + kv_head * K, k_sums[r], scale);
+    if (dv.data) store_row<K, W::channels>(dv.data + row * dv.stride + kv_head * K, v_sums[r], A(1));
   }
 }
 

@@ -103,7 +103,7 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
     norm_backward_partial_kernel(const R* dy, const R* x, const A* mean, const A* rstd, A* partial, int N, int D,
                                  int chunk_rows) {
   struct Sums {
-    A scale[RowLanes][Columns], bias[RowLanes][Columns];
+    Array<Array<A, Columns>, RowLanes> scale, bias;
   };
   Sums& sums = shared_memory<Sums>();
   const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;

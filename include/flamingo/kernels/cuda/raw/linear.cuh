@@ -27,7 +27,7 @@ template <class R, int Extent, int Depth, bool DepthContiguous>
 struct OperandTile {
   static constexpr int rows = DepthContiguous ? Extent : Depth, columns = DepthContiguous ? Depth : Extent;
   static constexpr int pitch = columns + pack_count<R>;
-  alignas(16) R value[rows * pitch];
+  alignas(16) Array<R, rows * pitch> value;
 
   __device__ const R& at(int m, int k) const { return value[DepthContiguous ? m * pitch + k : k * pitch + m]; }
 
@@ -93,11 +93,12 @@ static __global__ void __launch_bounds__(Threads)
   const int first_row = block_index_x() * Rows, first_column = block_index_y() * Columns;
   const int m0 = thread_index() / across, n0 = thread_index() % across;
 
-  A sums[m_sums][n_sums] = {};
+  Array<Array<A, n_sums>, m_sums> sums = {};
   for_each_depth_tile<Threads, Count, Rows, Columns, Depth, AContiguous, BContiguous>(
       a, b, first_row, first_column, rows, columns, depth, [&](const auto& a_tile, const auto& b_tile) {
         for (int k = 0; k < Depth; ++k) {
-          A as[m_sums], bs[n_sums];
+          Array<A, m_sums> as;
+          Array<A, n_sums> bs;
           for (int i = 0; i < m_sums; ++i) as[i] = widen(a_tile.at(m0 + i * m_step, k));
           for (int j = 0; j < n_sums; ++j) bs[j] = widen(b_tile.at(n0 + j * across, k));
           for (int i = 0; i < m_sums; ++i)
@@ -137,11 +138,12 @@ static __global__ void __launch_bounds__(Threads)
   const int group = lane_index() / 4, pair = lane_index() % 4 * 2;  // a lane's row and depths, as PTX lays out a tile
   const int m0 = warp_index() / 2 * (Rows / 2) + group, n0 = warp_index() % 2 * (Columns / 2);
 
-  float sums[m_tiles][n_tiles][4] = {};
+  Array<Array<float[4], n_tiles>, m_tiles> sums = {};
   for_each_depth_tile<Threads, Count, Rows, Columns, Depth, AContiguous, BContiguous>(
       a, b, first_row, first_column, rows, columns, depth, [&](const auto& a_tile, const auto& b_tile) {
         for (int k = pair; k < Depth; k += 16) {
-          unsigned as[m_tiles][4], bs[n_tiles][2];
+          Array<unsigned[4], m_tiles> as;
+          Array<unsigned[2], n_tiles> bs;
           for (int i = 0; i < m_tiles; ++i)
             for (int r = 0; r < 4; ++r)
               as[i][r] = depth_pair<AContiguous>(a_tile, m0 + i * 16 + r % 2 * 8, k + r / 2 * 8);
@@ -193,7 +195,7 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
     column_sum_kernel(const R* dy, Accumulate<R>* sum, int N, int O) {
   using A = Accumulate<R>;
   struct Sums {
-    A value[RowLanes][Columns];
+    Array<Array<A, Columns>, RowLanes> value;
   };
   Sums& sums = shared_memory<Sums>();
   const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;

@@ -103,6 +103,10 @@ __device__ inline int warp_index() { return static_cast<int>(threadIdx.x) / 32; 
 __device__ inline int block_index_x() { return static_cast<int>(blockIdx.x); }
 __device__ inline int block_index_y() { return static_cast<int>(blockIdx.y); }
 
+/// T[N] for N an int: our extents are ints, C++'s array extents are not.
+template <class T, int N>
+using Array = T[static_cast<std::size_t>(N)];
+
 /// How many tiles of `tile` cover `extent`.
 __host__ __device__ constexpr int tiles_over(int extent, int tile) { return (extent + tile - 1) / tile; }
 inline dim3 grid_of(int x, int y = 1) { return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)); }
@@ -122,7 +126,7 @@ __device__ inline A warp_max(A x) {
 /// Count neighbours, moved as one.
 template <class R, int Count>
 struct alignas(sizeof(R) * Count) Pack {
-  R value[Count];
+  Array<R, Count> value;
 };
 template <int Count, class R>
 __device__ inline Pack<R, Count> load_pack(const R* from) {

@@ -1,0 +1,154 @@
+/// Flamingo: frozen features -> Resampler -> gated blocks inside a decoder (Alayrac et al. 2022).
+///
+/// B sequences, T tokens, N rows (all tokens of the batch), M media, S grid cells, R latents, D width, V vocabulary.
+#pragma once
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <flamingo/config/flamingo.hpp>
+#include <flamingo/model/decoder.hpp>
+#include <flamingo/model/gated_cross_attention.hpp>
+#include <flamingo/model/media.hpp>
+#include <flamingo/model/resampler.hpp>
+
+namespace flamingo::model {
+
+/// What Flamingo adds between two frozen models: the Resampler and the gated blocks. It is what is trained and saved.
+template <auto C, Platform P>
+struct Connector {
+  using ResamplerLayer = Resampler<C.resampler, P>;
+  using GatedLayer = GatedCrossAttention<C.xattn, C.lm.dim, C.resampler.dim, P>;
+  static constexpr auto gated_blocks = static_cast<std::size_t>(C.gated_blocks());
+
+  template <class S>
+  struct Parameters {
+    typename ResamplerLayer::template Parameters<S> resampler;
+    std::array<typename GatedLayer::template Parameters<S>, gated_blocks> gated;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    auto resampler = within(visit, "resampler");
+    ResamplerLayer::each(resampler, p.resampler...);
+    for (std::size_t i = 0; i < gated_blocks; ++i) {
+      auto gated = within(visit, "gated", static_cast<int>(i));
+      GatedLayer::each(gated, p.gated[i]...);
+    }
+  }
+};
+
+/// The decoder with its gated blocks, over latents that the Resampler made.
+template <auto C, Platform P>
+struct Flamingo {
+  static_assert(C.xattn.every > 0 && C.xattn.offset >= 0 && C.xattn.offset < C.xattn.every,
+                "XattnConfig: every must be positive and offset below it");
+  static_assert(C.xattn.offset < C.lm.layers, "XattnConfig: no decoder block has a gated block before it");
+
+  using Real = typename P::Real;
+  using Connect = Connector<C, P>;
+  using ResamplerLayer = typename Connect::ResamplerLayer;
+  using Gated = typename Connect::GatedLayer;
+  using Decoder = DecoderOf<C.lm, P>;
+  using Block = typename Decoder::Block;
+  static constexpr auto config = C;
+  static constexpr int D = C.lm.dim, E = C.resampler.dim, R = C.resampler.latents, V = C.lm.vocabulary + C.lm.added;
+  static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks;
+  static constexpr std::size_t none = ~std::size_t{0};
+
+  /// Which gated block stands before decoder block i, or none.
+  static constexpr std::size_t gated_before(std::size_t i) {
+    return C.gated(static_cast<int>(i)) ? (i - static_cast<std::size_t>(C.xattn.offset)) /
+                                              static_cast<std::size_t>(C.xattn.every)
+                                        : none;
+  }
+
+  /// What is trained: the connector always, the decoder if asked. Below the first trained layer nothing runs backward.
+  struct Trained {
+    bool connector = true;
+    bool lm = false;
+  };
+  static constexpr Need need_of_connector(Trained t) { return t.connector ? all_gradients : input_gradients; }
+  static constexpr Need need_of_lm(Trained t) { return t.lm ? all_gradients : input_gradients; }
+  static constexpr std::size_t first_kept(Trained t) { return t.lm ? 0 : static_cast<std::size_t>(C.first_gated()); }
+
+  template <Trained t>
+  struct Saved {
+    std::array<typename Block::template Saved<need_of_lm(t)>, layers> blocks;
+    std::array<typename Gated::template Saved<need_of_connector(t)>, gated_blocks> gated;
+    std::array<typename Gated::template SavedMedia<need_of_connector(t)>, gated_blocks> media;
+  };
+
+  /// hidden (N, D) of all tokens, for training: everything that backward reads is kept. latents (M R, E).
+  template <Trained t, class WC, class WL>
+  static Saved<t> forward(Context<P>& ctx, const WC& connector, const WL& lm, const DecoderPlan& plan,
+                          const Rows<P, E>& latents, const Rows<P, D>& hidden) {
+    const auto scope = ctx.scope();
+    constexpr Need gated_need = need_of_connector(t), lm_need = need_of_lm(t);
+    const int N = plan.rows();
+    const auto positions = table(ctx, plan.positions);
+    const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
+    Saved<t> saved;
+    auto x = keep<D>(ctx, N);
+    Decoder::embed(ctx, lm, table(ctx, plan.ids), x);
+    for (std::size_t i = 0; i < layers; ++i) {
+      if (const std::size_t j = gated_before(i); j != none) {
+        const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
+        saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
+        Pools<P> pools;
+        pools.add({k, v});
+        const auto z = keep<D>(ctx, N);
+        saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], x, pools, cross, z);
+        x = z;
+      }
+      const bool last = i + 1 == layers;
+      if (i < first_kept(t)) {
+        const auto inner = ctx.scope();
+        const auto k = scratch<Block::KV>(ctx, N), v = scratch<Block::KV>(ctx, N);
+        const auto z = scratch<D>(ctx, N);
+        Block::template forward<no_gradients>(ctx, lm.blocks[i], x, positions, k, v, own(k, v), self, z);
+        ops::copy(ctx, z, x);
+      } else {
+        const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N);
+        const auto z = last ? hidden : keep<D>(ctx, N);
+        saved.blocks[i] = Block::template forward<lm_need>(ctx, lm.blocks[i], x, positions, k, v, own(k, v), self, z);
+        x = z;
+      }
+    }
+    return saved;
+  }
+
+  /// Writes dlatents and adds to the gradients of connector and decoder (NoGrad where frozen).
+  template <Trained t, class WC, class WL, class GC, class GL>
+  static void backward(Context<P>& ctx, const WC& connector, const WL& lm, const Saved<t>& s, const DecoderPlan& plan,
+                       const Rows<P, D>& dhidden, const Rows<P, E>& dlatents, const GC& gconnector, const GL& glm) {
+    const auto scope = ctx.scope();
+    const int N = plan.rows(), MR = dlatents.rows;
+    const auto positions = table(ctx, plan.positions);
+    const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
+    auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
+    const auto dk = scratch<Gated::KV>(ctx, MR), dv = scratch<Gated::KV>(ctx, MR);
+    const auto dpart = scratch<E>(ctx, MR);
+    ops::copy(ctx, dhidden, dx);
+    ops::clear(ctx, dlatents);
+    for (std::size_t i = layers; i-- > first_kept(t);) {
+      Block::backward(ctx, lm.blocks[i], s.blocks[i], positions, self, dx, dnext, glm.blocks[i]);
+      std::swap(dx, dnext);
+      if (const std::size_t j = gated_before(i); j != none) {
+        const PoolGradients<P> dpools{{{dk, dv}}};
+        Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dx, dnext, dpools, gconnector.gated[j]);
+        std::swap(dx, dnext);
+        Gated::project_backward(ctx, connector.gated[j], s.media[j], dk, dv, dpart, gconnector.gated[j]);
+        ops::accumulate(ctx, dpart, dlatents);
+      }
+    }
+    if constexpr (t.lm) Decoder::embed_backward(ctx, table(ctx, plan.ids), dx, glm);
+  }
+
+ private:
+  static Pools<P> own(const Rows<P, Block::KV>& k, const Rows<P, Block::KV>& v) {
+    Pools<P> pools;
+    pools.add({k, v});
+    return pools;
+  }
+};
+
+}  // namespace flamingo::model

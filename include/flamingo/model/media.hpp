@@ -1,0 +1,93 @@
+/// Which media each token sees: φ, and the spans that follow from it under each published rule.
+#pragma once
+#include <span>
+#include <vector>
+
+#include <flamingo/config/xattn.hpp>
+#include <flamingo/core/check.hpp>
+#include <flamingo/core/spans.hpp>
+
+namespace flamingo {
+
+/// φ of each token: how many media have been announced at or before it. `tags` are the places of the tags' first pieces,
+/// ascending: a tag already belongs to its own medium (Alayrac et al. 2022, fig. 7).
+inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
+  std::vector<int> phi(static_cast<std::size_t>(tokens), 0);
+  std::size_t seen = 0;
+  for (int t = 0; t < tokens; ++t) {
+    while (seen < tags.size() && tags[seen] <= t) ++seen;
+    phi[static_cast<std::size_t>(t)] = static_cast<int>(seen);
+  }
+  return phi;
+}
+
+/// Adds the cross-attention spans of one sequence. Its tokens are query rows from `first_row` on with the given φ; its
+/// media are R rows each of pool 0, the first of them from row `first_medium * R` on.
+inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<const int> phi, int first_row,
+                            int first_medium, int media, int R) {
+  const int tokens = static_cast<int>(phi.size());
+  const auto everything = [&](int from, int count) {
+    list.begin(first_row + from, count);
+    list.add({0, first_medium * R, media * R, 0, 0});
+    list.spans.back().uniform = 1;
+  };
+  for (int from = 0, to = 0; from < tokens; from = to) {
+    const int p = phi[static_cast<std::size_t>(from)];
+    while (to < tokens && phi[static_cast<std::size_t>(to)] == p) ++to;  // a run of tokens with one φ
+    if (media == 0) continue;
+    if (p == 0) {
+      if (c.before_first == NoImage::uniform) everything(from, to - from);
+    } else if (c.visibility == Visibility::all_earlier) {
+      list.begin(first_row + from, to - from);
+      list.add({0, first_medium * R, std::min(p, media) * R, 0, 0});
+    } else if (p <= media) {
+      list.begin(first_row + from, to - from);
+      list.add({0, (first_medium + p - 1) * R, R, 0, 0});
+    } else if (c.beyond_last == NoImage::uniform) {
+      everything(from, to - from);
+    }
+  }
+}
+
+/// One document as the decoder reads it: tokens, φ, its media among the batch's, and what is to be predicted.
+struct Sequence {
+  std::vector<int> ids;
+  std::vector<int> phi;      ///< of each token
+  std::vector<int> targets;  ///< id that should follow each token, or -1: no loss there
+  int first_medium = 0;      ///< its media are first_medium .. first_medium + media - 1 of the batch
+  int media = 0;
+};
+
+/// The tables of one decoder run over a ragged batch. Keep it until backward is done.
+struct DecoderPlan {
+  std::vector<int> ids, positions;
+  SpanList self;   ///< pool 0: the rows' own keys and values
+  SpanList cross;  ///< pool 0: the media's
+  std::vector<int> loss_rows, targets;
+
+  int rows() const { return static_cast<int>(ids.size()); }
+
+  /// R latents a medium; sequences start at position 0 and see themselves alone.
+  static DecoderPlan of(std::span<const Sequence> sequences, const XattnConfig& c, int R) {
+    DecoderPlan plan;
+    for (const Sequence& s : sequences) {
+      const int first = plan.rows(), tokens = static_cast<int>(s.ids.size());
+      check(s.phi.size() == s.ids.size() && (s.targets.empty() || s.targets.size() == s.ids.size()), "sequence",
+            tokens, " tokens with ", s.phi.size(), " φ and ", s.targets.size(), " targets");
+      plan.self.begin(first, tokens);
+      plan.self.add({0, first, tokens, 0, 1});
+      add_media_spans(plan.cross, c, s.phi, first, s.first_medium, s.media, R);
+      for (int t = 0; t < tokens; ++t) {
+        plan.ids.push_back(s.ids[static_cast<std::size_t>(t)]);
+        plan.positions.push_back(t);
+        if (!s.targets.empty() && s.targets[static_cast<std::size_t>(t)] >= 0) {
+          plan.loss_rows.push_back(first + t);
+          plan.targets.push_back(s.targets[static_cast<std::size_t>(t)]);
+        }
+      }
+    }
+    return plan;
+  }
+};
+
+}  // namespace flamingo

@@ -1,0 +1,69 @@
+/// LayerNorm and RmsNorm as layers: ops/norm.hpp with parameters of their own.
+#pragma once
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/need.hpp>
+#include <flamingo/core/parameters.hpp>
+#include <flamingo/ops/norm.hpp>
+
+namespace flamingo::nn {
+
+/// y = (x - mean) / deviation * scale + bias      x, y (N, D)
+template <int D, Platform P>
+struct LayerNorm {
+  template <class S>
+  struct Parameters {
+    Vector<S, D> scale, bias;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    visit(vector_spec("scale", D, Init::one()), p.scale...);
+    visit(vector_spec("bias", D, Init::zero()), p.bias...);
+  }
+
+  template <Need need>
+  struct Saved {
+    If<need.any(), Rows<P, D, const typename P::Real>> x;
+    If<need.any(), Moments<P>> moments;
+  };
+
+  template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
+  static Saved<need> forward(Context<P>& ctx, const W& w, float epsilon, const X& x, const Y& y) {
+    const Moments<P> moments = take<need.any(), 2, AccumulateOf<P>>(ctx, x.rows);
+    ops::layer_norm(ctx, x, w.scale, w.bias, epsilon, y, moments);
+    return {x, moments};
+  }
+  template <Need need, class W, class G, RowsOn<P> Y, RowsSink<P> DX>
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Y& dy, const DX& dx, const G& g) {
+    ops::layer_norm_backward(ctx, s.x, s.moments, w.scale, dy, dx, g.scale, g.bias);
+  }
+};
+
+/// y = x / √(mean(x²) + ε) * scale      x, y (N, D)
+template <int D, Platform P>
+struct RmsNorm {
+  template <class S>
+  struct Parameters {
+    Vector<S, D> scale;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    visit(vector_spec("scale", D, Init::one()), p.scale...);
+  }
+
+  template <Need need>
+  struct Saved {
+    If<need.any(), Rows<P, D, const typename P::Real>> x;
+    If<need.any(), Moments<P>> moments;
+  };
+
+  template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
+  static Saved<need> forward(Context<P>& ctx, const W& w, float epsilon, const X& x, const Y& y) {
+    const Moments<P> moments = take<need.any(), 2, AccumulateOf<P>>(ctx, x.rows);
+    ops::rms_norm(ctx, x, w.scale, epsilon, y, moments);
+    return {x, moments};
+  }
+  template <Need need, class W, class G, RowsOn<P> Y, RowsSink<P> DX>
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Y& dy, const DX& dx, const G& g) {
+    ops::rms_norm_backward(ctx, s.x, s.moments, w.scale, dy, dx, g.scale);
+  }
+};
+
+}  // namespace flamingo::nn
