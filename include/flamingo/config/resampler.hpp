@@ -5,16 +5,19 @@
 namespace flamingo {
 
 struct ResamplerConfig {
-  int vision_dim = 0;   ///< width of the encoder's features; 0: dim. Where it differs, a linear map without bias leads in
-  int dim = 1536;       ///< D
-  int latents = 64;     ///< R, rows that leave the Resampler for each image or video
+  int vision_dim =
+      0;  ///< width of the encoder's features; 0: dim. Where it differs, a linear map without bias leads in
+  bool norm_input =
+      false;         ///< LayerNorm on the encoder's features before anything else (a convolutional encoder has none)
+  int dim = 1536;    ///< D
+  int latents = 64;  ///< R, rows that leave the Resampler for each image or video
   int layers = 6;
-  int heads = 16;       ///< H
-  int head_dim = 96;    ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
-  int widening = 4;     ///< hidden width of the feed-forward over D
+  int heads = 16;     ///< H
+  int head_dim = 96;  ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
+  int widening = 4;   ///< hidden width of the feed-forward over D
   Activation activation = Activation::squared_relu;
-  int frames = 8;       ///< rows of the learned time table; 0: none. Longer videos read between its rows
-  int media = 0;        ///< rows of a table added by a medium's place in its document (lucidrains' models); 0: none
+  int frames = 8;  ///< rows of the learned time table; 0: none. Longer videos read between its rows
+  int media = 0;   ///< rows of a table added by a medium's place in its document (lucidrains' models); 0: none
   bool final_norm = true;
   float epsilon = 1e-5f;
 

@@ -22,7 +22,7 @@ struct XattnConfig {
   int head_dim = 128;
   int widening = 4;
   Activation activation = Activation::squared_relu;
-  bool norm_media = false;  ///< LayerNorm on the visual rows inside the block (the paper's; reproductions have none)
+  bool norm_media = false;    ///< LayerNorm on the visual rows inside the block (the paper's; reproductions have none)
   bool vector_gates = false;  ///< one gate a feature instead of one a layer
   Visibility visibility = Visibility::last_image;
   NoImage before_first = NoImage::zero;  ///< tokens with φ = 0 (OpenFlamingo attending to all earlier media: uniform)

@@ -98,8 +98,8 @@ using If = std::conditional_t<Wanted, T, Nothing>;
 
 /// Whether a gradient goes somewhere.
 template <class S>
-inline constexpr bool wanted = !std::same_as<std::remove_cvref_t<S>, NoGrad> &&
-                               !std::same_as<std::remove_cvref_t<S>, Nothing>;
+inline constexpr bool wanted =
+    !std::same_as<std::remove_cvref_t<S>, NoGrad> && !std::same_as<std::remove_cvref_t<S>, Nothing>;
 
 namespace detail {
 template <class X>

@@ -56,9 +56,9 @@ struct Flamingo {
 
   /// Which gated block stands before decoder block i, or none.
   static constexpr std::size_t gated_before(std::size_t i) {
-    return C.gated(static_cast<int>(i)) ? (i - static_cast<std::size_t>(C.xattn.offset)) /
-                                              static_cast<std::size_t>(C.xattn.every)
-                                        : none;
+    return C.gated(static_cast<int>(i))
+               ? (i - static_cast<std::size_t>(C.xattn.offset)) / static_cast<std::size_t>(C.xattn.every)
+               : none;
   }
 
   /// What is trained: the connector always, the decoder if asked. Below the first trained layer nothing runs backward.

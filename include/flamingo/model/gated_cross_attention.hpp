@@ -17,13 +17,9 @@ struct GatedCrossAttention {
   static constexpr int D = Dim, E = MediaDim, gate_size = C.vector_gates ? D : 1;
   using NormLayer = nn::LayerNorm<D, P>;
   using MediaNorm = nn::LayerNorm<E, P>;
-  using Attend = nn::Attention<AttentionConfig{.dim = D,
-                                               .source_dim = E,
-                                               .heads = C.heads,
-                                               .kv_heads = C.heads,
-                                               .head_dim = C.head_dim},
-                               P>;
-  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening * D, .activation = C.activation}, P>;
+  using Attend = nn::Attention<
+      AttentionConfig{.dim = D, .source_dim = E, .heads = C.heads, .kv_heads = C.heads, .head_dim = C.head_dim}, P>;
+  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening* D, .activation = C.activation}, P>;
   static constexpr int KV = Attend::KV;
 
   template <class S>

@@ -1,5 +1,7 @@
 /// Which media each token sees: φ, and the spans that follow from it under each published rule.
 #pragma once
+#include <algorithm>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -9,8 +11,8 @@
 
 namespace flamingo {
 
-/// φ of each token: how many media have been announced at or before it. `tags` are the places of the tags' first pieces,
-/// ascending: a tag already belongs to its own medium (Alayrac et al. 2022, fig. 7).
+/// φ of each token: how many media have been announced at or before it. `tags` are the places of the tags' first
+/// pieces, ascending: a tag already belongs to its own medium (Alayrac et al. 2022, fig. 7).
 inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
   std::vector<int> phi(static_cast<std::size_t>(tokens), 0);
   std::size_t seen = 0;
@@ -22,31 +24,44 @@ inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
 }
 
 /// Adds the cross-attention spans of one sequence. Its tokens are query rows from `first_row` on with the given φ; its
-/// media are R rows each of pool 0, the first of them from row `first_medium * R` on.
+/// m-th medium is R rows of pool 0 from row `media[m] * R` on: media may lie anywhere, and several sequences share them.
 inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<const int> phi, int first_row,
-                            int first_medium, int media, int R) {
-  const int tokens = static_cast<int>(phi.size());
-  const auto everything = [&](int from, int count) {
+                            std::span<const int> media, int R) {
+  const int tokens = static_cast<int>(phi.size()), M = static_cast<int>(media.size());
+  const auto see = [&](int from, int count, int first_medium, int seen) {
     list.begin(first_row + from, count);
-    list.add({0, first_medium * R, media * R, 0, 0});
+    for (int m = first_medium, next = m; m < first_medium + seen; m = next) {  // neighbours are one segment
+      const int at = media[static_cast<std::size_t>(m)];
+      while (next < first_medium + seen && media[static_cast<std::size_t>(next)] == at + next - m) ++next;
+      list.add({0, at * R, (next - m) * R, 0, 0});
+    }
+  };
+  const auto everything = [&](int from, int count) {
+    see(from, count, 0, M);
     list.spans.back().uniform = 1;
   };
   for (int from = 0, to = 0; from < tokens; from = to) {
     const int p = phi[static_cast<std::size_t>(from)];
     while (to < tokens && phi[static_cast<std::size_t>(to)] == p) ++to;  // a run of tokens with one φ
-    if (media == 0) continue;
+    if (M == 0) continue;
     if (p == 0) {
       if (c.before_first == NoImage::uniform) everything(from, to - from);
     } else if (c.visibility == Visibility::all_earlier) {
-      list.begin(first_row + from, to - from);
-      list.add({0, first_medium * R, std::min(p, media) * R, 0, 0});
-    } else if (p <= media) {
-      list.begin(first_row + from, to - from);
-      list.add({0, (first_medium + p - 1) * R, R, 0, 0});
+      see(from, to - from, 0, std::min(p, M));
+    } else if (p <= M) {
+      see(from, to - from, p - 1, 1);
     } else if (c.beyond_last == NoImage::uniform) {
       everything(from, to - from);
     }
   }
+}
+
+/// The same for `media` media that lie one after another, the first of them being `first_medium`.
+inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<const int> phi, int first_row,
+                            int first_medium, int media, int R) {
+  std::vector<int> places(static_cast<std::size_t>(media));
+  std::iota(places.begin(), places.end(), first_medium);
+  add_media_spans(list, c, phi, first_row, places, R);
 }
 
 /// One document as the decoder reads it: tokens, φ, its media among the batch's, and what is to be predicted.
@@ -72,8 +87,8 @@ struct DecoderPlan {
     DecoderPlan plan;
     for (const Sequence& s : sequences) {
       const int first = plan.rows(), tokens = static_cast<int>(s.ids.size());
-      check(s.phi.size() == s.ids.size() && (s.targets.empty() || s.targets.size() == s.ids.size()), "sequence",
-            tokens, " tokens with ", s.phi.size(), " φ and ", s.targets.size(), " targets");
+      check(s.phi.size() == s.ids.size() && (s.targets.empty() || s.targets.size() == s.ids.size()), "sequence", tokens,
+            " tokens with ", s.phi.size(), " φ and ", s.targets.size(), " targets");
       plan.self.begin(first, tokens);
       plan.self.add({0, first, tokens, 0, 1});
       add_media_spans(plan.cross, c, s.phi, first, s.first_medium, s.media, R);

@@ -1,4 +1,5 @@
-/// The Perceiver Resampler: any number of frames and grid cells in, R latents out (Alayrac et al. 2022, §2.1, App. A.1.1).
+/// The Perceiver Resampler: any number of frames and grid cells in, R latents out (Alayrac et al. 2022, §2.1, App.
+/// A.1.1).
 #pragma once
 #include <array>
 #include <span>
@@ -38,13 +39,9 @@ template <ResamplerConfig C, Platform P>
 struct ResamplerBlock {
   static constexpr int D = C.dim;
   using NormLayer = nn::LayerNorm<D, P>;
-  using Attend = nn::Attention<AttentionConfig{.dim = D,
-                                               .source_dim = D,
-                                               .heads = C.heads,
-                                               .kv_heads = C.heads,
-                                               .head_dim = C.head_dim},
-                               P>;
-  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening * D, .activation = C.activation}, P>;
+  using Attend = nn::Attention<
+      AttentionConfig{.dim = D, .source_dim = D, .heads = C.heads, .kv_heads = C.heads, .head_dim = C.head_dim}, P>;
+  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening* D, .activation = C.activation}, P>;
   static constexpr int KV = Attend::KV;
 
   template <class S>
@@ -135,7 +132,8 @@ struct ResamplerBlock {
 /// features (ΣTS, E) -> latents (M R, D), each image or video by itself.
 template <ResamplerConfig C, Platform P>
 struct Resampler {
-  static_assert(C.dim > 0 && C.latents > 0 && C.layers > 0, "ResamplerConfig: dim, latents and layers must be positive");
+  static_assert(C.dim > 0 && C.latents > 0 && C.layers > 0,
+                "ResamplerConfig: dim, latents and layers must be positive");
   static_assert(C.heads > 0 && C.head_dim > 0, "ResamplerConfig: heads and head_dim must be positive");
 
   static constexpr int D = C.dim, E = C.features(), R = C.latents, L = C.layers;
@@ -143,9 +141,11 @@ struct Resampler {
   static constexpr auto layers = static_cast<std::size_t>(L);
   using Block = ResamplerBlock<C, P>;
   using NormLayer = nn::LayerNorm<D, P>;
+  using InputNorm = nn::LayerNorm<E, P>;
 
   template <class S>
   struct Parameters {
+    If<C.norm_input, typename InputNorm::template Parameters<S>> norm_input;
     If<leads_in, Matrix<S, D, E>> lead_in;
     Table<S, R, D> latents;
     If<has_time, Table<S, C.frames, D>> times;
@@ -154,6 +154,10 @@ struct Resampler {
     If<C.final_norm, typename NormLayer::template Parameters<S>> norm;
   };
   static constexpr void each(auto& visit, auto&... p) {
+    if constexpr (C.norm_input) {
+      auto norm = within(visit, "norm_input");
+      InputNorm::each(norm, p.norm_input...);
+    }
     if constexpr (leads_in) visit(matrix_spec("lead_in", D, E, Init::normal(0.02f)), p.lead_in...);
     visit(table_spec("latents", R, D, Init::normal(1)), p.latents...);
     if constexpr (has_time) visit(table_spec("times", C.frames, D, Init::normal(0.02f)), p.times...);
@@ -170,7 +174,8 @@ struct Resampler {
 
   template <Need need>
   struct Saved {
-    If<need.weights, Rows<P, E, const typename P::Real>> features;
+    typename InputNorm::template Saved<need> norm_input;
+    If<need.weights, Rows<P, E, const typename P::Real>> features;  ///< after their norm, where they have one
     std::array<typename Block::template Saved<need>, layers> blocks;
     typename NormLayer::template Saved<need> norm;
     int rows = 0;
@@ -184,13 +189,19 @@ struct Resampler {
     constexpr bool kept = need.any();
     const int N = features.rows;
     Saved<need> saved;
-    saved.features = features;
     saved.rows = N;
+    auto input = features;
+    if constexpr (C.norm_input) {
+      const auto normed = take<kept, E>(ctx, N);
+      saved.norm_input = InputNorm::template forward<need>(ctx, w.norm_input, C.epsilon, features, normed);
+      input = normed;
+    }
+    saved.features = input;
     const auto x = take<kept, D>(ctx, N);
     if constexpr (leads_in)
-      ops::linear(ctx, features, w.lead_in, x);  // (ΣTS, D)
+      ops::linear(ctx, input, w.lead_in, x);  // (ΣTS, D)
     else
-      ops::copy(ctx, features, x);
+      ops::copy(ctx, input, x);
     if constexpr (has_time) ops::blend(ctx, ops::rows_of(w.times), table(ctx, plan.times), x);
     if constexpr (has_places) add_places(ctx, w, plan, x);
 
@@ -226,13 +237,24 @@ struct Resampler {
     ops::scatter_add(ctx, dlatents, table(ctx, plan.latents), ops::rows_of(g.latents));
     if constexpr (has_time) ops::blend_backward(ctx, dx, table(ctx, plan.times), ops::rows_of(g.times));
     if constexpr (has_places) ops::scatter_add(ctx, dx, table(ctx, plan.places), ops::rows_of(g.places));
-    if constexpr (leads_in)
-      ops::linear_backward(ctx, s.features, w.lead_in, dx, dfeatures, g.lead_in);
-    else if constexpr (wanted<DF>)
-      ops::copy(ctx, dx, dfeatures);
+    if constexpr (C.norm_input) {
+      const auto dnormed = scratch<E>(ctx, s.rows);
+      lead_in_backward(ctx, w, s.features, dx, dnormed, g);
+      InputNorm::backward(ctx, w.norm_input, s.norm_input, dnormed, dfeatures, g.norm_input);
+    } else {
+      lead_in_backward(ctx, w, s.features, dx, dfeatures, g);
+    }
   }
 
  private:
+  template <class W, class F, class G, RowsSink<P> DF>
+  static void lead_in_backward(Context<P>& ctx, const W& w, const F& features, const Rows<P, D>& dx,
+                               const DF& dfeatures, const G& g) {
+    if constexpr (leads_in)
+      ops::linear_backward(ctx, features, w.lead_in, dx, dfeatures, g.lead_in);
+    else if constexpr (wanted<DF>)
+      ops::copy(ctx, dx, dfeatures);
+  }
   template <class W>
   static void add_places(Context<P>& ctx, const W& w, const ResamplerPlan& plan, const Rows<P, D>& x) {
     const auto scope = ctx.scope();
@@ -259,7 +281,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
   for (int m = 0; m < plan.media; ++m) {
     const Medium& medium = media[static_cast<std::size_t>(m)];
     check(medium.frames > 0 && medium.rows > 0 && medium.rows % medium.frames == 0, "resampler", "medium ", m, " has ",
-          medium.rows, " rows in ", medium.frames, " frames: each frame must have the same number of rows, at least one");
+          medium.rows, " rows in ", medium.frames,
+          " frames: each frame must have the same number of rows, at least one");
     check(c.media == 0 || medium.place < c.media, "resampler", "medium ", medium.place,
           " of a document: the table of places has ", c.media, " rows");
     plan.spans.begin(m * c.latents, c.latents);

@@ -61,7 +61,8 @@ struct Attention {
                 "AttentionConfig: heads must be a multiple of kv_heads");
   static_assert(C.heads % C.split == 0 && C.kv_heads % C.split == 0,
                 "AttentionConfig: split must divide heads and kv_heads");
-  static_assert(!C.rotary || C.head_dim % 2 == 0, "AttentionConfig: rotary positions turn pairs, head_dim must be even");
+  static_assert(!C.rotary || C.head_dim % 2 == 0,
+                "AttentionConfig: rotary positions turn pairs, head_dim must be even");
 
   static constexpr int D = C.dim, E = C.source_dim, Q = C.heads / C.split * C.head_dim,
                        KV = C.kv_heads / C.split * C.head_dim;

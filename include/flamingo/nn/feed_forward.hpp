@@ -57,9 +57,9 @@ struct FeedForward {
     const auto scope = ctx.scope();
     const auto hidden = take<need.any(), F>(ctx, x.rows);
     const auto active = take<need.weights, F>(ctx, x.rows);
-    ops::linear(ctx, x, w.up, w.up_bias, hidden);        // (N, F)
-    ops::activate<C.activation>(ctx, hidden, active);    // (N, F)
-    ops::linear(ctx, active, w.down, y);                 // (N, D)
+    ops::linear(ctx, x, w.up, w.up_bias, hidden);      // (N, F)
+    ops::activate<C.activation>(ctx, hidden, active);  // (N, F)
+    ops::linear(ctx, active, w.down, y);               // (N, D)
     ops::leave<C.split>(ctx, y);
     if constexpr (C.bias) ops::add_bias(ctx, w.down_bias, y);
     return {x, hidden, active};
@@ -108,10 +108,10 @@ struct GatedFeedForward {
     const auto scope = ctx.scope();
     const auto gate = take<need.any(), F>(ctx, x.rows), up = take<need.any(), F>(ctx, x.rows);
     const auto active = take<need.weights, F>(ctx, x.rows);
-    ops::linear(ctx, x, w.gate, gate);                           // (N, F)
-    ops::linear(ctx, x, w.up, up);                               // (N, F)
-    ops::gate_activate<C.activation>(ctx, gate, up, active);     // (N, F)
-    ops::linear(ctx, active, w.down, y);                         // (N, D)
+    ops::linear(ctx, x, w.gate, gate);                        // (N, F)
+    ops::linear(ctx, x, w.up, up);                            // (N, F)
+    ops::gate_activate<C.activation>(ctx, gate, up, active);  // (N, F)
+    ops::linear(ctx, active, w.down, y);                      // (N, D)
     ops::leave<C.split>(ctx, y);
     return {x, gate, up, active};
   }

@@ -44,9 +44,7 @@ struct RmsNorm {
   struct Parameters {
     Vector<S, D> scale;
   };
-  static constexpr void each(auto& visit, auto&... p) {
-    visit(vector_spec("scale", D, Init::one()), p.scale...);
-  }
+  static constexpr void each(auto& visit, auto&... p) { visit(vector_spec("scale", D, Init::one()), p.scale...); }
 
   template <Need need>
   struct Saved {

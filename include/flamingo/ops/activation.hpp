@@ -23,7 +23,11 @@ template <Activation A, Platform P, RowsOn<P> X, RowsOn<P> Y, RowsSink<P> DX>
 void activate_backward(Context<P>& ctx, const X& x, const Y& dy, const DX& dx) {
   check(x.shape() == dy.shape(), "activate_backward", "x is ", x.shape(), " and dy is ", dy.shape(),
         ": their shapes differ");
-  if constexpr (wanted<DX>) kernels::Activate<P>::template backward<A>(ctx, x, dy, any(dx));
+  if constexpr (wanted<DX>) {
+    check(x.shape() == dx.shape(), "activate_backward", "x is ", x.shape(), " and dx is ", dx.shape(),
+          ": their shapes differ");
+    kernels::Activate<P>::template backward<A>(ctx, x, dy, any(dx));
+  }
 }
 
 /// gate, up, y of one shape.
@@ -38,6 +42,8 @@ template <Activation A, Platform P, RowsOn<P> G, RowsOn<P> U, RowsOn<P> Y, RowsO
 void gate_activate_backward(Context<P>& ctx, const G& gate, const U& up, const Y& dy, const DG& dgate, const DU& dup) {
   check(gate.shape() == up.shape() && up.shape() == dy.shape(), "gate_activate_backward", "gate is ", gate.shape(),
         ", up is ", up.shape(), " and dy is ", dy.shape(), ": their shapes differ");
+  check(gate.shape() == dgate.shape() && gate.shape() == dup.shape(), "gate_activate_backward", "gate is ",
+        gate.shape(), ", dgate is ", dgate.shape(), " and dup is ", dup.shape(), ": their shapes differ");
   kernels::Activate<P>::template gated_backward<A>(ctx, gate, up, dy, any(dgate), any(dup));
 }
 

@@ -3,6 +3,8 @@
 ///
 /// Copies of learned rows, selections of rows, and embeddings read between two entries (interpolated time).
 #pragma once
+#include <type_traits>
+
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>
 
@@ -22,8 +24,9 @@ struct Arrange;
 
 namespace ops {
 
+/// Indices are rows of x; anything else is refused on the CPU, here and below.
 template <Platform P, RowsOn<P> X, RowsOn<P> Y>
-void gather(Context<P>& ctx, const X& x, View<P, 1, const int> index, const Y& y) {
+void gather(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const int>> index, const Y& y) {
   static_assert(agree(width_of<X>, width_of<Y>), "gather: the widths of x and y differ");
   check(y.rows == index.shape[0] && int(y.width) == int(x.width), "gather", "y is ", y.shape(), ", expected (",
         index.shape[0], ", ", int(x.width), ')');
@@ -31,7 +34,7 @@ void gather(Context<P>& ctx, const X& x, View<P, 1, const int> index, const Y& y
 }
 /// Adds; y is not cleared before.
 template <Platform P, RowsOn<P> X, RowsSink<P> Y>
-void scatter_add(Context<P>& ctx, const X& x, View<P, 1, const int> index, const Y& y) {
+void scatter_add(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const int>> index, const Y& y) {
   if constexpr (wanted<Y>) {
     check(x.rows == index.shape[0] && int(y.width) == int(x.width), "scatter_add", "x is ", x.shape(), " and y is ",
           y.shape(), " with ", index.shape[0], " indices");
@@ -39,7 +42,7 @@ void scatter_add(Context<P>& ctx, const X& x, View<P, 1, const int> index, const
   }
 }
 template <Platform P, RowsOn<P> T, RowsOn<P> S>
-void blend(Context<P>& ctx, const T& table, View<P, 1, const Blend> places, const S& sum) {
+void blend(Context<P>& ctx, const T& table, std::type_identity_t<View<P, 1, const Blend>> places, const S& sum) {
   static_assert(agree(width_of<T>, width_of<S>), "blend: the widths of table and sum differ");
   check(sum.rows == places.shape[0] && int(sum.width) == int(table.width), "blend", "sum is ", sum.shape(),
         ", expected (", places.shape[0], ", ", int(table.width), ')');
@@ -47,8 +50,13 @@ void blend(Context<P>& ctx, const T& table, View<P, 1, const Blend> places, cons
 }
 /// Adds dsum to the rows of dtable that were read, by their weights.
 template <Platform P, RowsOn<P> S, RowsSink<P> DT>
-void blend_backward(Context<P>& ctx, const S& dsum, View<P, 1, const Blend> places, const DT& dtable) {
-  if constexpr (wanted<DT>) kernels::Arrange<P>::blend_backward(ctx, dsum, places, any(dtable));
+void blend_backward(Context<P>& ctx, const S& dsum, std::type_identity_t<View<P, 1, const Blend>> places,
+                    const DT& dtable) {
+  if constexpr (wanted<DT>) {
+    check(dsum.rows == places.shape[0] && int(dsum.width) == int(dtable.width), "blend_backward", "dsum is ",
+          dsum.shape(), " and dtable is ", dtable.shape(), " with ", places.shape[0], " places");
+    kernels::Arrange<P>::blend_backward(ctx, dsum, places, any(dtable));
+  }
 }
 
 /// y[n] = [a[n], b[n]]: two rows side by side.

@@ -30,6 +30,16 @@ struct Convolution;
 namespace ops {
 namespace detail {
 
+// Kernels are compiled once, not once for each pair of widths.
+template <Platform P, int O, int I, class T>
+MatrixView<P, dynamic, dynamic, T> of_any_size(const MatrixView<P, O, I, T>& w) {
+  return {w.data, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
+}
+template <Platform P, int O, int I>
+PackedMatrix<P, dynamic, dynamic> of_any_size(const PackedMatrix<P, O, I>& w) {
+  return {w.data, w.scales, w.format, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
+}
+
 template <Platform P, class X, class W, class Y>
 void check_convolution(const char* where, const X& x, std::span<const Grid> grids, const W& w, const Window& window,
                        int groups, const Y& y) {
@@ -50,18 +60,21 @@ template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
 void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const W& w, const Window& window, int groups,
                  const Y& y, Clip clip = {}) {
   detail::check_convolution<P>("convolution", x, grids, w, window, groups, y);
-  kernels::Convolution<P>::forward(ctx, x, grids, w, nullptr, window, groups, any(y), clip);
+  kernels::Convolution<P>::forward(ctx, x, grids, detail::of_any_size(w), nullptr, window, groups, any(y), clip);
 }
 
-/// y = clip(w * x + b)
-template <Platform P, RowsOn<P> X, WeightOn<P> W, int B, RowsOn<P> Y>
-void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const W& w,
-                 const VectorView<P, B, AccumulateOf<P>>& b, const Window& window, int groups, const Y& y,
-                 Clip clip = {}) {
-  static_assert(agree(B, W::out), "convolution: the length of b differs from the rows of w");
-  detail::check_convolution<P>("convolution", x, grids, w, window, groups, y);
-  check(int(b.length) == int(w.rows), "convolution", "b has ", int(b.length), " numbers, expected ", int(w.rows));
-  kernels::Convolution<P>::forward(ctx, x, grids, w, b.data, window, groups, any(y), clip);
+/// y = clip(w * x + b), or without b where a config has none (Nothing).
+template <Platform P, RowsOn<P> X, WeightOn<P> W, VectorSink B, RowsOn<P> Y>
+void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const W& w, const B& b, const Window& window,
+                 int groups, const Y& y, Clip clip = {}) {
+  if constexpr (wanted<B>) {
+    static_assert(agree(B::extent, W::out), "convolution: the length of b differs from the rows of w");
+    detail::check_convolution<P>("convolution", x, grids, w, window, groups, y);
+    check(int(b.length) == int(w.rows), "convolution", "b has ", int(b.length), " numbers, expected ", int(w.rows));
+    kernels::Convolution<P>::forward(ctx, x, grids, detail::of_any_size(w), b.data, window, groups, any(y), clip);
+  } else {
+    convolution(ctx, x, grids, w, window, groups, y, clip);
+  }
 }
 
 /// Writes dx; adds to dw and db. dy is the gradient of the unclipped output. x is read for dw alone.
@@ -71,12 +84,12 @@ void convolution_backward(Context<P>& ctx, const X& x, std::span<const Grid> gri
   detail::check_convolution<P>("convolution_backward", x, grids, w, window, groups, dy);
   if constexpr (wanted<DX>) {
     check(dx.shape() == x.shape(), "convolution_backward", "dx is ", dx.shape(), ", expected ", x.shape());
-    kernels::Convolution<P>::backward_input(ctx, grids, w, dy, window, groups, any(dx));
+    kernels::Convolution<P>::backward_input(ctx, grids, detail::of_any_size(w), dy, window, groups, any(dx));
   }
   if constexpr (wanted<DW>) {
     check(int(dw.rows) == int(w.rows) && int(dw.columns) == int(w.columns), "convolution_backward", "dw is (",
           int(dw.rows), ", ", int(dw.columns), "), expected (", int(w.rows), ", ", int(w.columns), ')');
-    kernels::Convolution<P>::backward_weight(ctx, x, grids, dy, window, groups, dw);
+    kernels::Convolution<P>::backward_weight(ctx, x, grids, dy, window, groups, detail::of_any_size(dw));
   }
   if constexpr (wanted<DB>) {
     check(int(db.length) == int(w.rows), "convolution_backward", "db has ", int(db.length), " numbers, expected ",

@@ -4,6 +4,7 @@
 /// backward computes them again.
 #pragma once
 #include <algorithm>
+#include <type_traits>
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/ops/arrange.hpp>
@@ -20,6 +21,17 @@ struct CrossEntropy;
 namespace ops {
 
 namespace detail {
+template <class X, class W, class A>
+void check_cross_entropy(const char* op, const X& x, const W& table, const A& added, int targets, int chunk) {
+  static_assert(agree(width_of<X>, W::in), "cross_entropy: the width of x differs from the width of the vocabulary");
+  static_assert(agree(A::in, W::in), "cross_entropy: the widths of table and added rows differ");
+  check(chunk > 0, op, "chunk is ", chunk, ", expected a positive number of vocabulary entries");
+  check(targets == x.rows, op, "x is ", x.shape(), " with ", targets, " targets");
+  check(int(x.width) == int(table.columns) && int(x.width) == int(added.columns), op, "x is ", x.shape(),
+        ", table is (", int(table.rows), ", ", int(table.columns), "), added is (", int(added.rows), ", ",
+        int(added.columns), "): their last axes differ");
+}
+
 /// Calls f(part of the vocabulary, its first id, where its gradient goes) over the table, then over the added rows.
 template <class W, class A, class DW, class DA, class F>
 void each_chunk(const W& table, const A& added, const DW& dtable, const DA& dadded, int chunk, const F& f) {
@@ -37,14 +49,17 @@ void each_chunk(const W& table, const A& added, const DW& dtable, const DA& dadd
 }
 }  // namespace detail
 
-/// The likelihoods are those of the softmax over all V + A entries.
+/// The likelihoods are those of the softmax over all V + A entries. Targets are 0 .. V + A - 1; anything else is
+/// refused on the CPU.
 template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A>
-void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added, View<P, 1, const int> targets,
-                   int chunk, View<P, 1, AccumulateOf<P>> nll, View<P, 1, AccumulateOf<P>> lse) {
-  static_assert(agree(width_of<X>, W::in), "cross_entropy: the width of x differs from the width of the vocabulary");
-  check(chunk > 0, "cross_entropy", "chunk is ", chunk, ", expected a positive number of vocabulary entries");
-  check(targets.shape[0] == x.rows && nll.shape[0] == x.rows && lse.shape[0] == x.rows, "cross_entropy", "x is ",
-        x.shape(), " with ", targets.shape[0], " targets");
+void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added,
+                   std::type_identity_t<View<P, 1, const int>> targets, int chunk,
+                   std::type_identity_t<View<P, 1, AccumulateOf<P>>> nll,
+                   std::type_identity_t<View<P, 1, AccumulateOf<P>>> lse) {
+  detail::check_cross_entropy("cross_entropy", x, table, added, targets.shape[0], chunk);
+  check(nll.shape == targets.shape && lse.shape == targets.shape, "cross_entropy", "targets are ", targets.shape,
+        ", nll is ", nll.shape, " and lse is ", lse.shape, ": their lengths differ");
+  kernels::CrossEntropy<P>::check_targets(targets, int(table.rows) + int(added.rows));
   const auto scope = ctx.scope();
   const auto sum = take_vector<AccumulateOf<P>>(ctx, x.rows), target = take_vector<AccumulateOf<P>>(ctx, x.rows);
   kernels::CrossEntropy<P>::begin(ctx, lse, sum, target);
@@ -59,9 +74,14 @@ void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added, 
 
 /// Writes dx and adds to dtable and dadded, for a loss of Σ_n weights[n] nll[n].
 template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A, RowsSink<P> DX, WeightSink<P> DW, WeightSink<P> DA>
-void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A& added, View<P, 1, const int> targets,
-                            int chunk, View<P, 1, const AccumulateOf<P>> lse, View<P, 1, const AccumulateOf<P>> weights,
-                            const DX& dx, const DW& dtable, const DA& dadded) {
+void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A& added,
+                            std::type_identity_t<View<P, 1, const int>> targets, int chunk,
+                            std::type_identity_t<View<P, 1, const AccumulateOf<P>>> lse,
+                            std::type_identity_t<View<P, 1, const AccumulateOf<P>>> weights, const DX& dx,
+                            const DW& dtable, const DA& dadded) {
+  detail::check_cross_entropy("cross_entropy_backward", x, table, added, targets.shape[0], chunk);
+  check(lse.shape == targets.shape && weights.shape == targets.shape, "cross_entropy_backward", "targets are ",
+        targets.shape, ", lse is ", lse.shape, " and weights are ", weights.shape, ": their lengths differ");
   const auto scope = ctx.scope();
   bool begun = false;
   detail::each_chunk(table, added, dtable, dadded, chunk, [&](const auto& w, int first, const auto& dw) {

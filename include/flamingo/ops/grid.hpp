@@ -69,11 +69,11 @@ inline std::vector<Grid> windows_of(std::span<const Grid> grids, const Window& w
   return out;
 }
 
-/// Rows of all pictures together.
-constexpr int rows_of(std::span<const Grid> grids) {
-  int rows = 0;
-  for (const Grid& grid : grids) rows += grid.rows();
-  return rows;
+/// Cells of all pictures together.
+constexpr int cells_of(std::span<const Grid> grids) {
+  int cells = 0;
+  for (const Grid& grid : grids) cells += grid.rows();
+  return cells;
 }
 
 /// Throws unless the pictures lie one after another and fill `rows` rows.

@@ -27,9 +27,9 @@ void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
 /// y = x wᵀ + b, or without b where a config has none (Nothing).
 template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
-  check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
   linear(ctx, x, w, y);
   if constexpr (wanted<B>) {
+    check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
     static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
     kernels::Linear<P>::add_bias(ctx, b, any(y));
   }

@@ -33,24 +33,41 @@ void copy(Context<P>& ctx, const X& x, const Y& y) {
   kernels::Residual<P>::copy(ctx, x, y);
 }
 
+namespace detail {
+/// One number, or one a feature.
+template <class Gate>
+void check_gate(const char* op, const char* name, const Gate& gate, int width) {
+  check(Gate::extent == 1 || int(gate.length) == width, op, name, " has ", int(gate.length), " numbers, expected ",
+        width, ", or 1 in its type");
+}
+}  // namespace detail
+
 template <Platform P, RowsOn<P> X, class Gate, RowsOn<P> Branch, RowsOn<P> Y>
 void gated_add(Context<P>& ctx, const X& x, const Gate& gate, const Branch& branch, const Y& y) {
   static_assert(Gate::extent == 1 || agree(Gate::extent, width_of<X>),
                 "gated_add: a gate has one number, or one for each feature of x");
   check(x.shape() == branch.shape() && x.shape() == y.shape(), "gated_add", "x is ", x.shape(), ", branch is ",
         branch.shape(), " and y is ", y.shape(), ": their shapes differ");
+  detail::check_gate("gated_add", "gate", gate, x.width);
   kernels::Residual<P>::gated_add(ctx, x, gate, branch, any(y));
 }
 /// Writes dbranch = tanh(gate) dy; adds (1 - tanh²(gate)) <dy, branch> to dgate. dx is dy itself.
 template <Platform P, class Gate, class Branch, RowsOn<P> Y, RowsSink<P> DBranch, VectorSink DGate>
 void gated_add_backward(Context<P>& ctx, const Gate& gate, const Branch& branch, const Y& dy, const DBranch& dbranch,
                         const DGate& dgate) {
+  detail::check_gate("gated_add_backward", "gate", gate, dy.width);
   if constexpr (wanted<DGate>) {
+    static_assert(DGate::extent == Gate::extent, "gated_add_backward: gate and dgate differ in length");
+    detail::check_gate("gated_add_backward", "dgate", dgate, dy.width);
     check(branch.shape() == dy.shape(), "gated_add_backward", "branch is ", branch.shape(), " and dy is ", dy.shape(),
           ": their shapes differ");
     kernels::Residual<P>::gate_backward(ctx, gate, branch, dy, dgate);
   }
-  if constexpr (wanted<DBranch>) kernels::Residual<P>::gated_backward(ctx, gate, dy, any(dbranch));
+  if constexpr (wanted<DBranch>) {
+    check(dbranch.shape() == dy.shape(), "gated_add_backward", "dbranch is ", dbranch.shape(), " and dy is ",
+          dy.shape(), ": their shapes differ");
+    kernels::Residual<P>::gated_backward(ctx, gate, dy, any(dbranch));
+  }
 }
 
 }  // namespace ops

@@ -2,6 +2,9 @@
 ///
 /// x (N, H K), in place; positions (N). Keys are turned before they are cached; attention knows nothing of it.
 #pragma once
+#include <array>
+#include <type_traits>
+
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/kinds.hpp>
 
@@ -21,17 +24,26 @@ struct RotaryShape {
 
 namespace ops {
 
+namespace detail {
+inline void check_rotary(const char* op, const RotaryShape& shape, int positions, std::array<int, 2> x) {
+  check(shape.turned % 2 == 0 && shape.turned <= shape.head_dim, op, shape.turned, " of ", shape.head_dim,
+        " features turn: the first must be even and at most the second");
+  check(positions == x[0] && x[1] % shape.head_dim == 0, op, "x is ", x, " with heads of ", shape.head_dim, " and ",
+        positions, " positions");
+}
+}  // namespace detail
+
 template <Platform P, RowsOn<P> X>
-void rotary(Context<P>& ctx, const RotaryShape& shape, View<P, 1, const int> positions, const X& x) {
-  check(positions.shape[0] == x.rows && int(x.width) % shape.head_dim == 0, "rotary", "x is ", x.shape(),
-        " with heads of ", shape.head_dim, " and ", positions.shape[0], " positions");
+void rotary(Context<P>& ctx, const RotaryShape& shape, std::type_identity_t<View<P, 1, const int>> positions,
+            const X& x) {
+  detail::check_rotary("rotary", shape, positions.shape[0], x.shape());
   kernels::Rotary<P>::turn(ctx, shape, positions, any(x), 1.0);
 }
 /// The gradient turns back, in place.
 template <Platform P, RowsOn<P> X>
-void rotary_backward(Context<P>& ctx, const RotaryShape& shape, View<P, 1, const int> positions, const X& dx) {
-  check(positions.shape[0] == dx.rows && int(dx.width) % shape.head_dim == 0, "rotary_backward", "dx is ", dx.shape(),
-        " with heads of ", shape.head_dim, " and ", positions.shape[0], " positions");
+void rotary_backward(Context<P>& ctx, const RotaryShape& shape, std::type_identity_t<View<P, 1, const int>> positions,
+                     const X& dx) {
+  detail::check_rotary("rotary_backward", shape, positions.shape[0], dx.shape());
   kernels::Rotary<P>::turn(ctx, shape, positions, any(dx), -1.0);
 }
 

@@ -1,6 +1,7 @@
 /// enter, leave: the borders of a part that several processes divide (Shoeybi et al. 2019); nothing for one process.
 ///
-/// `leave` sums the parts' outputs in forward; `enter` stands where the rows came in and sums their gradients in backward.
+/// `leave` sums the parts' outputs in forward; `enter` stands where the rows came in and sums their gradients in
+/// backward.
 #pragma once
 #include <flamingo/core/context.hpp>
 

@@ -1,5 +1,6 @@
 /// Non-linearities on the CPU, as Eigen expressions.
 #pragma once
+#include <algorithm>
 #include <numbers>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
@@ -73,42 +74,77 @@ struct Activate<Cpu<R, Set>> {
 
   template <Activation A>
   static void forward(Context<P>& ctx, In<P> x, Out<P> y) {
-    each_tile(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Tile z = line(x.data + at, n);
-      line(y.data + at, n) = detail::value<A>(z);
+    each_tile(ctx, x.size(), [&](std::size_t at, int n) {
+      const Tile z(x.data + at, n);
+      Tile f;
+      value<A>(z, f);
+      f.write(y.data + at, n);
     });
   }
   template <Activation A>
   static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
-    each_tile(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Tile z = line(x.data + at, n);
-      line(dx.data + at, n) = line(dy.data + at, n) * detail::slope<A>(z);
+    each_tile(ctx, x.size(), [&](std::size_t at, int n) {
+      const Tile z(x.data + at, n), g(dy.data + at, n);
+      Tile f;
+      slope<A>(z, f);
+      f.numbers *= g.numbers;
+      f.write(dx.data + at, n);
     });
   }
   template <Activation A>
   static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
-    each_tile(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
-      const Tile z = line(gate.data + at, n);
-      line(y.data + at, n) = detail::value<A>(z) * line(up.data + at, n);
+    each_tile(ctx, gate.size(), [&](std::size_t at, int n) {
+      const Tile z(gate.data + at, n), u(up.data + at, n);
+      Tile f;
+      value<A>(z, f);
+      f.numbers *= u.numbers;
+      f.write(y.data + at, n);
     });
   }
   template <Activation A>
   static void gated_backward(Context<P>& ctx, In<P> gate, In<P> up, In<P> dy, Out<P> dgate, Out<P> dup) {
-    each_tile(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
-      const Tile z = line(gate.data + at, n), g = line(dy.data + at, n), u = line(up.data + at, n);
-      line(dgate.data + at, n) = g * u * detail::slope<A>(z);
-      line(dup.data + at, n) = g * detail::value<A>(z);
+    each_tile(ctx, gate.size(), [&](std::size_t at, int n) {
+      const Tile z(gate.data + at, n), g(dy.data + at, n), u(up.data + at, n);
+      Tile f;
+      slope<A>(z, f);
+      f.numbers *= g.numbers * u.numbers;
+      f.write(dgate.data + at, n);
+      value<A>(z, f);
+      f.numbers *= g.numbers;
+      f.write(dup.data + at, n);
     });
   }
 
  private:
   static constexpr int tile = 256;  // numbers: a few tiles lie in the first-level cache
-  using Tile = Eigen::Array<R, Eigen::Dynamic, 1, 0, tile, 1>;
+
+  /// Numbers copied to aligned memory of a fixed size, so that each goes through vector instructions: the scalar
+  /// functions at the ends of an unaligned line round differently, and a number's bits would depend on where it lies.
+  struct Tile {
+    Eigen::Array<R, tile, 1> numbers;
+
+    Tile() = default;
+    Tile(const R* from, int n) {
+      std::copy_n(from, n, numbers.data());
+      std::fill_n(numbers.data() + n, tile - n, R(0));
+    }
+    void write(R* to, int n) const { std::copy_n(numbers.data(), n, to); }
+  };
+
+  template <Activation A>
+  static void value(const Tile& z, Tile& f) {
+    f.numbers = detail::value<A>(z.numbers);
+  }
+  template <Activation A>
+  static void slope(const Tile& z, Tile& f) {
+    f.numbers = detail::slope<A>(z.numbers);
+  }
 
   template <class F>
   static void each_tile(Context<P>& ctx, std::size_t size, const F& f) {
     parallel_pieces(ctx, size, 8192, [&](std::size_t first, std::size_t count) {
-      for (std::size_t done = 0; done < count; done += tile) f(first + done, std::min<std::size_t>(tile, count - done));
+      for (std::size_t done = 0; done < count; done += tile)
+        f(first + done, static_cast<int>(std::min<std::size_t>(tile, count - done)));
     });
   }
 };

@@ -10,20 +10,20 @@ struct Arrange<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
 
   static void gather(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, index.data[n]);
+    for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, within("gather", index.data[n], n, x.rows));
   }
   static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    for (int n = 0; n < x.rows; ++n) line(y, index.data[n]) += line(x, n);
+    for (int n = 0; n < x.rows; ++n) line(y, within("scatter_add", index.data[n], n, y.rows)) += line(x, n);
   }
   static void blend(Context<P>&, In<P> table, View<P, 1, const Blend> places, Out<P> sum) {
     for (int n = 0; n < sum.rows; ++n) {
-      const Blend& b = places.data[n];
+      const Blend& b = within("blend", places.data[n], n, table.rows);
       line(sum, n) += R(1 - b.weight) * line(table, b.low) + R(b.weight) * line(table, b.high);
     }
   }
   static void blend_backward(Context<P>&, In<P> dsum, View<P, 1, const Blend> places, Out<P> dtable) {
     for (int n = 0; n < dsum.rows; ++n) {
-      const Blend& b = places.data[n];
+      const Blend& b = within("blend_backward", places.data[n], n, dtable.rows);
       line(dtable, b.low) += R(1 - b.weight) * line(dsum, n);
       line(dtable, b.high) += R(b.weight) * line(dsum, n);
     }
@@ -46,6 +46,17 @@ struct Arrange<Cpu<R, Set>> {
       else
         y.data[i] = static_cast<To>(static_cast<float>(x.data[i]));
     }
+  }
+
+ private:
+  static int within(const char* op, int index, int at, int rows) {
+    check(index >= 0 && index < rows, op, "index ", index, " at row ", at, ", expected 0 to ", rows - 1);
+    return index;
+  }
+  static const Blend& within(const char* op, const Blend& place, int at, int rows) {
+    within(op, place.low, at, rows);
+    within(op, place.high, at, rows);
+    return place;
   }
 };
 

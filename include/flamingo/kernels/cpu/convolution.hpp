@@ -235,7 +235,7 @@ struct Convolution<Cpu<R, Set>> {
   static void filter_cells(const Filter& f, const Place& at, int c) {
     constexpr int size = static_cast<int>(sizeof(V) / sizeof(R));
     const auto step = static_cast<std::ptrdiff_t>(f.windows.window.stride) * f.x.width;
-    V sum[Count][Wide] = {};
+    V sum[std::size_t{Count}][std::size_t{Wide}] = {};
     for (int k = at.top; k < at.bottom; ++k) {
       const R* cell = f.x.row(at.cell(k, at.left)) + c;
       const R* tap = f.taps.row(k * f.windows.window.width + at.left) + c;

@@ -13,6 +13,11 @@ struct CrossEntropy<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
   using A = AccumulateOf<P>;
 
+  static void check_targets(View<P, 1, const int> targets, int vocabulary) {
+    for (int n = 0; n < targets.shape[0]; ++n)
+      check(targets.data[n] >= 0 && targets.data[n] < vocabulary, "cross_entropy", "target ", targets.data[n],
+            " at row ", n, ": the vocabulary has ", vocabulary, " entries");
+  }
   /// `lse` holds the running maximum until finish.
   static void begin(Context<P>&, View<P, 1, A> maximum, View<P, 1, A> sum, View<P, 1, A> target) {
     line(maximum.data, maximum.size()).setConstant(-std::numeric_limits<A>::infinity());
@@ -30,8 +35,10 @@ struct CrossEntropy<Cpu<R, Set>> {
     });
   }
   static void finish(Context<P>&, View<P, 1, A> lse, View<P, 1, A> sum, View<P, 1, A> target, View<P, 1, A> nll) {
-    line(lse.data, lse.size()) += line(sum.data, sum.size()).log();
-    line(nll.data, nll.size()) = line(lse.data, lse.size()) - line(target.data, target.size());
+    for (int n = 0; n < lse.shape[0]; ++n) {  // one by one: a row's bits do not depend on its place
+      lse.data[n] += std::log(sum.data[n]);
+      nll.data[n] = lse.data[n] - target.data[n];
+    }
   }
   static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets,
                        View<P, 1, const A> lse, View<P, 1, const A> weights) {

@@ -36,6 +36,17 @@ auto line(const Rows<P, D, T>& x, int n) {
   return line(x.row(n), static_cast<std::size_t>(x.width));
 }
 
+/// Σ of an array's numbers in an order that depends on their count alone. Eigen begins the sum of a map at its first
+/// aligned number, so that the same row would have other bits at another address; expressions have no address.
+template <class Array>
+auto sum(const Array& x) {
+  return (x + typename Array::Scalar(0)).sum();
+}
+template <class Array>
+auto mean(const Array& x) {
+  return sum(x) / static_cast<typename Array::Scalar>(x.size());
+}
+
 /// Calls f(first, count) over 0 .. n in pieces that the pool's threads share, each of at least `grain`.
 template <class Ctx, class F>
 void parallel_pieces(Ctx& ctx, std::size_t n, std::size_t grain, const F& f) {

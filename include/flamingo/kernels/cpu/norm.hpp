@@ -16,7 +16,7 @@ struct Norm<Cpu<R, Set>> {
                     Moments<P> moments) {
     each_row(ctx, x, [&](int n) {
       const auto row = line(x, n);
-      const R mean = row.mean();
+      const R mean = kernels::mean(row);
       const R rstd = R(1) / std::sqrt((row - mean).square().mean() + R(epsilon));
       line(y, n) = (row - mean) * rstd * line(scale) + line(bias);
       moments.row(n)[0] = mean;

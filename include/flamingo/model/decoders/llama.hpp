@@ -25,8 +25,8 @@ struct LlamaBlock {
                                                .rotary_base = C.rotary_base,
                                                .rotary_pairs = C.rotary_pairs},
                                P>;
-  using Dense = nn::GatedFeedForward<
-      FeedForwardConfig{.dim = D, .hidden = C.hidden, .activation = Activation::silu}, P>;
+  using Dense =
+      nn::GatedFeedForward<FeedForwardConfig{.dim = D, .hidden = C.hidden, .activation = Activation::silu}, P>;
   static constexpr int KV = Attend::KV;
 
   template <class S>
@@ -62,7 +62,7 @@ struct LlamaBlock {
     const int N = x.rows;
     const auto normed = take<need.weights, D>(ctx, N), branch = scratch<D>(ctx, N);
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
-    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                        // (N, G K)
+    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);  // (N, G K)
     const auto a = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
     const auto y = take<need.any(), D>(ctx, N);
     ops::add(ctx, x, branch, y);

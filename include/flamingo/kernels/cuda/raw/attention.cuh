@@ -209,8 +209,9 @@ struct WarpRows {
 
 template <int K, int Count, int Stages, class Position, class R, class A>
 static __global__ void __launch_bounds__(WarpRows<K>::threads)
-    attention_forward_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q, Pools<const R> pools,
-                             A scale, Position position, Strided<R> o, A* lse) {
+    attention_forward_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q,
+                             const __grid_constant__ Pools<const R> pools, A scale, Position position, Strided<R> o,
+                             A* lse) {
   using W = WarpRows<K>;
   using Shared = AttentionShared<R, K, Stages>;
   Shared& shared = shared_memory<Shared>();
@@ -251,9 +252,10 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           end[r] = end[r] < 0 ? 0 : end[r] < 32 ? end[r] : 32;
           if (end[r] == 0) continue;  // the same in all lanes
           const bool visible = lane_index() < end[r];
-          const A score = visible ? position(scores[r] * scale, head,
-                                             at.segment->position + at.offset + lane_index() - query_position)
-                                  : static_cast<A>(-INFINITY);
+          const A score = !visible       ? static_cast<A>(-INFINITY)
+                          : span.uniform ? A(0)
+                                         : position(scores[r] * scale, head,
+                                                    at.segment->position + at.offset + lane_index() - query_position);
           const A above = larger(maximum[r], warp_max(score)), shrink = exponential(maximum[r] - above);
           const A weight = visible ? exponential(score - above) : A(0);
           maximum[r] = above;
@@ -291,9 +293,9 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
 
 template <int K, int Count, int Stages, class Position, class R, class A>
 static __global__ void __launch_bounds__(WarpRows<K>::threads)
-    attention_backward_q_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q, Pools<const R> pools,
-                                A scale, Position position, Strided<const R> dout, const A* lse, const A* delta,
-                                Strided<R> dq) {
+    attention_backward_q_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q,
+                                const __grid_constant__ Pools<const R> pools, A scale, Position position,
+                                Strided<const R> dout, const A* lse, const A* delta, Strided<R> dq) {
   using W = WarpRows<K>;
   using Shared = AttentionShared<R, K, Stages>;
   Shared& shared = shared_memory<Shared>();
@@ -313,9 +315,10 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
     own_lse[r] = lse[at];
     own_delta[r] = delta[at];
   }
+  const int segment_count = span.uniform ? 0 : span.segments;  // equal weights do not depend on q
   const Segment* segments = tables.segments + span.first_segment;
   for_each_tile<Stages>(
-      KeyCursor{segments, segments + span.segments, tile_position + tile.rows - 1},
+      KeyCursor{segments, segments + segment_count, tile_position + tile.rows - 1},
       [&](const KeyCursor& at, int stage) {
         const Segment& s = *at.segment;
         const Strided<const R> k = pools.k[s.pool], v = pools.v[s.pool];
@@ -350,9 +353,10 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
 /// A block takes one key tile and one key head: the queries of all heads of its group stream by.
 template <int K, int Count, int Stages, class Position, class R, class A>
 static __global__ void __launch_bounds__(WarpRows<K>::threads)
-    attention_backward_kv_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q, Pools<const R> pools,
-                                 A scale, Position position, Strided<const R> dout, const A* lse, const A* delta,
-                                 Pools<R> gradients) {
+    attention_backward_kv_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q,
+                                 const __grid_constant__ Pools<const R> pools, A scale, Position position,
+                                 Strided<const R> dout, const A* lse, const A* delta,
+                                 const __grid_constant__ Pools<R> gradients) {
   using W = WarpRows<K>;
   using Shared = AttentionShared<R, K, Stages>;
   Shared& shared = shared_memory<Shared>();
@@ -399,12 +403,13 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           end[r] = used ? rows : 0;
           if (lane_index() < begin[r] || lane_index() >= end[r]) continue;
           const int distance = segment.position + key - (span.position + at.offset + lane_index());
-          const A weight = exponential(position(scores[r] * scale, head, distance) - query_lse);
+          const A weight = exponential((span.uniform ? A(0) : position(scores[r] * scale, head, distance)) - query_lse);
           p[r * 32 + lane_index()] = weight;
           ds[r * 32 + lane_index()] = weight * (dweights[r] - query_delta);
         }
         __syncwarp();
         add_rows<K, W::rows, W::channels, Shared::pitch>(p, shared.second[stage], begin, end, v_sums);
+        if (span.uniform) return;  // its weights depend on neither k nor q
         add_rows<K, W::rows, W::channels, Shared::pitch>(ds, shared.first[stage], begin, end, k_sums);
       });
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r) {

@@ -21,13 +21,15 @@ struct Segment {
   int causal;
 };
 
-/// Queries: rows [first_row, first_row + rows), `position` the first one's; one softmax over all its segments.
+/// Queries: rows [first_row, first_row + rows), `position` the first one's; one softmax over all its segments. If
+/// uniform, every visible key weighs the same, whatever its score.
 struct Span {
   int first_row;
   int rows;
   int position;
   int first_segment;
   int segments;
+  int uniform = 0;
 };
 
 /// Query rows that one block takes, all of one span; span -1: rows of no span, whose output is zero.

@@ -1,0 +1,69 @@
+/// Sizes and choices of vision encoders.
+#pragma once
+#include <array>
+#include <cstddef>
+
+#include <flamingo/core/kinds.hpp>
+
+namespace flamingo {
+
+/// A vision transformer; the defaults are OpenAI's CLIP ViT-L/14 without its projection.
+struct Vit {
+  int image = 224;  ///< pixels along each side
+  int patch = 14;   ///< pixels along each side of a patch
+  int dim = 1024;   ///< D
+  int layers = 24;
+  int heads = 16;  ///< H
+  int hidden = 0;  ///< F; 0: 4 D
+  Activation activation = Activation::quick_gelu;
+  bool patch_bias = false;
+  bool class_token = true;  ///< a learned row before the patches
+  bool pre_norm = true;     ///< a LayerNorm between the embeddings and the first block
+  bool post_norm = false;   ///< a LayerNorm on the features
+  bool class_out = false;   ///< the class token is the first feature row of a picture; else patches alone
+  float epsilon = 1e-5f;
+
+  constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
+  /// Patches along each side.
+  constexpr int grid() const { return image / patch; }
+};
+
+/// `repeats` blocks of an EfficientNet, of which the first moves by `stride` and changes the width.
+struct MobileStage {
+  int repeats = 1, kernel = 3, stride = 1;
+  int widening = 6;  ///< hidden channels over the channels that come in
+  int out = 16;      ///< channels that leave
+};
+
+/// Which rows an EfficientNet gives as features.
+enum class EfficientNetFeatures {
+  blocks,  ///< what leaves the last block, before any non-linearity
+  head,    ///< after the head's convolution and ReLU6, as the classifier sees them
+};
+
+/// EfficientNet without squeeze-and-excitation, with ReLU6; the defaults are EfficientNet-Lite0.
+struct EfficientNetLite {
+  int image = 224;  ///< pixels along each side; any size works
+  int stem = 32;    ///< channels
+  std::array<MobileStage, 7> stages{{{1, 3, 1, 1, 16},
+                                     {2, 3, 2, 6, 24},
+                                     {2, 5, 2, 6, 40},
+                                     {3, 3, 2, 6, 80},
+                                     {3, 5, 1, 6, 112},
+                                     {4, 5, 2, 6, 192},
+                                     {1, 3, 1, 6, 320}}};
+  int head = 1280;     ///< channels
+  int classes = 1000;  ///< of the classifier that it was trained with
+  EfficientNetFeatures features = EfficientNetFeatures::head;
+  float epsilon = 1e-3f;  ///< of the batch norms that are folded into the convolutions
+
+  /// D, channels of a feature row.
+  constexpr int dim() const { return features == EfficientNetFeatures::head ? head : stages.back().out; }
+  constexpr int blocks() const {
+    int n = 0;
+    for (const MobileStage& stage : stages) n += stage.repeats;
+    return n;
+  }
+};
+
+}  // namespace flamingo

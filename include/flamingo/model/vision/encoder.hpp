@@ -1,0 +1,37 @@
+/// Which layer computes a vision config. A host specialises EncoderOf for a config type of its own.
+#pragma once
+#include <concepts>
+#include <span>
+
+#include <flamingo/model/vision/efficientnet.hpp>
+#include <flamingo/model/vision/vit.hpp>
+
+namespace flamingo {
+
+/// Names, as `type`, the layer of a vision config; picked by the config's type.
+template <auto C, Platform P>
+struct EncoderOf;
+
+template <Vit C, Platform P>
+struct EncoderOf<C, P> {
+  using type = model::VisionTransformer<C, P>;
+};
+template <EfficientNetLite C, Platform P>
+struct EncoderOf<C, P> {
+  using type = model::EfficientNet<C, P>;
+};
+
+template <auto C, Platform P>
+using Encoder = typename EncoderOf<C, P>::type;
+
+/// What the rest of the house asks of an encoder: pixels (ΣH W, 3) on grids in, features (ΣS, D) out, pictures one
+/// after another, none seeing another; features(picture) says how many rows a picture gives.
+template <class E, class P>
+concept VisionEncoder =
+    requires(Context<P>& ctx, const typename E::template Parameters<Stored<P>>& w,
+             const Rows<P, 3, const typename P::Real>& pixels, std::span<const Grid> grids, const Rows<P, E::D>& y) {
+      { E::features(Grid{}) } -> std::same_as<Grid>;
+      { E::template forward<no_gradients>(ctx, w, pixels, grids, y) };
+    };
+
+}  // namespace flamingo

@@ -1,0 +1,292 @@
+/// The vision transformer of CLIP (Dosovitskiy et al. 2020, Radford et al. 2021): patches, a class token, learned
+/// positions, pre-norm blocks.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <flamingo/config/vision.hpp>
+#include <flamingo/nn/attention.hpp>
+#include <flamingo/nn/feed_forward.hpp>
+#include <flamingo/nn/norm.hpp>
+#include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/convolution.hpp>
+
+namespace flamingo {
+
+/// The tables of one run over M pictures: which row is what, and who attends to whom.
+struct VitPlan {
+  SpanList spans;            ///< each picture's rows over themselves
+  std::vector<int> places;   ///< of each row, among its picture's
+  std::vector<int> patches;  ///< the row of each patch
+  std::vector<int> classes;  ///< the row of each class token
+  std::vector<int> first;    ///< M zeros: each picture begins with the one class token
+
+  static VitPlan of(const Vit& c, int pictures) {
+    VitPlan plan;
+    const int S = c.grid() * c.grid(), T = S + (c.class_token ? 1 : 0);
+    for (int m = 0; m < pictures; ++m) {
+      plan.spans.begin(m * T, T);
+      plan.spans.add({0, m * T, T, 0, 0});
+      for (int t = 0; t < T; ++t) plan.places.push_back(t);
+      for (int t = T - S; t < T; ++t) plan.patches.push_back(m * T + t);
+      plan.classes.push_back(m * T);
+      plan.first.push_back(0);
+    }
+    return plan;
+  }
+};
+
+namespace model {
+
+/// y = x + attend(norm(x))      z = y + feed_forward(norm(y))      all rows (N, D)
+template <Vit C, Platform P>
+struct VitBlock {
+  static constexpr int D = C.dim;
+  using NormLayer = nn::LayerNorm<D, P>;
+  using Attend = nn::Attention<
+      AttentionConfig{
+          .dim = D, .source_dim = D, .heads = C.heads, .kv_heads = C.heads, .head_dim = D / C.heads, .bias = true},
+      P>;
+  using Dense =
+      nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.hidden_size(), .activation = C.activation, .bias = true},
+                      P>;
+
+  template <class S>
+  struct Parameters {
+    typename NormLayer::template Parameters<S> norm, norm_dense;
+    typename Attend::template Parameters<S> attention;
+    typename Dense::template Parameters<S> dense;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    auto norm = within(visit, "norm"), attention = within(visit, "attention"), second = within(visit, "norm_dense"),
+         dense = within(visit, "dense");
+    NormLayer::each(norm, p.norm...);
+    Attend::each(attention, p.attention...);
+    NormLayer::each(second, p.norm_dense...);
+    Dense::each(dense, p.dense...);
+  }
+
+  template <Need need>
+  struct Saved {
+    typename NormLayer::template Saved<need> norm, norm_dense;
+    If<need.weights, Rows<P, D>> normed;
+    typename Attend::template Saved<need> attention;
+    typename Dense::template Saved<need> dense;
+  };
+
+  template <Need need, class W>
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Spans<P>& spans,
+                             const Rows<P, D>& z) {
+    const auto scope = ctx.scope();
+    const int N = x.rows;
+    const auto normed = take<need.weights, D>(ctx, N), branch = scratch<D>(ctx, N);
+    const auto k = take<need.any(), D>(ctx, N), v = take<need.any(), D>(ctx, N), y = take<need.any(), D>(ctx, N);
+    const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
+    Attend::project(ctx, w.attention, normed, {}, k, v);  // (N, H K)
+    Pools<P> pools;
+    pools.add({k, v});
+    const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, branch);  // (N, D)
+    ops::add(ctx, x, branch, y);
+
+    const auto normed_y = take<need.weights, D>(ctx, N);
+    const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
+    const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, branch);  // (N, D)
+    ops::add(ctx, y, branch, z);
+    return {n, nd, normed, a, d};
+  }
+
+  /// Writes dx and adds to g.
+  template <Need need, class W, class G>
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Spans<P>& spans, const Rows<P, D>& dz,
+                       const Rows<P, D>& dx, const G& g) {
+    const auto scope = ctx.scope();
+    const int N = dz.rows;
+    const auto dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
+    Dense::backward(ctx, w.dense, s.dense, dz, dnormed, g.dense);
+    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
+    ops::accumulate(ctx, dz, dy);  // the residual path
+
+    const auto dk = scratch<D>(ctx, N), dv = scratch<D>(ctx, N);
+    const PoolGradients<P> dpools{{{dk, dv}}};
+    Attend::attend_backward(ctx, w.attention, s.attention, {}, spans, dy, dnormed, dpools, g.attention);
+    Attend::project_backward(ctx, w.attention, s.normed, {}, dk, dv, dsource, g.attention);
+    ops::accumulate(ctx, dsource, dnormed);  // the rows ask and are asked
+    NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
+    ops::accumulate(ctx, dy, dx);  // the residual path
+  }
+};
+
+/// pixels (M image², 3) -> features (M S, D), or (M (S + 1), D) with the class token out, each picture by itself.
+template <Vit C, Platform P>
+struct VisionTransformer {
+  static_assert(C.dim > 0 && C.layers > 0 && C.heads > 0, "Vit: dim, layers and heads must be positive");
+  static_assert(C.dim % C.heads == 0, "Vit: heads must divide dim");
+  static_assert(C.image > 0 && C.patch > 0 && C.image % C.patch == 0, "Vit: patch must divide image");
+  static_assert(C.class_token || !C.class_out, "Vit: class_out needs a class_token");
+
+  static constexpr int D = C.dim, S = C.grid() * C.grid(), T = S + (C.class_token ? 1 : 0), I = 3 * C.patch * C.patch;
+  static constexpr bool drops_class = C.class_token && !C.class_out;
+  static constexpr auto layers = static_cast<std::size_t>(C.layers);
+  static constexpr Window patch = square(C.patch, C.patch, Padding::valid);
+  using Block = VitBlock<C, P>;
+  using NormLayer = nn::LayerNorm<D, P>;
+  using Real = typename P::Real;
+
+  template <class St>
+  struct Parameters {
+    Matrix<St, D, I> patch;  ///< columns [line][column][colour]
+    If<C.patch_bias, Vector<St, D>> patch_bias;
+    If<C.class_token, Table<St, 1, D>> class_token;
+    Table<St, T, D> positions;
+    If<C.pre_norm, typename NormLayer::template Parameters<St>> pre_norm;
+    std::array<typename Block::template Parameters<St>, layers> blocks;
+    If<C.post_norm, typename NormLayer::template Parameters<St>> post_norm;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    visit(matrix_spec("patch", D, I, Init::normal(0.02f)), p.patch...);
+    if constexpr (C.patch_bias) visit(vector_spec("patch_bias", D, Init::zero()), p.patch_bias...);
+    if constexpr (C.class_token) visit(table_spec("class_token", 1, D, Init::normal(0.02f)), p.class_token...);
+    visit(table_spec("positions", T, D, Init::normal(0.02f)), p.positions...);
+    if constexpr (C.pre_norm) {
+      auto norm = within(visit, "pre_norm");
+      NormLayer::each(norm, p.pre_norm...);
+    }
+    for (std::size_t i = 0; i < layers; ++i) {
+      auto block = within(visit, "blocks", static_cast<int>(i));
+      Block::each(block, p.blocks[i]...);
+    }
+    if constexpr (C.post_norm) {
+      auto norm = within(visit, "post_norm");
+      NormLayer::each(norm, p.post_norm...);
+    }
+  }
+
+  /// The grid of a picture's features; a class token makes it one line.
+  static constexpr Grid features(const Grid&) { return C.class_out ? Grid{0, 1, T} : Grid{0, C.grid(), C.grid()}; }
+
+  template <Need need>
+  struct Saved {
+    VitPlan plan;
+    If<need.weights, Rows<P, 3, const Real>> pixels;
+    typename NormLayer::template Saved<need> pre_norm, post_norm;
+    std::array<typename Block::template Saved<need>, layers> blocks;
+  };
+
+  /// y holds features(picture) for each picture. `grids` must outlive backward, which takes them again.
+  template <Need need = no_gradients, class W>
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, 3, const Real>& pixels,
+                             std::span<const Grid> grids, const Rows<P, D>& y) {
+    const auto scope = ctx.scope();
+    constexpr bool kept = need.any();
+    const int M = pictures(pixels.rows, grids), N = M * T;
+    check(y.rows == M * features({}).rows(), "vit", "y is ", y.shape(), ", expected (", M * features({}).rows(), ", ",
+          D, ')');
+    Saved<need> saved{};
+    saved.plan = VitPlan::of(C, M);
+    saved.pixels = pixels;
+    const auto spans = table(ctx, saved.plan.spans);
+
+    auto x = take<kept, D>(ctx, N);
+    embed(ctx, w, saved.plan, pixels, grids, x);
+    auto next = scratch<D>(ctx, kept ? 0 : N);
+    if constexpr (C.pre_norm) {
+      if constexpr (kept) next = keep<D>(ctx, N);
+      saved.pre_norm = NormLayer::template forward<need>(ctx, w.pre_norm, C.epsilon, x, next);
+      std::swap(x, next);
+    }
+    for (std::size_t i = 0; i < layers; ++i) {
+      if constexpr (kept) next = keep<D>(ctx, N);
+      saved.blocks[i] = Block::template forward<need>(ctx, w.blocks[i], x, spans, next);
+      std::swap(x, next);
+    }
+    const auto selected = C.post_norm ? take<kept, D>(ctx, y.rows) : y;
+    if constexpr (drops_class)
+      ops::gather(ctx, x, table(ctx, saved.plan.patches), selected);  // (M S, D)
+    else
+      ops::copy(ctx, x, selected);
+    if constexpr (C.post_norm)
+      saved.post_norm = NormLayer::template forward<need>(ctx, w.post_norm, C.epsilon, selected, y);
+    return saved;
+  }
+
+  /// Writes dpixels and adds to g.
+  template <Need need, class W, class G, RowsSink<P> DX>
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, std::span<const Grid> grids,
+                       const Rows<P, D>& dy, const DX& dpixels, const G& g) {
+    const auto scope = ctx.scope();
+    const int N = static_cast<int>(s.plan.places.size());
+    const auto spans = table(ctx, s.plan.spans);
+    auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
+    const auto dselected = C.post_norm ? scratch<D>(ctx, dy.rows) : dy;
+    if constexpr (C.post_norm) NormLayer::backward(ctx, w.post_norm, s.post_norm, dy, dselected, g.post_norm);
+    if constexpr (drops_class) {
+      ops::clear(ctx, dx);
+      ops::scatter_add(ctx, dselected, table(ctx, s.plan.patches), dx);
+    } else {
+      ops::copy(ctx, dselected, dx);
+    }
+    for (std::size_t i = layers; i-- > 0;) {
+      Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
+      std::swap(dx, dnext);
+    }
+    if constexpr (C.pre_norm) {
+      NormLayer::backward(ctx, w.pre_norm, s.pre_norm, dx, dnext, g.pre_norm);
+      std::swap(dx, dnext);
+    }
+    embed_backward(ctx, w, s, grids, dx, dpixels, g);
+  }
+
+ private:
+  static int pictures(int rows, std::span<const Grid> grids) {
+    check_grids("vit", grids, rows);
+    for (const Grid& grid : grids)
+      check(grid.height == C.image && grid.width == C.image, "vit", "a picture has ", grid.height, " x ", grid.width,
+            " pixels, expected ", C.image, " x ", C.image);
+    return static_cast<int>(grids.size());
+  }
+
+  /// x = positions + [class token, patches]
+  template <class W>
+  static void embed(Context<P>& ctx, const W& w, const VitPlan& plan, const Rows<P, 3, const Real>& pixels,
+                    std::span<const Grid> grids, const Rows<P, D>& x) {
+    const auto scope = ctx.scope();
+    const int M = static_cast<int>(plan.first.size());
+    const auto patches = scratch<D>(ctx, M * S);
+    ops::convolution(ctx, pixels, grids, w.patch, w.patch_bias, patch, 1, patches);  // (M S, D)
+    ops::gather(ctx, ops::rows_of(w.positions), table(ctx, plan.places), x);         // (M T, D)
+    ops::scatter_add(ctx, patches, table(ctx, plan.patches), x);
+    if constexpr (C.class_token) {
+      const auto classes = scratch<D>(ctx, M);
+      ops::gather(ctx, ops::rows_of(w.class_token), table(ctx, plan.first), classes);  // (M, D)
+      ops::scatter_add(ctx, classes, table(ctx, plan.classes), x);
+    }
+  }
+  template <Need need, class W, class G, RowsSink<P> DX>
+  static void embed_backward(Context<P>& ctx, const W& w, const Saved<need>& s, std::span<const Grid> grids,
+                             const Rows<P, D>& dx, const DX& dpixels, const G& g) {
+    const auto scope = ctx.scope();
+    const int M = static_cast<int>(s.plan.first.size());
+    if constexpr (wanted<decltype(g.positions)>) {
+      ops::scatter_add(ctx, dx, table(ctx, s.plan.places), ops::rows_of(g.positions));
+      if constexpr (C.class_token) {
+        const auto dclasses = scratch<D>(ctx, M);
+        ops::gather(ctx, dx, table(ctx, s.plan.classes), dclasses);
+        ops::scatter_add(ctx, dclasses, table(ctx, s.plan.first), ops::rows_of(g.class_token));
+      }
+    }
+    if constexpr (wanted<DX> || wanted<decltype(g.patch)>) {
+      const auto dpatches = scratch<D>(ctx, M * S);
+      ops::gather(ctx, dx, table(ctx, s.plan.patches), dpatches);
+      // Without a gradient of the weights pixels are not saved, and only their shape is asked for.
+      Rows<P, 3, const Real> pixels{nullptr, cells_of(grids), {}};
+      if constexpr (need.weights) pixels = s.pixels;
+      ops::convolution_backward(ctx, pixels, grids, w.patch, patch, 1, dpatches, dpixels, g.patch, g.patch_bias);
+    }
+  }
+};
+
+}  // namespace model
+}  // namespace flamingo
