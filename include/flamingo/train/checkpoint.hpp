@@ -1,0 +1,54 @@
+/// Checkpoints of a training run: weights, moments and the step, written beside and renamed. Data streams and random
+/// numbers are functions of the step, so a resumed run continues bit for bit.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include <flamingo/model/weights.hpp>
+#include <flamingo/train/trainer.hpp>
+
+namespace flamingo {
+
+/// Writes everything that a resumed run needs, at full precision.
+template <auto C, Platform P, class Lm>
+void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>& trainer) {
+  using Connect = typename Trainer<C, P, Lm>::Connect;
+  constexpr io::DType dtype = std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32;
+  std::vector<io::TensorView> tensors;
+  std::vector<std::shared_ptr<std::vector<std::byte>>> bytes;
+  append_tensors<Connect>(trainer.weights.views, "weights.", dtype, tensors, bytes);
+  append_tensors<Connect>(trainer.optimizer.first.views, "first.", dtype, tensors, bytes);
+  append_tensors<Connect>(trainer.optimizer.second.views, "second.", dtype, tensors, bytes);
+  io::write_safetensors(path, tensors, {{"step", std::to_string(trainer.optimizer.steps())}});
+}
+
+/// Returns the step to continue after.
+template <auto C, Platform P, class Lm>
+long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& trainer) {
+  using Connect = typename Trainer<C, P, Lm>::Connect;
+  const io::Safetensors file(path);
+  const auto named = [](std::string prefix) {
+    return [prefix](std::string_view name) { return prefix + std::string(name); };
+  };
+  load_numbers<Connect>(file, trainer.weights.views, named("weights."));
+  load_numbers<Connect>(file, trainer.optimizer.first.views, named("first."));
+  load_numbers<Connect>(file, trainer.optimizer.second.views, named("second."));
+  for (const auto& [key, value] : file.metadata())
+    if (key == "step") {
+      trainer.optimizer.set_steps(std::stol(value));
+      return trainer.optimizer.steps();
+    }
+  fail("checkpoint", path.string(), " has no 'step' in its metadata");
+}
+
+/// Writes the trained parameters alone, in bf16 or f32: what is shipped.
+template <class Layer, class Parameters>
+void save_weights(const std::filesystem::path& path, const Parameters& p, io::DType dtype,
+                  const io::Metadata& metadata = {}) {
+  std::vector<io::TensorView> tensors;
+  std::vector<std::shared_ptr<std::vector<std::byte>>> bytes;
+  append_tensors<Layer>(p, "", dtype, tensors, bytes);
+  io::write_safetensors(path, tensors, metadata);
+}
+
+}  // namespace flamingo

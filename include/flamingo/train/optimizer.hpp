@@ -1,0 +1,78 @@
+/// AdamW over a layer's flat buffer, with groups by parameter and one global clipping of the gradient.
+#pragma once
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include <flamingo/core/store.hpp>
+#include <flamingo/ops/adamw.hpp>
+
+namespace flamingo {
+
+/// What an update does to one parameter.
+struct Group {
+  double rate = 1;   ///< of the schedule's
+  double decay = 0;  ///< weight decay
+};
+
+struct OptimizerOptions {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double clip = 1;  ///< largest global norm of the gradient; 0: never clipped
+  /// The paper: no decay on the Resampler, 0.1 on every other parameter.
+  std::function<Group(const Spec&)> group = [](const Spec& spec) {
+    return Group{1, std::string_view(spec.name).starts_with("resampler") ? 0.0 : 0.1};
+  };
+};
+
+/// Moments and the update of a layer whose weights and gradients lie in Stores.
+template <class Layer, Platform P, class T = AccumulateOf<P>>
+class Optimizer {
+ public:
+  explicit Optimizer(OptimizerOptions options = {}) : options_(std::move(options)) {
+    std::size_t at = 0;
+    auto add = [&](const Spec& spec) {
+      const std::size_t size = (spec.size() + 15) / 16 * 16;
+      const Group group = options_.group(spec);
+      if (pieces_.empty() || pieces_.back().group.rate != group.rate || pieces_.back().group.decay != group.decay)
+        pieces_.push_back({at, 0, group});
+      pieces_.back().size += size;
+      at += size;
+    };
+    Layer::each(add);
+  }
+
+  /// Updates weights by gradients; returns the gradient's global norm before clipping. torch's clipping:
+  /// g *= min(1, clip / (norm + 1e-6)).
+  double step(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate) {
+    double squares = 0;
+    ops::sum_of_squares<P, const T>(ctx, {gradients.flat.data(), {static_cast<int>(gradients.flat.size())}}, {&squares, {1}});
+    const double norm = std::sqrt(squares);
+    AdamWStep update{.beta1 = options_.beta1, .beta2 = options_.beta2, .epsilon = options_.epsilon};
+    update.scale = options_.clip > 0 ? std::min(1.0, options_.clip / (norm + 1e-6)) : 1.0;
+    update.step = ++steps_;
+    for (const Piece& piece : pieces_) {
+      update.rate = rate * piece.group.rate;
+      update.decay = piece.group.decay;
+      const std::array<int, 1> size{static_cast<int>(piece.size)};
+      ops::adamw<P, T>(ctx, update, {weights.flat.data() + piece.at, size}, {gradients.flat.data() + piece.at, size},
+                       {first.flat.data() + piece.at, size}, {second.flat.data() + piece.at, size});
+    }
+    return norm;
+  }
+
+  long steps() const { return steps_; }
+  void set_steps(long steps) { steps_ = steps; }
+
+  Store<Layer, P, T> first, second;  ///< moments
+
+ private:
+  struct Piece {
+    std::size_t at, size;
+    Group group;
+  };
+  OptimizerOptions options_;
+  std::vector<Piece> pieces_;
+  long steps_ = 0;
+};
+
+}  // namespace flamingo

@@ -1,0 +1,27 @@
+/// The learning rate at each step.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace flamingo {
+
+/// Linear warm-up from 0, then constant (the paper: 5000 steps to 1e-4) or a half cosine down to `floor` of the peak.
+struct Schedule {
+  enum class Shape { constant, cosine };
+  double peak = 1e-4;
+  long warmup = 5000;
+  Shape shape = Shape::constant;
+  long steps = 0;      ///< length of the cosine, warm-up included
+  double floor = 0.1;  ///< of the peak, at the end of the cosine
+
+  /// Steps count from 1.
+  double rate(long step) const {
+    if (step < warmup) return peak * static_cast<double>(step) / static_cast<double>(warmup);
+    if (shape == Shape::constant || steps <= warmup) return peak;
+    const double done = std::min(1.0, static_cast<double>(step - warmup) / static_cast<double>(steps - warmup));
+    return peak * (floor + (1 - floor) * 0.5 * (1 + std::cos(std::numbers::pi * done)));
+  }
+};
+
+}  // namespace flamingo
