@@ -1,0 +1,10 @@
+# -march=native for what is built here. A build folder belongs to one instruction set: objects that another machine
+# left in a shared checkout would run into illegal instructions, so such a folder is refused.
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/cmake/isa ${CMAKE_CXX_COMPILER}
+  OUTPUT_VARIABLE isa OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+if(DEFINED FLAMINGO_ISA AND NOT FLAMINGO_ISA STREQUAL isa)
+  message(FATAL_ERROR "${PROJECT_BINARY_DIR} was configured for ${FLAMINGO_ISA} and this machine is ${isa}: "
+    "use another build folder")
+endif()
+set(FLAMINGO_ISA ${isa} CACHE INTERNAL "Instruction set of this build folder")
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-march=native>)
