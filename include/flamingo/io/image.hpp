@@ -53,7 +53,7 @@ inline void check_image(const Image& image, std::string_view where) {
         " bytes, expected at least 1 x 1 and three bytes a pixel");
 }
 
-/// round(x / 255) of 0 <= x <= 255 * 255, with halves (there are none) out of the question.
+/// x / 255 of 0 <= x <= 255 * 255, rounded to the nearest (255 is odd, so there are no halves).
 constexpr std::uint8_t divide_by_255(unsigned x) { return static_cast<std::uint8_t>((x + 127) / 255); }
 
 inline Image over_white(const DecodedImage& decoded) {
@@ -146,8 +146,7 @@ inline std::uint8_t to_byte(std::int32_t fixed) {
   return static_cast<std::uint8_t>(std::clamp(fixed >> weight_bits, 0, 255));
 }
 
-/// Resizes the rows, or the columns: `step` is the distance in bytes between neighbours along the axis, `lines` says
-/// where each line begins in input and output.
+/// One pass along the rows.
 inline Image resize_width(const Image& image, int width, Filter filter) {
   Image result{width, image.height, {}};
   const std::size_t in = static_cast<std::size_t>(image.width), out = static_cast<std::size_t>(width);
@@ -166,6 +165,7 @@ inline Image resize_width(const Image& image, int width, Filter filter) {
   return result;
 }
 
+/// One pass along the columns.
 inline Image resize_height(const Image& image, int height, Filter filter) {
   Image result{image.width, height, {}};
   const std::size_t row = static_cast<std::size_t>(image.width) * 3;
@@ -184,15 +184,24 @@ inline Image resize_height(const Image& image, int height, Filter filter) {
 
 }  // namespace detail
 
-/// Resizes to width x height as Pillow's Image.resize does, bit for bit: rows first, then columns, each pass with
+/// Resizes to width x height as Pillow 13 does, bit for bit: one pass for the rows and one for the columns, each with
 /// weights of 22 fractional bits and rounded to 8 bits; a pass that changes nothing is left out. Throws Error for a
-/// size below 1.
+/// size below 1 x 1.
 inline Image resize(const Image& image, int width, int height, Filter filter = Filter::bicubic) {
   detail::check_image(image, "resize");
   check(width > 0 && height > 0 && std::int64_t{width} * height <= (std::int64_t{1} << 30), "resize", "got the size ",
         width, " x ", height, ", expected at least 1 x 1 and at most 2^30 pixels");
-  Image result = width == image.width ? image : detail::resize_width(image, width, filter);
-  return height == image.height ? result : detail::resize_height(result, height, filter);
+  const auto widths = [&](Image from) {
+    return width == from.width ? from : detail::resize_width(from, width, filter);
+  };
+  const auto heights = [&](Image from) {
+    return height == from.height ? from : detail::resize_height(from, height, filter);
+  };
+  // The order shows in the rounding. Measured on Pillow 13.0 over 2900 sizes; versions that have no such rule always
+  // resize the widths first.
+  const std::int64_t fewer_rows = std::int64_t{image.height} - height,
+                     fewer_columns = std::int64_t{image.width} - width;
+  return fewer_rows > 0 && fewer_rows > 2 * fewer_columns ? widths(heights(image)) : heights(widths(image));
 }
 
 /// The rectangle of width x height whose upper left corner is (x, y). It must lie inside the picture.

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -162,8 +163,23 @@ struct ImageSize {
   int width, height;
 };
 
+/// The size in a PNG's header. stb_image calls pictures that are too large for it no pictures at all.
+inline std::optional<ImageSize> png_size(std::span<const std::byte> file) {
+  constexpr std::string_view begin("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", 16);
+  if (file.size() < 24 || std::memcmp(file.data(), begin.data(), begin.size()) != 0) return std::nullopt;
+  const auto big_endian = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | std::to_integer<std::uint32_t>(file[at + i]);
+    return value;
+  };
+  const std::uint32_t width = big_endian(16), height = big_endian(20);
+  if (width > INT_MAX || height > INT_MAX) return std::nullopt;
+  return ImageSize{static_cast<int>(width), static_cast<int>(height)};
+}
+
 /// What the header says; nothing when this is no picture of a known format.
 inline std::optional<ImageSize> image_size(std::span<const std::byte> file) {
+  if (const auto size = png_size(file)) return size;
   stb_largest_block = std::size_t{1} << 20;
   ImageSource source(file);
   const auto callbacks = ImageSource::callbacks();

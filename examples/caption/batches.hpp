@@ -1,0 +1,78 @@
+/// From pictures to training batches: documents of a few picture-caption pairs each, drawn by step.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "collection.hpp"
+
+#include <flamingo/train/trainer.hpp>
+
+namespace caption {
+
+using Batch = flamingo::TrainingBatch<float>;
+
+/// Which features a pair's picture gets in an evaluation: its own, another picture's, or a blank picture's.
+enum class Sight { real, shuffled, blank };
+
+/// Appends the features of a picture to a batch, leaving out each cell with probability `drop` (never all of them).
+inline void add_medium(Batch& batch, std::span<const flamingo::half> features, int place, float drop,
+                       flamingo::Random& random) {
+  const int first = static_cast<int>(batch.features.size()) / Encoder::D;
+  int rows = 0;
+  for (int cell = 0; cell < cells; ++cell) {
+    if (drop > 0 && random.uniform() < drop && !(rows == 0 && cell + 1 == cells)) continue;
+    for (int d = 0; d < Encoder::D; ++d)
+      batch.features.push_back(static_cast<float>(features[static_cast<std::size_t>(cell * Encoder::D + d)]));
+    ++rows;
+  }
+  batch.media.push_back({first, rows, 1, place});
+}
+
+/// Appends a document to a batch; the features of its media were added just before.
+inline void add_document(Batch& batch, const flamingo::Document& document, const Backbones& backbones) {
+  flamingo::Sequence sequence = flamingo::sequence_of(document, backbones.tokenizer, backbones.tags);
+  sequence.first_medium = static_cast<int>(batch.media.size()) - sequence.media;
+  batch.sequences.push_back(std::move(sequence));
+}
+
+/// The stream of one dataset: `documents` documents an update, `pairs` pairs each, drawn without regard to what was
+/// drawn before. What is drawn depends on seed and step alone.
+struct PairStream {
+  const std::vector<Picture>* pictures;
+  const Features* features;
+  const Backbones* backbones;
+  std::vector<std::size_t> members;
+  int documents = 6, pairs = 4;
+  float drop = 0.3f;
+  std::uint64_t seed = 1;
+
+  Batch operator()(long step) const {
+    Batch batch;
+    flamingo::Random random(seed, static_cast<std::uint64_t>(step));
+    for (int d = 0; d < documents; ++d) {
+      flamingo::Document document;
+      for (int p = 0; p < pairs; ++p) {
+        const std::size_t i = members[static_cast<std::size_t>(random.below(static_cast<int>(members.size())))];
+        add_medium(batch, features->of(i, random.below(features->variations(i))), p, drop, random);
+        document.image((*pictures)[i].path).text(" " + (*pictures)[i].caption);
+      }
+      add_document(batch, document, *backbones);
+    }
+    return batch;
+  }
+};
+
+/// One pair a document, for evaluation: pictures `members` under real, shuffled or blank sight.
+inline Batch single_pairs(const std::vector<Picture>& pictures, const Features& features, const Backbones& backbones,
+                          std::span<const std::size_t> members, Sight sight, std::span<const flamingo::half> blank) {
+  Batch batch;
+  flamingo::Random unused;
+  for (std::size_t n = 0; n < members.size(); ++n) {
+    const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
+    add_medium(batch, sight == Sight::blank ? blank : features.of(sight == Sight::shuffled ? other : i), 0, 0, unused);
+    add_document(batch, flamingo::Document{}.image(pictures[i].path).text(" " + pictures[i].caption), backbones);
+  }
+  return batch;
+}
+
+}  // namespace caption

@@ -1,0 +1,181 @@
+// Trains the connector. examples/train runs it; --help tells the options.
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+
+#include "batches.hpp"
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/train/checkpoint.hpp>
+
+namespace {
+
+using namespace caption;
+
+struct Options {
+  std::filesystem::path backbones, pictures, manifest, out;
+  double minutes = 60;
+  long steps = 3000;
+  int threads = 0, variations = 6;
+  double rate = 5e-4;
+};
+
+constexpr const char* usage =
+    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X] [--variations N]\n"
+    "  BACKBONES, PICTURES  folders filled by examples/data/fetch\n"
+    "  MANIFEST             made by examples/data/manifest.py\n"
+    "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
+    "  --minutes N          stop after N minutes, wherever it is; run again to go on (default 60)\n"
+    "  --steps N            length of the schedule (default 3000)\n";
+
+Options parse(int argc, char** argv) {
+  Options o;
+  flamingo::check(argc >= 5, "train", usage);
+  o.backbones = argv[1];
+  o.pictures = argv[2];
+  o.manifest = argv[3];
+  o.out = argv[4];
+  for (int i = 5; i < argc; i += 2) {
+    const std::string_view name = argv[i];
+    flamingo::check(i + 1 < argc, "train", name, " has no value\n", usage);
+    const double value = std::strtod(argv[i + 1], nullptr);
+    if (name == "--minutes")
+      o.minutes = value;
+    else if (name == "--steps")
+      o.steps = static_cast<long>(value);
+    else if (name == "--threads")
+      o.threads = static_cast<int>(value);
+    else if (name == "--rate")
+      o.rate = value;
+    else if (name == "--variations")
+      o.variations = static_cast<int>(value);
+    else
+      flamingo::fail("train", "unknown option ", name, '\n', usage);
+  }
+  return o;
+}
+
+std::string rounded(double x, int digits) {
+  std::ostringstream text;
+  text.precision(digits);
+  text << std::fixed << x;
+  return text.str();
+}
+
+/// Nats a token of pictures' captions, each alone after its picture.
+template <class T>
+double evaluate(T& trainer, const std::vector<Picture>& pictures, const Features& features,
+                const Backbones& backbones, std::span<const std::size_t> members, Sight sight,
+                std::span<const flamingo::half> blank) {
+  double sum = 0, tokens = 0;
+  for (std::size_t at = 0; at < members.size(); at += 32) {
+    const auto some = members.subspan(at, std::min<std::size_t>(32, members.size() - at));
+    const auto report = trainer.pass(single_pairs(pictures, features, backbones, some, sight, blank), 0);
+    sum += report.loss * report.tokens;
+    tokens += report.tokens;
+  }
+  return sum / tokens;
+}
+
+int run(const Options& o) {
+  std::filesystem::create_directories(o.out);
+  flamingo::Context<P> ctx(o.threads);
+  const Backbones backbones = Backbones::load(o.backbones, flamingo::Held::as_floats);
+  const std::vector<Picture> pictures = read_manifest(o.manifest);
+  const Features features(ctx, backbones, o.pictures, pictures, o.variations, o.out / "features.bin");
+  const std::vector<char> dropped = near_duplicates(pictures, features, 0.95f);
+
+  // Held out within the training concepts: the clip art of one concept in eight that emoji show too. It tells how well
+  // names carry over between sources, which is what E1 and E2 will ask of other sources.
+  const auto carried = [&](const Picture& p) {
+    return p.source == "openclipart" && flamingo::hash("carried " + p.concept_key) % 8 == 0;
+  };
+  std::map<std::string, int> emoji_concepts;
+  for (const Picture& p : pictures)
+    if (p.split == "train" && p.source != "openclipart") ++emoji_concepts[p.concept_key];
+  PairStream emoji{&pictures, &features, &backbones, {}, 6, 4, 0.3f, 11}, clipart = emoji;
+  clipart.seed = 12;
+  std::vector<std::size_t> validation, transfer;
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const Picture& p = pictures[i];
+    if (p.split == "validation") validation.push_back(i);
+    if (p.split != "train" || dropped[i]) continue;
+    if (carried(p) && emoji_concepts.count(p.concept_key))
+      transfer.push_back(i);
+    else
+      (p.source == "openclipart" ? clipart : emoji).members.push_back(i);
+  }
+  std::cerr << "pictures: " << emoji.members.size() << " emoji and " << clipart.members.size()
+            << " clip art to train on, " << validation.size() << " of validation concepts, " << transfer.size()
+            << " of known concepts in another source\n";
+
+  flamingo::OptimizerOptions optimizer{.beta1 = 0.9, .beta2 = 0.98};
+  optimizer.group = [](const flamingo::Spec& spec) {
+    const std::string_view name = spec.name;
+    if (name.ends_with("gate")) return flamingo::Group{10, 0};
+    return flamingo::Group{name.starts_with("resampler") ? 0.5 : 1.0,
+                           spec.role == flamingo::Role::matrix ? 0.1 : 0.0};
+  };
+  flamingo::Trainer<config, P, LmWeights> trainer(
+      ctx, backbones.lm.views, /*seed=*/1,
+      {.peak = o.rate, .warmup = 40, .shape = flamingo::Schedule::Shape::cosine, .steps = o.steps, .floor = 0.05},
+      optimizer);
+  const auto checkpoint = o.out / "checkpoint.safetensors";
+  if (std::filesystem::exists(checkpoint))
+    std::cerr << "going on after step " << flamingo::load_checkpoint(checkpoint, trainer) << '\n';
+
+  flamingo::io::Image white{config.vision.image, config.vision.image, {}};
+  white.rgb.assign(static_cast<std::size_t>(white.width * white.height * 3), 255);
+  std::vector<flamingo::half> blank;
+  for (const float x : encode(ctx, backbones, std::span(&white, 1))) blank.push_back(flamingo::half(x));
+
+  const std::vector<flamingo::DatasetStream<float>> mixture{{"emoji", 1.0, emoji}, {"clipart", 1.0, clipart}};
+  const long begun = trainer.optimizer.steps();
+  std::ofstream log(o.out / "log.jsonl", std::ios::app);
+  flamingo::Progress progress(std::cerr, "step", o.steps);
+  std::vector<double> recent(mixture.size(), 0);
+  while (trainer.optimizer.steps() < o.steps && progress.elapsed() < 60 * o.minutes) {
+    const auto report = trainer.update(mixture);
+    const long step = trainer.optimizer.steps();
+    for (std::size_t m = 0; m < mixture.size(); ++m)
+      recent[m] += (report.datasets[m].loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
+    progress.report(step, "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  norm " +
+                              rounded(report.gradient_norm, 2), begun);
+    if (step % 100 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
+    if (step % 250 == 0 || step == o.steps) {
+      const auto nats = [&](std::span<const std::size_t> members, Sight sight) {
+        return evaluate(trainer, pictures, features, backbones, members, sight, blank);
+      };
+      flamingo::io::Json::Object line{{"step", step},
+                                      {"minutes", progress.elapsed() / 60},
+                                      {"emoji", recent[0]},
+                                      {"clipart", recent[1]},
+                                      {"validation", nats(validation, Sight::real)},
+                                      {"validation_shuffled", nats(validation, Sight::shuffled)},
+                                      {"validation_blank", nats(validation, Sight::blank)},
+                                      {"transfer", nats(transfer, Sight::real)},
+                                      {"transfer_shuffled", nats(transfer, Sight::shuffled)}};
+      flamingo::io::Json::Array gates;
+      for (const auto& gated : trainer.weights.views.gated)
+        gates.push_back(flamingo::io::Json::Array{std::tanh(gated.attention_gate.data[0]),
+                                                  std::tanh(gated.dense_gate.data[0])});
+      line.push_back({"gates", gates});
+      log << flamingo::io::Json(line).dump() << std::endl;
+      std::cerr << flamingo::io::Json(line).dump() << '\n';
+      flamingo::save_weights<Connector>(o.out / ("connector-" + std::to_string(step) + ".safetensors"),
+                                        trainer.weights.views, flamingo::io::DType::bf16);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  return run(parse(argc, argv));
+} catch (const std::exception& error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}

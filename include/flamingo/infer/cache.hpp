@@ -1,0 +1,208 @@
+/// Keys and values that outlive a run: of text, row by row, and of media, computed once and shared by whoever sees them.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <flamingo/core/check.hpp>
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/random.hpp>
+#include <flamingo/core/spans.hpp>
+
+namespace flamingo {
+
+/// How many sequences use each row of a pool.
+class RowUses {
+ public:
+  explicit RowUses(int rows) : uses_(static_cast<std::size_t>(rows), 0) {}
+
+  int rows() const { return static_cast<int>(uses_.size()); }
+  int used() const { return used_; }
+
+  /// The first of `count` adjacent free rows, used once from now on. It goes on after the rows taken last, so that the
+  /// rows of a sequence that is read alone lie one after another.
+  int take(int count) {
+    int first = find(next_, rows(), count);
+    if (first < 0) first = find(0, rows(), count);
+    check(first >= 0, "cache", count, " adjacent rows asked for, ", rows() - used_, " of ", rows(),
+          " are free; drop sequences or give the engine more text rows");
+    change(first, count, 1);
+    next_ = first + count;
+    return first;
+  }
+  void change(int first, int count, int by) {
+    for (int& uses : std::span(uses_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))) {
+      used_ -= uses > 0;
+      uses += by;
+      used_ += uses > 0;
+    }
+  }
+
+ private:
+  int find(int from, int to, int count) const {
+    int free = 0;
+    for (int row = from; row < to; ++row) {
+      free = uses_[static_cast<std::size_t>(row)] ? 0 : free + 1;
+      if (free >= count) return row - count + 1;
+    }
+    return -1;
+  }
+
+  std::vector<int> uses_;
+  int used_ = 0, next_ = 0;
+};
+
+/// Rows of a pool that a sequence reads, in its order. A copy shares the rows; they are free again when the last copy
+/// is gone.
+class CacheRows {
+ public:
+  struct Run {
+    int first = 0, count = 0;
+  };
+
+  CacheRows() = default;
+  explicit CacheRows(std::shared_ptr<RowUses> uses) : uses_(std::move(uses)) {}
+  /// `count` free rows of the pool, adjacent.
+  static CacheRows take(std::shared_ptr<RowUses> uses, int count) {
+    CacheRows rows(std::move(uses));
+    if (count == 0) return rows;
+    rows.runs_.push_back({rows.uses_->take(count), count});
+    rows.count_ = count;
+    return rows;
+  }
+  CacheRows(const CacheRows& other) : uses_(other.uses_), runs_(other.runs_), count_(other.count_) { change(1); }
+  CacheRows(CacheRows&& other) noexcept
+      : uses_(std::move(other.uses_)), runs_(std::move(other.runs_)), count_(std::exchange(other.count_, 0)) {
+    other.runs_.clear();
+  }
+  CacheRows& operator=(CacheRows other) noexcept {
+    std::swap(uses_, other.uses_);
+    std::swap(runs_, other.runs_);
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  ~CacheRows() { change(-1); }
+
+  /// Reads rows [first, first + count) too, after all others.
+  void append(int first, int count) {
+    uses_->change(first, count, 1);
+    if (!runs_.empty() && runs_.back().first + runs_.back().count == first)
+      runs_.back().count += count;
+    else
+      runs_.push_back({first, count});
+    count_ += count;
+  }
+
+  int count() const { return count_; }
+  std::span<const Run> runs() const { return runs_; }
+
+ private:
+  void change(int by) {
+    for (const Run& run : runs_) uses_->change(run.first, run.count, by);
+  }
+
+  std::shared_ptr<RowUses> uses_;
+  std::vector<Run> runs_;
+  int count_ = 0;
+};
+
+/// The keys and values of text in each decoder block: pools of `capacity` rows in the kept memory of a context.
+template <class M, Platform P>
+struct TextCache {
+  static constexpr int KV = M::Block::KV;
+  std::array<Rows<P, KV>, M::layers> k, v;
+  std::shared_ptr<RowUses> uses;
+
+  TextCache(Context<P>& ctx, int capacity) : uses(std::make_shared<RowUses>(capacity)) {
+    for (std::size_t i = 0; i < M::layers; ++i) {
+      k[i] = keep<KV>(ctx, capacity);
+      v[i] = keep<KV>(ctx, capacity);
+    }
+  }
+};
+
+/// A medium in a MediaCache. It stays there at least as long as a copy of this lives.
+class CachedMedium {
+ public:
+  /// Its place: row `place() * R` of every pool is its first.
+  int place() const { return *place_; }
+
+ private:
+  template <class M, Platform P>
+  friend struct MediaCache;
+  explicit CachedMedium(int place) : place_(std::make_shared<const int>(place)) {}
+  std::shared_ptr<const int> place_;
+};
+
+/// A medium's content as a number: of its features' bytes and whatever else its latents depend on.
+inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place) {
+  std::uint64_t h = hash({reinterpret_cast<const char*>(features.data()), features.size()});
+  for (const int n : {frames, place}) h = (h ^ static_cast<std::uint64_t>(n)) * 0x100000001b3u;
+  return h;
+}
+
+/// Latents of media, and their keys and values in each gated block: R rows a medium, in the kept memory of a context.
+/// Media that nobody holds give way to new ones, the one that was asked for longest ago first.
+template <class M, Platform P>
+struct MediaCache {
+  static constexpr int R = M::R, E = M::E, KV = M::Gated::KV;
+  Rows<P, E> latents;
+  std::array<Rows<P, KV>, M::gated_blocks> k, v;
+
+  MediaCache(Context<P>& ctx, int capacity) : latents(keep<E>(ctx, capacity * R)), capacity_(capacity) {
+    for (std::size_t j = 0; j < M::gated_blocks; ++j) {
+      k[j] = keep<KV>(ctx, capacity * R);
+      v[j] = keep<KV>(ctx, capacity * R);
+    }
+  }
+
+  /// The medium of this content; if it is not here, compute(its place) makes its rows first.
+  template <class Compute>
+  CachedMedium get(std::uint64_t key, const Compute& compute) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+    if (found != entries_.end()) {
+      std::rotate(found, found + 1, entries_.end());
+      return entries_.back().medium;
+    }
+    const CachedMedium medium = free_place();
+    compute(medium.place());
+    entries_.push_back({key, medium});
+    return medium;
+  }
+  /// Forgets all media that nobody holds.
+  void drop_unused() {
+    std::erase_if(entries_, [](const Entry& e) { return unused(e); });
+  }
+  int size() const { return static_cast<int>(entries_.size()); }
+
+ private:
+  struct Entry {
+    std::uint64_t key;
+    CachedMedium medium;
+  };
+  static bool unused(const Entry& e) { return e.medium.place_.use_count() == 1; }
+
+  CachedMedium free_place() {
+    if (size() == capacity_) {
+      const auto oldest = std::find_if(entries_.begin(), entries_.end(), unused);
+      check(oldest != entries_.end(), "cache", "all ", capacity_,
+            " places for media are in use; drop sequences or give the engine more");
+      const int place = oldest->medium.place();
+      entries_.erase(oldest);
+      return CachedMedium(place);
+    }
+    std::vector<char> taken(static_cast<std::size_t>(capacity_), 0);
+    for (const Entry& e : entries_) taken[static_cast<std::size_t>(e.medium.place())] = 1;
+    return CachedMedium(static_cast<int>(std::find(taken.begin(), taken.end(), 0) - taken.begin()));
+  }
+
+  int capacity_;
+  std::vector<Entry> entries_;  ///< the one asked for last at the end
+};
+
+}  // namespace flamingo

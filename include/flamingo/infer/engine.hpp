@@ -1,0 +1,345 @@
+/// The engine: reads new tokens of any number of sequences in one ragged pass over shared keys and values.
+///
+/// Prefill, decoding, beams and tries of answers are the same pass: rows of a batch, each with the spans of what it sees.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <flamingo/infer/cache.hpp>
+#include <flamingo/model/flamingo.hpp>
+#include <flamingo/ops/arrange.hpp>
+
+namespace flamingo {
+
+/// A decoder by itself, in the shape of a model without gated blocks.
+template <auto C, Platform P>
+struct LanguageModel {
+  struct Config {
+    decltype(C) lm;
+  };
+  static constexpr Config config{C};
+  using Decoder = DecoderOf<C, P>;
+  using Block = typename Decoder::Block;
+  static constexpr int D = C.dim, V = C.vocabulary + C.added;
+  static constexpr auto layers = static_cast<std::size_t>(C.layers);
+  static constexpr std::size_t gated_blocks = 0, none = ~std::size_t{0};
+  static constexpr std::size_t gated_before(std::size_t) { return none; }
+};
+
+namespace detail {
+template <class M>
+struct PlatformOfModel;
+template <auto C, Platform P>
+struct PlatformOfModel<model::Flamingo<C, P>> {
+  using Place = P;
+};
+template <auto C, Platform P>
+struct PlatformOfModel<LanguageModel<C, P>> {
+  using Place = P;
+};
+}  // namespace detail
+
+/// A sequence as an engine knows it: a value. A copy goes on by itself and shares the keys, values and media of what
+/// both have read. Tokens wait in it until the engine reads them.
+struct TextState {
+  CacheRows rows;                   ///< keys and values of the tokens read
+  std::vector<int> ids, phi;        ///< tokens that wait to be read
+  std::vector<CachedMedium> media;  ///< φ = m is the m-th of them
+  int last_phi = 0;
+  std::uint64_t stream = 0;  ///< of the random numbers that sample its tokens; copies that shall differ get their own
+
+  int length() const { return rows.count() + static_cast<int>(ids.size()); }
+  /// One more token, of the same medium as the one before it: an image tag that a model writes announces nothing.
+  void append(int id) {
+    ids.push_back(id);
+    phi.push_back(last_phi);
+  }
+};
+
+/// Tokens to be read after a sequence: one after another, or a tree with parents before children.
+struct NewTokens {
+  const TextState* state = nullptr;
+  std::span<const int> ids, phi;
+  std::span<const int> parents;  ///< of each token the place of the one before it, -1: the sequence's end. Empty: a chain
+};
+
+/// Memory of an engine. It is address space: rows cost memory once used.
+struct EngineOptions {
+  int text_rows = 0;  ///< tokens of all sequences together, shared ones counted once; 0: four times the model's context
+  int media = 64;     ///< images and videos
+  int vocabulary_chunk = 8192;  ///< logits of a row that exist at a time when likelihoods are computed
+};
+
+/// Borrows the weights and a context; owns the pools. The pools lie in the context's kept memory: whatever is kept after
+/// the engine was made must be released before it ends.
+template <class M, class Connector, class Lm>
+class Engine {
+ public:
+  using P = typename detail::PlatformOfModel<M>::Place;
+  using Model = M;
+  using Real = typename P::Real;
+  static constexpr int D = M::D, V = M::V, context_size = M::config.lm.context;
+  static constexpr bool has_media = M::gated_blocks > 0;
+
+  Engine(Context<P>& ctx, const Connector& connector, const Lm& lm, const EngineOptions& options = {})
+      : ctx_(ctx),
+        connector_(connector),
+        lm_(lm),
+        options_(options),
+        mark_(ctx.arena().kept()),
+        text_(ctx, options.text_rows > 0 ? options.text_rows : 4 * context_size),
+        media_(make_media(ctx, options)) {
+    check(options.vocabulary_chunk > 0, "engine", "vocabulary_chunk is ", options.vocabulary_chunk,
+          ", expected a positive number");
+  }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine() { ctx_.arena().release(mark_); }
+
+  Context<P>& context() const { return ctx_; }
+  /// Rows of the text pool that sequences use.
+  int text_rows_used() const { return text_.uses->used(); }
+
+  /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
+  /// keys and values in every gated block are computed unless the same content is here already.
+  template <class F>
+    requires RowsOn<F, P>
+  CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
+    static_assert(has_media, "add_medium: this model has no gated blocks");
+    using Resampler = typename M::ResamplerLayer;
+    check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
+          Resampler::E);
+    const std::uint64_t key = content_key(std::as_bytes(std::span(features.data, features.size())), frames, place);
+    return media_.get(key, [&](int at) {
+      const auto scope = ctx_.scope();
+      const std::array medium{Medium{0, features.rows, frames, place}};
+      const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
+      const auto latents = media_.latents.slice(at * M::R, M::R);
+      Resampler::template forward<no_gradients>(
+          ctx_, connector_.resampler, {features.data, features.rows, Extent<Resampler::E>(features.width)}, plan, latents);
+      for (std::size_t j = 0; j < M::gated_blocks; ++j)
+        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents,
+                                                 media_.k[j].slice(at * M::R, M::R),
+                                                 media_.v[j].slice(at * M::R, M::R));
+    });
+  }
+  /// Media that wait for somebody to ask for them again, and those in use.
+  int media_cached() const { return media_.size(); }
+  void drop_unused_media() { media_.drop_unused(); }
+
+  /// A sequence whose tokens wait to be read. Throws where it is empty, longer than the context, or announces more media
+  /// than are given.
+  TextState begin(const Sequence& sequence, std::span<const CachedMedium> media = {}) const {
+    TextState state;
+    state.rows = CacheRows(text_.uses);
+    state.media.assign(media.begin(), media.end());
+    append(state, sequence.ids, sequence.phi);
+    return state;
+  }
+  /// More tokens of a sequence, and media that they announce: φ counts from the sequence's beginning.
+  void append(TextState& state, std::span<const int> ids, std::span<const int> phi,
+              std::span<const CachedMedium> media = {}) const {
+    check(!ids.empty(), "prompt", "it is empty: there is nothing to read");
+    check(phi.empty() || phi.size() == ids.size(), "prompt", ids.size(), " tokens with ", phi.size(), " φ");
+    const int length = state.length(), more = static_cast<int>(ids.size());
+    check(length + more <= context_size, "prompt", length + more, " tokens, the context holds ", context_size);
+    const auto all = state.media.size() + media.size();
+    const int most = phi.empty() ? 0 : *std::max_element(phi.begin(), phi.end());
+    check(most <= static_cast<int>(all), "prompt", "it has ", most, " image tags and ", all,
+          " media: each tag announces one medium");
+    state.media.insert(state.media.end(), media.begin(), media.end());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      check(ids[i] >= 0 && ids[i] < V, "prompt", "token ", i, " is ", ids[i], ", expected 0 to ", V - 1);
+      if (!phi.empty()) state.last_phi = phi[i];
+      state.append(ids[i]);
+    }
+  }
+
+  struct Result {
+    Rows<P, D> hidden;  ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
+    CacheRows rows;     ///< where their keys and values are
+  };
+  /// The one pass: new tokens of several sequences, none of which changes. `watch(j, x)` sees the rows before each gated
+  /// block j.
+  template <class Watch>
+  Result forward(std::span<const NewTokens> pieces, const Watch& watch) {
+    const Plan plan = plan_of(pieces);
+    const int N = static_cast<int>(plan.ids.size()), first = plan.first;
+    const auto hidden = scratch<D>(ctx_, N);
+    const auto scope = ctx_.scope();
+    const auto positions = table(ctx_, plan.positions);
+    const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
+    auto x = hidden, z = scratch<D>(ctx_, N);
+    M::Decoder::embed(ctx_, lm_, table(ctx_, plan.ids), x);
+    for (std::size_t i = 0; i < M::layers; ++i) {
+      if constexpr (has_media)
+        if (const std::size_t j = M::gated_before(i); j != M::none) {
+          watch(j, x);
+          M::Gated::template forward<no_gradients>(ctx_, connector_.gated[j], x, pools(media_.k[j], media_.v[j]), cross,
+                                                   z);
+          std::swap(x, z);
+        }
+      M::Block::template forward<no_gradients>(ctx_, lm_.blocks[i], x, positions, text_.k[i].slice(first, N),
+                                               text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z);
+      std::swap(x, z);
+    }
+    if (x.data != hidden.data) ops::copy(ctx_, x, hidden);
+    return {hidden, plan.rows};
+  }
+  Result forward(std::span<const NewTokens> pieces) {
+    return forward(pieces, [](std::size_t, const auto&) {});
+  }
+
+  /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state after
+  /// another, in scratch.
+  Rows<P, D> read(std::span<TextState* const> states, int leave = 0) {
+    std::vector<NewTokens> pieces;
+    for (const TextState* s : states) {
+      const std::size_t n = s->ids.size() - std::min(s->ids.size(), static_cast<std::size_t>(leave));
+      pieces.push_back({s, std::span(s->ids).first(n), std::span(s->phi).first(n), {}});
+    }
+    if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& p) { return p.ids.empty(); })) return {};
+    const Result result = forward(pieces);
+    int first = result.rows.runs()[0].first;
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const auto n = static_cast<std::ptrdiff_t>(pieces[i].ids.size());
+      if (n == 0) continue;
+      TextState& s = *states[i];
+      s.rows.append(first, static_cast<int>(n));
+      first += static_cast<int>(n);
+      s.ids.erase(s.ids.begin(), s.ids.begin() + n);
+      s.phi.erase(s.phi.begin(), s.phi.begin() + n);
+    }
+    return result.hidden;
+  }
+
+  /// Logits on the host: those of row n begin at n * V.
+  using Logits = std::vector<Real>;
+  /// Reads everything that waits; logits of what follows each state. Each must have a token that waits.
+  Logits next_logits(std::span<TextState* const> states) {
+    std::vector<int> last;
+    int rows = 0;
+    for (const TextState* s : states) {
+      check(!s->ids.empty(), "next_logits", "a sequence has no token that waits to be read");
+      last.push_back((rows += static_cast<int>(s->ids.size())) - 1);
+    }
+    const auto scope = ctx_.scope();
+    return logits(read(states), last);
+  }
+  Logits logits(const Rows<P, D>& hidden, const std::vector<int>& rows) {
+    const auto scope = ctx_.scope();
+    const int n = static_cast<int>(rows.size());
+    const auto chosen = scratch<D>(ctx_, n);
+    const auto y = scratch<V>(ctx_, n);
+    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
+    M::Decoder::logits(ctx_, lm_, chosen, y);
+    return Logits(y.data, y.data + y.size());
+  }
+  /// log p(targets[n] | hidden row rows[n]).
+  std::vector<double> log_likelihoods(const Rows<P, D>& hidden, const std::vector<int>& rows,
+                                      const std::vector<int>& targets) {
+    const auto scope = ctx_.scope();
+    const int n = static_cast<int>(rows.size());
+    const auto chosen = scratch<D>(ctx_, n);
+    const auto nll = take_vector<AccumulateOf<P>>(ctx_, n);
+    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
+    M::Decoder::template loss<no_gradients>(ctx_, lm_, chosen, table(ctx_, targets), options_.vocabulary_chunk, nll);
+    std::vector<double> log_p(rows.size());
+    for (std::size_t i = 0; i < log_p.size(); ++i) log_p[i] = -static_cast<double>(nll.data[i]);
+    return log_p;
+  }
+
+ private:
+  using Media = std::conditional_t<has_media, MediaCache<M, P>, Nothing>;
+  static Media make_media(Context<P>& ctx, const EngineOptions& options) {
+    if constexpr (has_media)
+      return Media(ctx, options.media);
+    else
+      return {};
+  }
+  template <int W>
+  static Pools<P> pools(const Rows<P, W>& k, const Rows<P, W>& v) {
+    Pools<P> p;
+    p.add({k, v});
+    return p;
+  }
+
+  struct Plan {
+    std::vector<int> ids, positions;
+    SpanList self, cross;
+    CacheRows rows;
+    int first = 0;  ///< row of the pool where the first new token's keys and values go
+  };
+  Plan plan_of(std::span<const NewTokens> pieces) const {
+    Plan plan;
+    std::size_t N = 0;
+    for (const NewTokens& piece : pieces) N += piece.ids.size();
+    plan.rows = CacheRows::take(text_.uses, static_cast<int>(N));
+    plan.first = N ? plan.rows.runs()[0].first : 0;
+    std::vector<int> media;
+    for (const NewTokens& piece : pieces) {
+      const int first = static_cast<int>(plan.ids.size());
+      plan.ids.insert(plan.ids.end(), piece.ids.begin(), piece.ids.end());
+      add_self_spans(plan, piece, first);
+      if constexpr (has_media) {
+        media.clear();
+        for (const CachedMedium& m : piece.state->media) media.push_back(m.place());
+        add_media_spans(plan.cross, M::config.xattn, piece.phi, first, media, M::R);
+      }
+    }
+    return plan;
+  }
+  /// A span for each run of tokens that follow one another: it sees what the sequence has read, the ancestors of the
+  /// run, and itself.
+  static void add_self_spans(Plan& plan, const NewTokens& piece, int first) {
+    const int tokens = static_cast<int>(piece.ids.size()), read = piece.state->rows.count();
+    const auto parent = [&](int t) { return piece.parents.empty() ? t - 1 : piece.parents[static_cast<std::size_t>(t)]; };
+    std::vector<int> ancestors;
+    for (int from = 0, to = 0; from < tokens; from = to) {
+      for (to = from + 1; to < tokens && parent(to) == to - 1;) ++to;
+      ancestors.clear();
+      for (int t = parent(from); t >= 0; t = parent(t)) ancestors.push_back(t);
+      std::reverse(ancestors.begin(), ancestors.end());
+      const int position = read + static_cast<int>(ancestors.size());
+      check(position + to - from <= context_size, "engine", position, " tokens and ", to - from,
+            " more, the context holds ", context_size);
+      for (int t = from; t < to; ++t) plan.positions.push_back(position + t - from);
+      plan.self.begin(first + from, to - from, position);
+      for (const CacheRows::Run& run : piece.state->rows.runs()) plan.self.add({0, run.first, run.count, 0, 0});
+      for (std::size_t a = 0, b = 0; a < ancestors.size(); a = b) {
+        while (b < ancestors.size() && ancestors[b] == ancestors[a] + static_cast<int>(b - a)) ++b;
+        plan.self.add({0, plan.first + first + ancestors[a], static_cast<int>(b - a), 0, 0});
+      }
+      plan.self.add({0, plan.first + first + from, to - from, position, 1});
+    }
+  }
+
+  Context<P>& ctx_;
+  const Connector& connector_;
+  const Lm& lm_;
+  EngineOptions options_;
+  std::size_t mark_;
+  TextCache<M, P> text_;
+  [[no_unique_address]] Media media_;
+};
+
+/// An engine for model::Flamingo<C, P> over the parameters of its connector and decoder, under any storage policy.
+template <class M, Platform P, class Connector, class Lm>
+Engine<M, Connector, Lm> make_engine(Context<P>& ctx, const Connector& connector, const Lm& lm,
+                                     const EngineOptions& options = {}) {
+  return {ctx, connector, lm, options};
+}
+/// An engine for LanguageModel<C, P>.
+template <class M, Platform P, class Lm>
+  requires(M::gated_blocks == 0)
+Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm, const EngineOptions& options = {}) {
+  static constexpr Nothing nothing{};
+  return {ctx, nothing, lm, options};
+}
+
+}  // namespace flamingo

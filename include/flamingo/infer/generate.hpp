@@ -1,0 +1,165 @@
+/// Text that a model writes: greedy, or sampled by temperature, top-k and top-p; token by token, for any number of
+/// sequences at once.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flamingo/core/check.hpp>
+#include <flamingo/core/random.hpp>
+#include <flamingo/infer/engine.hpp>
+
+namespace flamingo {
+
+struct GenerateOptions {
+  int max_new_tokens = 64;
+  float temperature = 0;   ///< 0: always the likeliest token, the first of equals
+  int top_k = 0;           ///< sample among the k likeliest; 0: all
+  float top_p = 1;         ///< ... among the fewest likeliest that reach this probability
+  std::uint64_t seed = 0;  ///< a draw depends on seed, TextState::stream and the token's position alone
+  std::vector<int> stop_ids{};
+  std::vector<int> banned{};            ///< ids never chosen
+  std::vector<std::string> stop_texts{};///< asks for bytes_of
+  std::function<std::string_view(int)> bytes_of{};///< the text of an id: a tokenizer's
+};
+
+enum class StopReason : std::uint8_t { length, context, stop_id, stop_text };
+
+/// What was written after a prompt.
+struct Generated {
+  std::vector<int> ids;                 ///< without a stop id
+  std::vector<double> log_likelihoods;  ///< of each id under the model, whatever the sampling
+  std::string text;                     ///< up to a stop text; empty without bytes_of
+  StopReason stopped = StopReason::length;
+};
+
+namespace detail {
+
+/// log Σ exp of a row of logits.
+template <class R>
+double log_sum_exp(std::span<const R> logits) {
+  double maximum = -std::numeric_limits<double>::infinity();
+  for (const R x : logits) maximum = std::max(maximum, static_cast<double>(x));
+  double sum = 0;
+  for (const R x : logits) sum += std::exp(static_cast<double>(x) - maximum);
+  return maximum + std::log(sum);
+}
+
+template <class R>
+void ban(std::span<R> logits, std::span<const int> ids) {
+  for (const int id : ids) logits[static_cast<std::size_t>(id)] = R(-std::numeric_limits<float>::infinity());
+}
+inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
+  for (const int id : ids) check(id >= 0 && id < V, "generate", what, " has the id ", id, ", expected 0 to ", V - 1);
+}
+
+}  // namespace detail
+
+/// The id at the place `uniform` in [0, 1) of the distribution that the options make of logits: temperature, then top-k,
+/// then top-p.
+template <class R>
+int sample(std::span<const R> logits, const GenerateOptions& o, double uniform) {
+  std::vector<int> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto at = [&](int id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
+  const auto likelier = [&](int a, int b) { return at(a) != at(b) ? at(a) > at(b) : a < b; };
+  if (o.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
+  const auto kept = o.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(o.top_k)) : order.size();
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), likelier);
+  std::vector<double> p(kept);
+  double total = 0;
+  for (std::size_t i = 0; i < kept; ++i)
+    total += p[i] = std::exp((at(order[i]) - at(order[0])) / static_cast<double>(o.temperature));
+  std::size_t among = 0;
+  double mass = 0;
+  while (among < kept && (among == 0 || (mass < static_cast<double>(o.top_p) * total && p[among] > 0)))
+    mass += p[among++];
+  double rest = uniform * mass;
+  for (std::size_t i = 0; i + 1 < among; ++i)
+    if ((rest -= p[i]) < 0) return order[i];
+  return order[among - 1];
+}
+
+/// Throws unless the options make sense for a vocabulary of V.
+inline void check_options(const GenerateOptions& o, int V) {
+  check(o.max_new_tokens > 0, "generate", "max_new_tokens is ", o.max_new_tokens, ", expected a positive number");
+  check(o.temperature >= 0 && std::isfinite(o.temperature), "generate", "temperature is ", o.temperature,
+        ", expected a number of at least 0");
+  check(o.top_k >= 0, "generate", "top_k is ", o.top_k, ", expected at least 0");
+  check(o.top_p > 0 && o.top_p <= 1, "generate", "top_p is ", o.top_p, ", expected above 0 and at most 1");
+  check(o.stop_texts.empty() || o.bytes_of, "generate", "there are stop texts but no bytes_of to turn ids into text");
+  for (const std::string& stop : o.stop_texts) check(!stop.empty(), "generate", "a stop text is empty");
+  detail::check_ids(o.stop_ids, V, "stop_ids");
+  detail::check_ids(o.banned, V, "banned");
+}
+
+/// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen. What was chosen,
+/// stop ids included, waits in the state: append to it to go on.
+template <class E, class OnToken>
+std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o,
+                                const OnToken& on_token) {
+  check_options(o, E::V);
+  std::vector<Generated> all(states.size());
+  std::vector<std::size_t> running(states.size());
+  std::iota(running.begin(), running.end(), std::size_t{0});
+  for (int step = 0; step < o.max_new_tokens && !running.empty(); ++step) {
+    std::vector<TextState*> batch;
+    for (const std::size_t i : running) batch.push_back(&states[i]);
+    auto logits = engine.next_logits(batch);
+    std::vector<std::size_t> still;
+    for (std::size_t n = 0; n < running.size(); ++n) {
+      const std::size_t i = running[n];
+      TextState& state = states[i];
+      Generated& done = all[i];
+      const auto row = std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V});
+      const double total = detail::log_sum_exp<typename E::Real>(row);
+      detail::ban<typename E::Real>(row, o.banned);
+      const double uniform =
+          static_cast<double>(Random(o.seed, state.stream, static_cast<std::uint64_t>(state.length())).uniform());
+      const int id = sample<typename E::Real>(row, o, uniform);
+      state.append(id);
+      if (std::find(o.stop_ids.begin(), o.stop_ids.end(), id) != o.stop_ids.end()) {
+        done.stopped = StopReason::stop_id;
+        continue;
+      }
+      done.ids.push_back(id);
+      done.log_likelihoods.push_back(static_cast<double>(row[static_cast<std::size_t>(id)]) - total);
+      on_token(i, id);
+      if (o.bytes_of) done.text += o.bytes_of(id);
+      std::size_t end = std::string::npos;
+      for (const std::string& stop : o.stop_texts) end = std::min(end, done.text.find(stop));
+      if (end != std::string::npos) {
+        done.text.resize(end);
+        done.stopped = StopReason::stop_text;
+      } else if (state.length() > E::context_size) {
+        done.stopped = StopReason::context;
+      } else {
+        still.push_back(i);
+      }
+    }
+    running = still;
+  }
+  return all;
+}
+template <class E>
+std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o = {}) {
+  return generate(engine, states, o, [](std::size_t, int) {});
+}
+/// The same for one state; on_token(id).
+template <class E, class OnToken>
+Generated generate(E& engine, TextState& state, const GenerateOptions& o, const OnToken& on_token) {
+  return generate(engine, std::span(&state, 1), o, [&](std::size_t, int id) { on_token(id); })[0];
+}
+template <class E>
+Generated generate(E& engine, TextState& state, const GenerateOptions& o = {}) {
+  return generate(engine, std::span(&state, 1), o)[0];
+}
+
+}  // namespace flamingo

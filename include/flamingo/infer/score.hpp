@@ -1,0 +1,113 @@
+/// How likely given texts are: closed-ended answers, captions to be ranked, perplexities.
+///
+/// All candidates are read in one pass over the tree of their tokens: what they have in common is computed once, and all
+/// share the prompt's keys, values and media.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <flamingo/infer/engine.hpp>
+
+namespace flamingo {
+
+/// log p of a continuation: of each token, in all, and a token.
+struct Score {
+  std::vector<double> tokens;
+  double sum = 0;
+  double mean() const { return tokens.empty() ? 0 : sum / static_cast<double>(tokens.size()); }
+};
+
+/// The tree of candidates' tokens, as one batch reads it: parents before children, a child right after its parent where
+/// it is the first. Node 0 is the prompt's last token; a candidate's last token is asked for, never read.
+struct CandidateTree {
+  std::vector<int> ids, parents;  ///< of each node
+  struct Edge {
+    int node, id;
+    friend auto operator<=>(const Edge&, const Edge&) = default;
+  };
+  std::vector<Edge> edges;                      ///< each (node, following id) that some candidate has, once
+  std::vector<std::vector<std::size_t>> paths;  ///< of each candidate, the edges along it
+
+  static CandidateTree of(int root, std::span<const std::vector<int>> candidates) {
+    CandidateTree tree;
+    tree.ids = {root};
+    tree.parents = {-1};
+    std::map<Edge, std::size_t> edge_at;
+    std::map<Edge, int> node_at;
+    // In the order of their tokens, candidates with a common beginning follow one another, so nodes are numbered depth
+    // first.
+    std::vector<std::size_t> order(candidates.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return candidates[a] < candidates[b]; });
+    tree.paths.resize(candidates.size());
+    for (const std::size_t i : order) {
+      check(!candidates[i].empty(), "score", "candidate ", i, " is empty");
+      int node = 0;
+      for (std::size_t t = 0; t < candidates[i].size(); ++t) {
+        const Edge edge{node, candidates[i][t]};
+        const auto [found, is_new] = edge_at.try_emplace(edge, tree.edges.size());
+        if (is_new) tree.edges.push_back(edge);
+        tree.paths[i].push_back(found->second);
+        if (t + 1 == candidates[i].size()) break;
+        const auto [child, new_node] = node_at.try_emplace(edge, static_cast<int>(tree.ids.size()));
+        if (new_node) {
+          tree.ids.push_back(edge.id);
+          tree.parents.push_back(node);
+        }
+        node = child->second;
+      }
+    }
+    return tree;
+  }
+};
+
+/// The log-likelihood of each candidate after the state, which reads its waiting tokens but the last and is otherwise
+/// unchanged.
+template <class E>
+std::vector<Score> score(E& engine, TextState& state, std::span<const std::vector<int>> candidates) {
+  check(!state.ids.empty(), "score", "the prompt has no token that waits to be read");
+  for (const std::vector<int>& candidate : candidates)
+    for (const int id : candidate)
+      check(id >= 0 && id < E::V, "score", "a candidate has the id ", id, ", expected 0 to ", E::V - 1);
+  const auto scope = engine.context().scope();
+  TextState* const states[] = {&state};
+  engine.read(states, 1);
+  const CandidateTree tree = CandidateTree::of(state.ids.back(), candidates);
+  std::vector<int> phi(tree.ids.size(), state.last_phi), rows, targets;
+  phi[0] = state.phi.back();
+  const NewTokens piece[] = {{&state, tree.ids, phi, tree.parents}};
+  const auto result = engine.forward(piece);
+  for (const CandidateTree::Edge& edge : tree.edges) {
+    rows.push_back(edge.node);
+    targets.push_back(edge.id);
+  }
+  const std::vector<double> log_p = engine.log_likelihoods(result.hidden, rows, targets);
+  std::vector<Score> scores(candidates.size());
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    for (const std::size_t edge : tree.paths[i]) {
+      scores[i].tokens.push_back(log_p[edge]);
+      scores[i].sum += log_p[edge];
+    }
+  return scores;
+}
+
+/// The log-likelihood of each token of one continuation.
+template <class E>
+Score score(E& engine, TextState& state, const std::vector<int>& continuation) {
+  return score(engine, state, std::span(&continuation, 1))[0];
+}
+
+/// The place of the likeliest candidate, in all or by the mean over its tokens; the first of equals.
+inline std::size_t best_of(std::span<const Score> scores, bool by_mean = false) {
+  check(!scores.empty(), "score", "there are no candidates to choose from");
+  const auto value = [&](const Score& s) { return by_mean ? s.mean() : s.sum; };
+  return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end(),
+                                                   [&](const Score& a, const Score& b) { return value(a) < value(b); }) -
+                                  scores.begin());
+}
+
+}  // namespace flamingo

@@ -1,0 +1,102 @@
+#include <flamingo/kernels/cpu/attention.hpp>
+
+#include <array>
+#include <catch2/catch.hpp>
+
+#include "support/attention_case.hpp"
+#include "support/bits.hpp"
+#include "support/platforms.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+TEMPLATE_LIST_TEST_CASE("a row of attention alone has the bits that it has among 300", "[attention]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  Context<P> ctx(2, 1 << 20);
+  const auto prepared = [](int first, int count) {
+    AttentionCase<R> c;
+    c.q = rows_of(Tensor<R>::random(300, c.H * c.K, 1, -2, 2), first, count);
+    c.dy = rows_of(Tensor<R>::random(300, c.H * c.K, 2), first, count);
+    c.y = c.dq = Tensor<R>(count, c.H * c.K);
+    c.lse = Tensor<R>(count, c.H);
+    c.segments = {{.pool = 0, .first = 1, .count = 21, .position = 0, .causal = 1},
+                  {.pool = 1, .first = 2, .count = 10, .position = 0, .causal = 0}};
+    c.spans = {{.first_row = 0, .rows = count, .position = first, .first_segment = 0, .segments = 2}};
+    return c;
+  };
+  auto all = prepared(0, 300);
+  all.forward(ctx);
+  all.backward(ctx);
+  for (const auto& [first, count] : {std::array{0, 1}, {3, 1}, {15, 1}, {16, 1}, {17, 1}, {299, 1}, {31, 5}}) {
+    INFO("row " << first);
+    auto alone = prepared(first, count);
+    alone.forward(ctx);
+    alone.backward(ctx);
+    CHECK(alone.y == rows_of(all.y, first, count));
+    CHECK(alone.lse == rows_of(all.lse, first, count));
+    CHECK(alone.dq == rows_of(all.dq, first, count));
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("attention has the same bits on any number of threads", "[attention]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  check_repeatable<P>([](Context<P>& ctx) {
+    AttentionCase<R> c;
+    c.template forward<Positions::relative>(ctx);
+    c.template backward<Positions::relative>(ctx);
+    return std::array{c.y, c.lse, c.dq, c.dk[0], c.dk[1], c.dv[0], c.dv[1], c.dr, c.du, c.dw};
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("keys that nobody sees change no bit", "[attention]", Platforms) {
+  using R = typename TestType::Real;
+  AttentionCase<R> c, other;
+  // Key 18 of pool 0 lies at position 17: only row 12 is so late. Row 0 and what lies behind 22 are in no segment.
+  for (int i = 0; i < c.k[0].columns(); ++i) {
+    other.k[0](18, i) = 1000;
+    other.v[0](18, i) = 1000;
+    other.k[0](0, i) = 1000;
+  }
+  Context<TestType> ctx(1, 1 << 20);
+  c.forward(ctx);
+  other.forward(ctx);
+  CHECK(rows_of(other.y, 2, 10) == rows_of(c.y, 2, 10));
+  CHECK_FALSE(rows_of(other.y, 12, 1) == rows_of(c.y, 12, 1));
+}
+
+TEST_CASE("attention refuses tables that leave their tensors", "[attention]") {
+  using P = Cpu<float>;
+  AttentionCase<float> c;
+  Context<P> ctx(1, 1 << 20);
+  const auto check_both = [&](const char* text) {
+    CHECK_THROWS_WITH(c.forward(ctx), text);
+    CHECK_THROWS_WITH(c.backward(ctx), text);
+  };
+  SECTION("rows") {
+    c.spans[4].rows = 6;
+    check_both("[attention] span 4 covers rows 26 to 32 of 31");
+  }
+  SECTION("segments") {
+    c.spans[2].segments = 3;
+    check_both("[attention] span 2 names segments 4 to 7 of 6");
+  }
+  SECTION("pools") {
+    c.segments[3].pool = 2;
+    check_both("[attention] segment 3 lies in pool 2 of 2");
+  }
+  SECTION("keys") {
+    c.segments[3].count = 5;
+    check_both("[attention] segment 3 covers keys 19 to 24 of 23");
+  }
+  SECTION("distances") {
+    c.spans[1].position = 3;
+    CHECK_THROWS_WITH(c.forward<Positions::relative>(ctx),
+                      "[attention] span 1 has keys at distances -1 to 7, expected 0 to 18: r has a row for each distance");
+    c.spans[1].position = 15;
+    CHECK_THROWS_WITH(
+        c.backward<Positions::relative>(ctx),
+        "[attention] span 1 has keys at distances 11 to 19, expected 0 to 18: r has a row for each distance");
+  }
+}

@@ -1,0 +1,47 @@
+/// Every raw kernel for every element type, compiled by nvcc: nothing runs.
+#include <flamingo/kernels/cuda/raw/attention.cuh>
+#include <flamingo/kernels/cuda/raw/layer_norm.cuh>
+#include <flamingo/kernels/cuda/raw/linear.cuh>
+
+namespace flamingo::raw {
+
+#define INSTANTIATE_NORM(R, W)                                                                                         \
+  template cudaError_t layer_norm_forward<R, W>(const R*, const W*, const W*, R*, Accumulate<R>*, Accumulate<R>*, int, \
+                                                int, Accumulate<R>, cudaStream_t);                                     \
+  template cudaError_t layer_norm_backward<R, W>(const R*, const R*, const W*, const Accumulate<R>*,                   \
+                                                 const Accumulate<R>*, R*, Accumulate<R>*, Accumulate<R>*,             \
+                                                 Accumulate<R>*, int, int, cudaStream_t);                              \
+  template cudaError_t rms_norm_forward<R, W>(const R*, const W*, R*, Accumulate<R>*, int, int, Accumulate<R>,         \
+                                              cudaStream_t);                                                           \
+  template cudaError_t rms_norm_backward<R, W>(const R*, const R*, const W*, const Accumulate<R>*, R*, Accumulate<R>*, \
+                                               Accumulate<R>*, int, int, cudaStream_t);
+
+#define INSTANTIATE_LINEAR(R)                                                                                       \
+  template cudaError_t linear_forward<R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t);            \
+  template cudaError_t linear_backward_input<R>(const R*, const R*, R*, int, int, int, cudaStream_t);               \
+  template cudaError_t linear_backward_weight<R>(const R*, const R*, Accumulate<R>*, Accumulate<R>*, int, int, int, \
+                                                 cudaStream_t);
+
+#define INSTANTIATE_ATTENTION(K, R, Position)                                                                       \
+  template cudaError_t attention_forward<K, R, Position>(AttentionShape, AttentionTables, Strided<const R>,         \
+                                                         Pools<const R>, Accumulate<R>, Position, Strided<R>,       \
+                                                         Accumulate<R>*, cudaStream_t);                             \
+  template cudaError_t attention_backward<K, R, Position>(                                                          \
+      AttentionShape, AttentionTables, Strided<const R>, Pools<const R>, Accumulate<R>, Position, Strided<const R>, \
+      const Accumulate<R>*, Strided<const R>, Strided<R>, Pools<R>, Accumulate<R>*, cudaStream_t);
+
+#define INSTANTIATE_ALL(R)            \
+  INSTANTIATE_NORM(R, R)              \
+  INSTANTIATE_LINEAR(R)               \
+  INSTANTIATE_ATTENTION(16, R, None)  \
+  INSTANTIATE_ATTENTION(64, R, None)  \
+  INSTANTIATE_ATTENTION(64, R, Alibi) \
+  INSTANTIATE_ATTENTION(80, R, None)  \
+  INSTANTIATE_ATTENTION(128, R, None)
+
+INSTANTIATE_ALL(float)
+INSTANTIATE_ALL(double)
+INSTANTIATE_ALL(__nv_bfloat16)
+INSTANTIATE_NORM(__nv_bfloat16, float)
+
+}  // namespace flamingo::raw
