@@ -18,12 +18,12 @@ struct Options {
   std::filesystem::path backbones, pictures, manifest, out;
   double minutes = 60;
   long steps = 3000;
-  int threads = 0, variations = 6;
+  int threads = 0;
   double rate = 5e-4;
 };
 
 constexpr const char* usage =
-    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X] [--variations N]\n"
+    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X]\n"
     "  BACKBONES, PICTURES  folders filled by examples/data/fetch\n"
     "  MANIFEST             made by examples/data/manifest.py\n"
     "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
@@ -49,8 +49,6 @@ Options parse(int argc, char** argv) {
       o.threads = static_cast<int>(value);
     else if (name == "--rate")
       o.rate = value;
-    else if (name == "--variations")
-      o.variations = static_cast<int>(value);
     else
       flamingo::fail("train", "unknown option ", name, '\n', usage);
   }
@@ -84,14 +82,9 @@ int run(const Options& o) {
   flamingo::Context<P> ctx(o.threads);
   const Backbones backbones = Backbones::load(o.backbones, flamingo::Held::as_floats);
   const std::vector<Picture> pictures = read_manifest(o.manifest);
-  const Features features(ctx, backbones, o.pictures, pictures, o.variations, o.out / "features.bin");
+  const Features features(ctx, backbones, o.pictures, pictures, variations, o.out / "features.bin");
   const std::vector<char> dropped = near_duplicates(pictures, features, 0.95f);
 
-  // Held out within the training concepts: the clip art of one concept in eight that emoji show too. It tells how well
-  // names carry over between sources, which is what E1 and E2 will ask of other sources.
-  const auto carried = [&](const Picture& p) {
-    return p.source == "openclipart" && flamingo::hash("carried " + p.concept_key) % 8 == 0;
-  };
   std::map<std::string, int> emoji_concepts;
   for (const Picture& p : pictures)
     if (p.split == "train" && p.source != "openclipart") ++emoji_concepts[p.concept_key];
@@ -102,7 +95,7 @@ int run(const Options& o) {
     const Picture& p = pictures[i];
     if (p.split == "validation") validation.push_back(i);
     if (p.split != "train" || dropped[i]) continue;
-    if (carried(p) && emoji_concepts.count(p.concept_key))
+    if (is_carried(p) && emoji_concepts.count(p.concept_key))
       transfer.push_back(i);
     else
       (p.source == "openclipart" ? clipart : emoji).members.push_back(i);

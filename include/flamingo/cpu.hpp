@@ -4,10 +4,12 @@
 #include <flamingo/kernels/cpu/adamw.hpp>
 #include <flamingo/kernels/cpu/arrange.hpp>
 #include <flamingo/kernels/cpu/attention.hpp>
+#include <flamingo/kernels/cpu/convolution.hpp>
 #include <flamingo/kernels/cpu/cross_entropy.hpp>
 #include <flamingo/kernels/cpu/embedding.hpp>
 #include <flamingo/kernels/cpu/linear.hpp>
 #include <flamingo/kernels/cpu/norm.hpp>
+#include <flamingo/kernels/cpu/pooling.hpp>
 #include <flamingo/kernels/cpu/residual.hpp>
 #include <flamingo/kernels/cpu/rotary.hpp>
 #include <flamingo/kernels/cpu/split.hpp>

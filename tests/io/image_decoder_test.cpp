@@ -53,3 +53,21 @@ TEST_CASE("compressed data larger than the picture get no memory", "[io][image_d
   const std::string whole = png_of_zlib(4000, 4000, 2, 8, zlib_zeros(4000u * 12'001u));
   CHECK(decode_rgba(bytes(whole), 16'000'000).problem.empty());
 }
+
+TEST_CASE("Huffman tables of JPEGs are counted before they are read", "[io][image_decoder]") {
+  const auto jpeg = [](int first, int last) {
+    std::string counts(16, '\0');
+    counts[0] = static_cast<char>(static_cast<unsigned char>(first));
+    counts[15] = static_cast<char>(static_cast<unsigned char>(last));
+    const std::string table = std::string(1, '\0') + counts + std::string(static_cast<std::size_t>(first + last), 'v');
+    const auto length = static_cast<unsigned>(table.size() + 2);
+    const std::string comment("\xff\xfe\0\x06\xff\xc4\xff\xff", 8);  // its bytes are no table
+    return "\xff\xd8" + comment + "\xff\xff\xc4" + static_cast<char>(static_cast<unsigned char>(length >> 8)) +
+           static_cast<char>(static_cast<unsigned char>(length & 0xffu)) + table + "\xff\xd9";
+  };
+  CHECK(huffman_tables_fit(bytes(jpeg(1, 255))));
+  CHECK_FALSE(huffman_tables_fit(bytes(jpeg(2, 255))));
+  CHECK(decode_rgba(bytes(jpeg(2, 255)), 1).problem == "it has a Huffman table of more than 256 codes");
+  CHECK(huffman_tables_fit(bytes("\xff\xd8\xff")));
+  CHECK(huffman_tables_fit(bytes("GIF89a")));
+}

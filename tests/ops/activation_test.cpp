@@ -60,8 +60,8 @@ void each_activation(const F& f) {
   each_of<identity, gelu, gelu_tanh, quick_gelu, silu, relu, relu6, squared_relu>(f);
 }
 
-// Values stay below 8² and the libraries' erf, tanh and exp err by a few ε; 1 + erf(z) cancels for negative z, so errors
-// are counted against the scale of z and not against the value.
+// Values stay below 8² and the libraries' erf, tanh and exp err by a few ε; 1 + erf(z) cancels for negative z, so
+// errors are counted against the scale of z and not against the value.
 template <class R>
 double bound(double z) {
   return 16 * epsilon<R>() * (1 + std::abs(z) + z * z);
@@ -100,13 +100,13 @@ TEMPLATE_LIST_TEST_CASE("a gated activation is its product, forward and backward
   using P = TestType;
   using R = typename P::Real;
   Context<P> ctx(1, 1 << 20);
-  const auto gate = Tensor<R>::random(N, D, 1, -8, 8), up = Tensor<R>::random(N, D, 2),
-             dy = Tensor<R>::random(N, D, 3);
-  each_of<Activation::silu, Activation::gelu, Activation::relu>([&]<Activation A>(std::integral_constant<Activation, A>) {
+  const auto gate = Tensor<R>::random(N, D, 1, -8, 8), up = Tensor<R>::random(N, D, 2), dy = Tensor<R>::random(N, D, 3);
+  each_of<Activation::silu, Activation::gelu, Activation::relu>([&]<Activation A>(
+                                                                    std::integral_constant<Activation, A>) {
     Tensor<R> y(N, D, R(7)), dgate(N, D, R(7)), dup(N, D, R(7));
     ops::gate_activate<A>(ctx, gate.template rows_on<P>(), up.template rows_on<P>(), y.template rows_on<P>());
-    ops::gate_activate_backward<A>(ctx, gate.template rows_on<P>(), up.template rows_on<P>(),
-                                   dy.template rows_on<P>(), dgate.template rows_on<P>(), dup.template rows_on<P>());
+    ops::gate_activate_backward<A>(ctx, gate.template rows_on<P>(), up.template rows_on<P>(), dy.template rows_on<P>(),
+                                   dgate.template rows_on<P>(), dup.template rows_on<P>());
     for (int n = 0; n < N; ++n)
       for (int i = 0; i < D; ++i) {
         const double z = static_cast<double>(gate(n, i)), u = static_cast<double>(up(n, i)),

@@ -43,8 +43,8 @@ TEMPLATE_LIST_TEST_CASE("adamw follows its formula for many steps", "[adamw]", P
   const int steps = 23;
   for (int step = 1; step <= steps; ++step) {
     const auto g = Tensor<R>::random(1, size, static_cast<std::uint64_t>(100 + step));
-    const AdamWStep numbers{.rate = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = 0.1, .scale = 0.5,
-                            .step = step};
+    const AdamWStep numbers{
+        .rate = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .decay = 0.1, .scale = 0.5, .step = step};
     ops::adamw(ctx, numbers, w.template view_on<P>(), g.template view_on<P>(), m.template view_on<P>(),
                v.template view_on<P>());
     naive(numbers, exact_w, g.template as<double>(), exact_m, exact_v);
@@ -62,8 +62,8 @@ TEMPLATE_LIST_TEST_CASE("adamw's first step is the rate times the gradient's sig
   Context<P> ctx(1, 1 << 20);
   Tensor<R> w = Tensor<R>::of({1, 1, 1, 1, 1}), m(1, 5), v(1, 5);
   const auto g = Tensor<R>::of({R(1e-3), R(-1e-3), 0, 1000, R(-0.5)});
-  ops::adamw(ctx, {.rate = 0.125, .step = 1}, w.template view_on<P>(), g.template view_on<P>(),
-             m.template view_on<P>(), v.template view_on<P>());
+  ops::adamw(ctx, {.rate = 0.125, .step = 1}, w.template view_on<P>(), g.template view_on<P>(), m.template view_on<P>(),
+             v.template view_on<P>());
   const double expected[] = {0.875, 1.125, 1, 0.875, 1.125};
   // ε = 1e-8 beside a gradient of 1e-3 takes 1e-5 of the step.
   for (int i = 0; i < 5; ++i) CHECK(std::abs(static_cast<double>(w(0, i)) - expected[i]) < 2e-5 * 0.125);

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int N = 7, M = 5, D = 11;
 const Tensor<int> index_of = Tensor<int>::of({4, 0, 0, 2, 4, 1, 4});  // row 3 is never read
-const std::vector<Blend> places{{0, 1, 0.25f}, {3, 4, 0.875f}, {2, 2, 0.5f}, {4, 0, 0}, {1, 2, 1}, {0, 1, 0.5f}, {3, 2, 0.125f}};
+const std::vector<Blend> places{{0, 1, 0.25f}, {3, 4, 0.875f}, {2, 2, 0.5f},  {4, 0, 0},
+                                {1, 2, 1},     {0, 1, 0.5f},   {3, 2, 0.125f}};
 
 template <Platform P>
 View<P, 1, const Blend> places_on() {

@@ -197,8 +197,7 @@ TEMPLATE_LIST_TEST_CASE("the order of keys does not matter", "[attention]", Plat
   CHECK(distance(turned.y, c.y).relative < chain_bound<R>(roundings));
   CHECK(distance(turned.dq, c.dq).relative < chain_bound<R>(2 * roundings));
   for (int j = 0; j < 11; ++j)
-    CHECK(distance(rows_of(turned.dk[1], j, 1), rows_of(c.dk[1], 10 - j, 1)).relative <
-          chain_bound<R>(3 * roundings));
+    CHECK(distance(rows_of(turned.dk[1], j, 1), rows_of(c.dk[1], 10 - j, 1)).relative < chain_bound<R>(3 * roundings));
 }
 
 TEMPLATE_LIST_TEST_CASE("a pool without a gradient leaves the others' bits alone", "[attention]", Platforms) {
@@ -248,7 +247,8 @@ TEST_CASE("attention says what is wrong", "[attention]") {
   Context<P> ctx(1, 1 << 20);
   SECTION("heads") {
     c.shape.kv_heads = 4;
-    CHECK_THROWS_WITH(c.forward(ctx), "[attention] 6 heads over 4 key heads: the first must be a multiple of the second");
+    CHECK_THROWS_WITH(c.forward(ctx),
+                      "[attention] 6 heads over 4 key heads: the first must be a multiple of the second");
   }
   SECTION("width of q") {
     c.shape.head_dim = 7;
@@ -256,13 +256,11 @@ TEST_CASE("attention says what is wrong", "[attention]") {
   }
   SECTION("width of keys") {
     c.k[1] = Tensor<float>(13, 7);
-    CHECK_THROWS_WITH(c.forward(ctx),
-                      "[attention] keys are (13, 7) and values (13, 10), expected width 10 of both");
+    CHECK_THROWS_WITH(c.forward(ctx), "[attention] keys are (13, 7) and values (13, 10), expected width 10 of both");
   }
   SECTION("shape of y") {
     c.y = Tensor<float>(29, 30);
-    CHECK_THROWS_WITH(c.forward(ctx),
-                      "[attention] q is (31, 30), y is (29, 30) and lse is (31, 6), expected (31, 6)");
+    CHECK_THROWS_WITH(c.forward(ctx), "[attention] q is (31, 30), y is (29, 30) and lse is (31, 6), expected (31, 6)");
   }
   SECTION("number of pools") {
     const std::vector<KeyValue<P>> pools(5, c.pools<P>()[0]);
@@ -272,16 +270,14 @@ TEST_CASE("attention says what is wrong", "[attention]") {
   }
   SECTION("number of gradients") {
     const std::vector<KeyValueGradient<P>> gradients(1);
-    CHECK_THROWS_WITH(
-        ops::attention_backward(ctx, c.shape, c.q.rows_on<P>(), c.pools<P>(), c.tables<P>(), NoPosition{},
-                                c.y.rows_on<P>(), c.lse.rows_on<P>(), c.dy.rows_on<P>(), c.dq.rows_on<P>(), gradients,
-                                NoPosition{}),
-        "[attention_backward] 1 gradients for 2 pools");
+    CHECK_THROWS_WITH(ops::attention_backward(ctx, c.shape, c.q.rows_on<P>(), c.pools<P>(), c.tables<P>(), NoPosition{},
+                                              c.y.rows_on<P>(), c.lse.rows_on<P>(), c.dy.rows_on<P>(),
+                                              c.dq.rows_on<P>(), gradients, NoPosition{}),
+                      "[attention_backward] 1 gradients for 2 pools");
   }
   SECTION("shape of dy") {
     c.dy = Tensor<float>(31, 29);
-    CHECK_THROWS_WITH(
-        c.backward(ctx),
-        "[attention_backward] q is (31, 30), dy is (31, 29) and dq is (31, 30): their shapes differ");
+    CHECK_THROWS_WITH(c.backward(ctx),
+                      "[attention_backward] q is (31, 30), dy is (31, 29) and dq is (31, 30): their shapes differ");
   }
 }

@@ -42,8 +42,8 @@ struct CrossEntropyCase {
     const auto& sums = lse;
     const auto& scale = weights;
     ops::cross_entropy_backward(ctx, x.template rows_on<P>(), table.template matrix_on<P>(),
-                                added.template matrix_on<P>(), targets.view_on<P>(), chunk,
-                                sums.template view_on<P>(), scale.template view_on<P>(), to_x, to_table, to_added);
+                                added.template matrix_on<P>(), targets.view_on<P>(), chunk, sums.template view_on<P>(),
+                                scale.template view_on<P>(), to_x, to_table, to_added);
   }
   void backward(Context<P>& ctx, int chunk) {
     backward(ctx, chunk, dx.template rows_on<P>(), dtable.template matrix_on<P>(), dadded.template matrix_on<P>());
@@ -186,7 +186,8 @@ TEST_CASE("cross_entropy says what is wrong", "[cross_entropy]") {
   }
   SECTION("widths") {
     c.added = Tensor<float>(A, 5);
-    CHECK_THROWS_WITH(c.forward(ctx, 7), "[cross_entropy] x is (7, 11), table is (61, 11), added is (3, 5): "
-                                         "their last axes differ");
+    CHECK_THROWS_WITH(c.forward(ctx, 7),
+                      "[cross_entropy] x is (7, 11), table is (61, 11), added is (3, 5): "
+                      "their last axes differ");
   }
 }

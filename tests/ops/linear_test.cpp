@@ -97,7 +97,8 @@ TEMPLATE_LIST_TEST_CASE("linear is exact on whole numbers, forward and backward"
   for (double& g : dw_expected) g += 3;
   for (double& g : db_expected) g += 3;
   CHECK(dw == dw_expected.template as<R>());
-  CHECK(std::equal(db.begin(), db.end(), db_expected.begin(), [](R p, double q) { return static_cast<double>(p) == q; }));
+  CHECK(
+      std::equal(db.begin(), db.end(), db_expected.begin(), [](R p, double q) { return static_cast<double>(p) == q; }));
 }
 
 TEMPLATE_LIST_TEST_CASE("linear errs by no more than its sums may", "[linear]", Platforms) {
@@ -143,8 +144,8 @@ TEMPLATE_LIST_TEST_CASE("linear reads every packed format, forward and backward"
 TEST_CASE("linear's gradients are those of finite differences", "[linear]") {
   using P = Cpu<double>;
   const int N = 5, in = 7, out = 11;
-  auto x = Tensor<double>::random(N, in, 1), w = Tensor<double>::random(out, in, 2), b = Tensor<double>::random(1, out, 3),
-       dy = Tensor<double>::random(N, out, 4);
+  auto x = Tensor<double>::random(N, in, 1), w = Tensor<double>::random(out, in, 2),
+       b = Tensor<double>::random(1, out, 3), dy = Tensor<double>::random(N, out, 4);
   Tensor<double> y(N, out), dx(N, in), dw(out, in), db(1, out);
   Context<P> ctx(1, 1 << 20);
   ops::linear_backward(ctx, x.rows_on<P>(), w.matrix_on<P>(), dy.rows_on<P>(), dx.rows_on<P>(), dw.matrix_on<P>(),
@@ -209,7 +210,7 @@ TEST_CASE("linear says what is wrong", "[linear]") {
                     "[linear_backward] x is (11, 7) and dy is (5, 11): their rows differ");
   CHECK_THROWS_WITH(ops::linear_backward(ctx, x.rows_on<P>(), W, y.rows_on<P>(), NoGrad{}, x.matrix_on<P>()),
                     "[linear_backward] dw is (5, 7), expected (11, 7)");
-  CHECK_THROWS_WITH(ops::linear_backward(ctx, x.rows_on<P>(), W, y.rows_on<P>(), NoGrad{}, NoGrad{},
-                                         short_b.vector_on<P>()),
-                    "[linear_backward] db has 3 numbers, expected 11");
+  CHECK_THROWS_WITH(
+      ops::linear_backward(ctx, x.rows_on<P>(), W, y.rows_on<P>(), NoGrad{}, NoGrad{}, short_b.vector_on<P>()),
+      "[linear_backward] db has 3 numbers, expected 11");
 }

@@ -45,8 +45,8 @@ struct NormCase {
   void backward(Context<P>& ctx, const DX& to_x, const DScale& to_scale, const DBias& to_bias) {
     const auto m = moments.template rows_on<P, 2>();
     if (kind == Kind::layer)
-      ops::layer_norm_backward(ctx, x.template rows_on<P>(), m, scale.template vector_on<P>(),
-                               dy.template rows_on<P>(), to_x, to_scale, to_bias);
+      ops::layer_norm_backward(ctx, x.template rows_on<P>(), m, scale.template vector_on<P>(), dy.template rows_on<P>(),
+                               to_x, to_scale, to_bias);
     else
       ops::rms_norm_backward(ctx, x.template rows_on<P>(), m, scale.template vector_on<P>(), dy.template rows_on<P>(),
                              to_x, to_scale);

@@ -19,12 +19,12 @@ def both_ways(file):
         return f"{file.name} has no line `// expects: ...`"
     good = house.syntax(compiler, source, "-isystem", eigen)
     if good.returncode:
-        return f"{file.name} does not compile without FAIL:\n{good.stderr}"
+        return f"{file.name} does not compile without FAIL:\n{house.beginning(good.stderr)}"
     bad = house.syntax(compiler, source, "-isystem", eigen, "-DFAIL")
     if not bad.returncode:
         return f"{file.name} compiles with FAIL"
     missing = [text for text in expected if text not in bad.stderr]
-    return f"{file.name}: the compiler does not say {missing}, but:\n{bad.stderr}" if missing else None
+    return f"{file.name}: the compiler does not say {missing}, but:\n{house.beginning(bad.stderr)}" if missing else None
 
 
 if not files:

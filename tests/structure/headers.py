@@ -16,7 +16,7 @@ def compile_alone(header):
     places = with_eigen if may_use_eigen(header) else [f"-I{house.POISON}"]
     source = f"#include <flamingo/{header}>\n"
     done = house.syntax(compiler, source, *places, "-include", house.POISON / "macros.hpp")
-    return f"{header} does not compile alone:\n{done.stderr}" if done.returncode else None
+    return f"{header} does not compile alone:\n{house.beginning(done.stderr)}" if done.returncode else None
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ def headers():
 
 
 def run(compiler, arguments, source=None):
-    command = [compiler, "-std=c++20", *STRICT, "-fmax-errors=3", f"-I{INCLUDE}", *map(str, arguments)]
+    command = [compiler, "-std=c++20", *STRICT, f"-I{INCLUDE}", *map(str, arguments)]
     environment = {**os.environ, "LC_ALL": "C"}
     return subprocess.run(command, input=source, capture_output=True, text=True, env=environment)
 
@@ -29,6 +29,11 @@ def run(compiler, arguments, source=None):
 def syntax(compiler, source, *arguments):
     """Parses and instantiates a text without making code; returns the finished process."""
     return run(compiler, ["-fsyntax-only", *arguments, "-x", "c++", "-"], source)
+
+
+def beginning(text, lines=12):
+    """The first error is the telling one."""
+    return "\n".join(text.splitlines()[:lines])
 
 
 def precompile(compiler, header, *arguments):

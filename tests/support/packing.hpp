@@ -79,12 +79,11 @@ class PackedTensor {
       case Format::q4_1: {
         const bool offset = format_ == Format::q4_1;
         const double scale = put_half(), low = offset ? put_half() : 0;
-        const int middle = offset ? 0 : 8;
         for (int i = 0; i < 16; ++i) {  // the low nibbles are the first half of the block
           const int first = draw_.below(16), second = draw_.below(16);
           put(static_cast<std::uint8_t>(second << 4 | first));
-          set(i, scale * (first - middle) + low);
-          set(i + 16, scale * (second - middle) + low);
+          set(i, offset ? scale * first + low : scale * (first - 8));
+          set(i + 16, offset ? scale * second + low : scale * (second - 8));
         }
         return;
       }

@@ -1,4 +1,5 @@
-/// How far a computed number may lie from the exact one: from the number type and the lengths of its sums, never chosen.
+/// How far a computed number may lie from the exact one: from the number type and the lengths of its sums, never
+/// chosen.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -27,8 +28,8 @@ double sum_bound(std::size_t length, double sum_of_magnitudes) {
   return 2 * nu / (1 - nu) * sum_of_magnitudes;
 }
 
-/// Relative error of a vector whose numbers are each reached through `roundings` roundings, functions of the mathematics
-/// library counting as two.
+/// Relative error of a vector whose numbers are each reached through `roundings` roundings, functions of the
+/// mathematics library counting as two.
 template <Real R>
 double chain_bound(std::size_t roundings) {
   return static_cast<double>(roundings) * epsilon<R>();

@@ -44,11 +44,15 @@ class Threads {
     error_ = nullptr;
     failed_ = false;
     next_.store(0);
-    running_.store(static_cast<int>(workers_.size()));
-    epoch_.fetch_add(1);
+    const std::uint32_t epoch = epoch_.load() + 1;
+    open_.store(epoch);
+    epoch_.store(epoch);
     epoch_.notify_all();
     drain();
-    for (int spins = 0; running_.load() != 0; ++spins)
+    // All tasks are handed out. Only threads that took part are waited for: one that the system has not woken yet finds
+    // the loop closed and goes back to sleep.
+    open_.store(epoch - 1);
+    for (int spins = 0; inside_.load() != 0; ++spins)
       if (spins > spins_before_yield) std::this_thread::yield();
     if (error_) std::rethrow_exception(error_);
   }
@@ -85,16 +89,17 @@ class Threads {
         if (spins > spins_before_sleep) epoch_.wait(seen);
       seen = epoch_.load();
       if (stop_) return;
-      drain();
-      running_.fetch_sub(1);
+      inside_.fetch_add(1);  // before the look at open_: either we see it closed, or run() sees us inside
+      if (open_.load() == seen) drain();
+      inside_.fetch_sub(1);
     }
   }
 
   void (*call_)(const void*, int) = nullptr;
   const void* function_ = nullptr;
   int tasks_ = 0;
-  std::atomic<int> next_{0}, running_{0};
-  std::atomic<std::uint32_t> epoch_{0};
+  std::atomic<int> next_{0}, inside_{0};
+  std::atomic<std::uint32_t> epoch_{0}, open_{0};
   std::atomic<bool> stop_{false}, failed_{false};
   std::exception_ptr error_;
   std::vector<std::thread> workers_;

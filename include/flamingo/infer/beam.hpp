@@ -1,5 +1,5 @@
-/// Beam search by the rules of transformers' BeamSearchScorer (4.49): twice as many candidates as beams a step, scores of
-/// Σ log p / length^penalty.
+/// Beam search by the rules of transformers' BeamSearchScorer (4.49): twice as many candidates as beams a step, scores
+/// of Σ log p / length^penalty.
 ///
 /// Beams are copies of one TextState, so they share the prompt's keys and values and its media.
 #pragma once
@@ -30,7 +30,7 @@ struct BeamOptions {
   double length_penalty = 1;  ///< above 0 favours long answers
   EarlyStopping early_stopping = EarlyStopping::no;
   std::vector<int> end_ids{};
-  std::vector<int> banned{};///< ids never chosen
+  std::vector<int> banned{};  ///< ids never chosen
 };
 
 /// One answer.
@@ -114,8 +114,8 @@ std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<R>
 
 inline void check_options(const BeamOptions& o, int V) {
   check(o.beams > 0, "beam_search", "beams is ", o.beams, ", expected a positive number");
-  check(o.returned > 0 && o.returned <= o.beams, "beam_search", "returned is ", o.returned, ", expected 1 to beams = ",
-        o.beams);
+  check(o.returned > 0 && o.returned <= o.beams, "beam_search", "returned is ", o.returned,
+        ", expected 1 to beams = ", o.beams);
   check(o.max_new_tokens > 0, "beam_search", "max_new_tokens is ", o.max_new_tokens, ", expected a positive number");
   detail::check_ids(o.banned, V, "banned");
 }
@@ -139,8 +139,7 @@ std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const Text
   }
   const auto ends = [&](int id) { return std::find(o.end_ids.begin(), o.end_ids.end(), id) != o.end_ids.end(); };
   // Each beam may lose its best candidates to end ids, which make no beam.
-  const std::size_t candidates =
-      std::max(std::size_t{2}, 1 + o.end_ids.size()) * static_cast<std::size_t>(o.beams);
+  const std::size_t candidates = std::max(std::size_t{2}, 1 + o.end_ids.size()) * static_cast<std::size_t>(o.beams);
 
   for (int length = 1;; ++length) {
     std::vector<TextState*> batch;

@@ -1,4 +1,5 @@
-/// Keys and values that outlive a run: of text, row by row, and of media, computed once and shared by whoever sees them.
+/// Keys and values that outlive a run: of text, row by row, and of media, computed once and shared by whoever sees
+/// them.
 #pragma once
 #include <algorithm>
 #include <array>

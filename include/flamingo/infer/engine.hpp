@@ -1,6 +1,7 @@
 /// The engine: reads new tokens of any number of sequences in one ragged pass over shared keys and values.
 ///
-/// Prefill, decoding, beams and tries of answers are the same pass: rows of a batch, each with the spans of what it sees.
+/// Prefill, decoding, beams and tries of answers are the same pass: rows of a batch, each with the spans of what it
+/// sees.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -65,7 +66,8 @@ struct TextState {
 struct NewTokens {
   const TextState* state = nullptr;
   std::span<const int> ids, phi;
-  std::span<const int> parents;  ///< of each token the place of the one before it, -1: the sequence's end. Empty: a chain
+  std::span<const int>
+      parents;  ///< of each token the place of the one before it, -1: the sequence's end. Empty: a chain
 };
 
 /// Memory of an engine. It is address space: rows cost memory once used.
@@ -75,8 +77,8 @@ struct EngineOptions {
   int vocabulary_chunk = 8192;  ///< logits of a row that exist at a time when likelihoods are computed
 };
 
-/// Borrows the weights and a context; owns the pools. The pools lie in the context's kept memory: whatever is kept after
-/// the engine was made must be released before it ends.
+/// Borrows the weights and a context; owns the pools. The pools lie in the context's kept memory: whatever is kept
+/// after the engine was made must be released before it ends.
 template <class M, class Connector, class Lm>
 class Engine {
  public:
@@ -120,11 +122,11 @@ class Engine {
       const std::array medium{Medium{0, features.rows, frames, place}};
       const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
       const auto latents = media_.latents.slice(at * M::R, M::R);
-      Resampler::template forward<no_gradients>(
-          ctx_, connector_.resampler, {features.data, features.rows, Extent<Resampler::E>(features.width)}, plan, latents);
+      Resampler::template forward<no_gradients>(ctx_, connector_.resampler,
+                                                {features.data, features.rows, Extent<Resampler::E>(features.width)},
+                                                plan, latents);
       for (std::size_t j = 0; j < M::gated_blocks; ++j)
-        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents,
-                                                 media_.k[j].slice(at * M::R, M::R),
+        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, media_.k[j].slice(at * M::R, M::R),
                                                  media_.v[j].slice(at * M::R, M::R));
     });
   }
@@ -132,8 +134,8 @@ class Engine {
   int media_cached() const { return media_.size(); }
   void drop_unused_media() { media_.drop_unused(); }
 
-  /// A sequence whose tokens wait to be read. Throws where it is empty, longer than the context, or announces more media
-  /// than are given.
+  /// A sequence whose tokens wait to be read. Throws where it is empty, longer than the context, or announces more
+  /// media than are given.
   TextState begin(const Sequence& sequence, std::span<const CachedMedium> media = {}) const {
     TextState state;
     state.rows = CacheRows(text_.uses);
@@ -164,8 +166,8 @@ class Engine {
     Rows<P, D> hidden;  ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
     CacheRows rows;     ///< where their keys and values are
   };
-  /// The one pass: new tokens of several sequences, none of which changes. `watch(j, x)` sees the rows before each gated
-  /// block j.
+  /// The one pass: new tokens of several sequences, none of which changes. `watch(j, x)` sees the rows before each
+  /// gated block j.
   template <class Watch>
   Result forward(std::span<const NewTokens> pieces, const Watch& watch) {
     const Plan plan = plan_of(pieces);
@@ -195,8 +197,8 @@ class Engine {
     return forward(pieces, [](std::size_t, const auto&) {});
   }
 
-  /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state after
-  /// another, in scratch.
+  /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state
+  /// after another, in scratch.
   Rows<P, D> read(std::span<TextState* const> states, int leave = 0) {
     std::vector<NewTokens> pieces;
     for (const TextState* s : states) {
@@ -298,7 +300,9 @@ class Engine {
   /// run, and itself.
   static void add_self_spans(Plan& plan, const NewTokens& piece, int first) {
     const int tokens = static_cast<int>(piece.ids.size()), read = piece.state->rows.count();
-    const auto parent = [&](int t) { return piece.parents.empty() ? t - 1 : piece.parents[static_cast<std::size_t>(t)]; };
+    const auto parent = [&](int t) {
+      return piece.parents.empty() ? t - 1 : piece.parents[static_cast<std::size_t>(t)];
+    };
     std::vector<int> ancestors;
     for (int from = 0, to = 0; from < tokens; from = to) {
       for (to = from + 1; to < tokens && parent(to) == to - 1;) ++to;

@@ -25,9 +25,9 @@ struct GenerateOptions {
   float top_p = 1;         ///< ... among the fewest likeliest that reach this probability
   std::uint64_t seed = 0;  ///< a draw depends on seed, TextState::stream and the token's position alone
   std::vector<int> stop_ids{};
-  std::vector<int> banned{};            ///< ids never chosen
-  std::vector<std::string> stop_texts{};///< asks for bytes_of
-  std::function<std::string_view(int)> bytes_of{};///< the text of an id: a tokenizer's
+  std::vector<int> banned{};                        ///< ids never chosen
+  std::vector<std::string> stop_texts{};            ///< asks for bytes_of
+  std::function<std::string_view(int)> bytes_of{};  ///< the text of an id: a tokenizer's
 };
 
 enum class StopReason : std::uint8_t { length, context, stop_id, stop_text };
@@ -62,8 +62,8 @@ inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
 
 }  // namespace detail
 
-/// The id at the place `uniform` in [0, 1) of the distribution that the options make of logits: temperature, then top-k,
-/// then top-p.
+/// The id at the place `uniform` in [0, 1) of the distribution that the options make of logits: temperature, then
+/// top-k, then top-p.
 template <class R>
 int sample(std::span<const R> logits, const GenerateOptions& o, double uniform) {
   std::vector<int> order(logits.size());
@@ -100,8 +100,8 @@ inline void check_options(const GenerateOptions& o, int V) {
   detail::check_ids(o.banned, V, "banned");
 }
 
-/// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen. What was chosen,
-/// stop ids included, waits in the state: append to it to go on.
+/// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen. What was
+/// chosen, stop ids included, waits in the state: append to it to go on.
 template <class E, class OnToken>
 std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o,
                                 const OnToken& on_token) {

@@ -1,7 +1,7 @@
 /// How likely given texts are: closed-ended answers, captions to be ranked, perplexities.
 ///
-/// All candidates are read in one pass over the tree of their tokens: what they have in common is computed once, and all
-/// share the prompt's keys, values and media.
+/// All candidates are read in one pass over the tree of their tokens: what they have in common is computed once, and
+/// all share the prompt's keys, values and media.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -105,9 +105,10 @@ Score score(E& engine, TextState& state, const std::vector<int>& continuation) {
 inline std::size_t best_of(std::span<const Score> scores, bool by_mean = false) {
   check(!scores.empty(), "score", "there are no candidates to choose from");
   const auto value = [&](const Score& s) { return by_mean ? s.mean() : s.sum; };
-  return static_cast<std::size_t>(std::max_element(scores.begin(), scores.end(),
-                                                   [&](const Score& a, const Score& b) { return value(a) < value(b); }) -
-                                  scores.begin());
+  return static_cast<std::size_t>(
+      std::max_element(scores.begin(), scores.end(),
+                       [&](const Score& a, const Score& b) { return value(a) < value(b); }) -
+      scores.begin());
 }
 
 }  // namespace flamingo

@@ -79,6 +79,34 @@ inline void* stb_resize(void* old, std::size_t bytes) {
 #define STBI_FREE(old) std::free(old)
 #define STBI_ASSERT(condition) static_cast<void>(0)
 
+// extern "C" names have no namespace for the assembler of g++: without these, a host that compiles stb_image in the
+// same translation unit would define each of them twice.
+#define stbi_failure_reason flamingo_stbi_failure_reason
+#define stbi_image_free flamingo_stbi_image_free
+#define stbi_set_flip_vertically_on_load flamingo_stbi_set_flip_vertically_on_load
+#define stbi_set_flip_vertically_on_load_thread flamingo_stbi_set_flip_vertically_on_load_thread
+#define stbi_load_16_from_memory flamingo_stbi_load_16_from_memory
+#define stbi_load_16_from_callbacks flamingo_stbi_load_16_from_callbacks
+#define stbi_load_from_memory flamingo_stbi_load_from_memory
+#define stbi_load_from_callbacks flamingo_stbi_load_from_callbacks
+#define stbi_load_gif_from_memory flamingo_stbi_load_gif_from_memory
+#define stbi_is_hdr_from_memory flamingo_stbi_is_hdr_from_memory
+#define stbi_is_hdr_from_callbacks flamingo_stbi_is_hdr_from_callbacks
+#define stbi_zlib_decode_malloc_guesssize flamingo_stbi_zlib_decode_malloc_guesssize
+#define stbi_zlib_decode_malloc flamingo_stbi_zlib_decode_malloc
+#define stbi_zlib_decode_malloc_guesssize_headerflag flamingo_stbi_zlib_decode_malloc_guesssize_headerflag
+#define stbi_zlib_decode_buffer flamingo_stbi_zlib_decode_buffer
+#define stbi_zlib_decode_noheader_malloc flamingo_stbi_zlib_decode_noheader_malloc
+#define stbi_zlib_decode_noheader_buffer flamingo_stbi_zlib_decode_noheader_buffer
+#define stbi_set_unpremultiply_on_load flamingo_stbi_set_unpremultiply_on_load
+#define stbi_set_unpremultiply_on_load_thread flamingo_stbi_set_unpremultiply_on_load_thread
+#define stbi_convert_iphone_png_to_rgb flamingo_stbi_convert_iphone_png_to_rgb
+#define stbi_convert_iphone_png_to_rgb_thread flamingo_stbi_convert_iphone_png_to_rgb_thread
+#define stbi_info_from_memory flamingo_stbi_info_from_memory
+#define stbi_info_from_callbacks flamingo_stbi_info_from_callbacks
+#define stbi_is_16_bit_from_memory flamingo_stbi_is_16_bit_from_memory
+#define stbi_is_16_bit_from_callbacks flamingo_stbi_is_16_bit_from_callbacks
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -92,6 +120,32 @@ namespace flamingo::io::detail::stb {
 #include <stb/stb_image.h>
 }  // namespace flamingo::io::detail::stb
 #pragma GCC diagnostic pop
+
+#undef stbi_failure_reason
+#undef stbi_image_free
+#undef stbi_set_flip_vertically_on_load
+#undef stbi_set_flip_vertically_on_load_thread
+#undef stbi_load_16_from_memory
+#undef stbi_load_16_from_callbacks
+#undef stbi_load_from_memory
+#undef stbi_load_from_callbacks
+#undef stbi_load_gif_from_memory
+#undef stbi_is_hdr_from_memory
+#undef stbi_is_hdr_from_callbacks
+#undef stbi_zlib_decode_malloc_guesssize
+#undef stbi_zlib_decode_malloc
+#undef stbi_zlib_decode_malloc_guesssize_headerflag
+#undef stbi_zlib_decode_buffer
+#undef stbi_zlib_decode_noheader_malloc
+#undef stbi_zlib_decode_noheader_buffer
+#undef stbi_set_unpremultiply_on_load
+#undef stbi_set_unpremultiply_on_load_thread
+#undef stbi_convert_iphone_png_to_rgb
+#undef stbi_convert_iphone_png_to_rgb_thread
+#undef stbi_info_from_memory
+#undef stbi_info_from_callbacks
+#undef stbi_is_16_bit_from_memory
+#undef stbi_is_16_bit_from_callbacks
 
 #pragma pop_macro("stbi__err")
 #pragma pop_macro("STBI_ASSERT")
@@ -185,9 +239,44 @@ inline std::optional<ImageSize> image_size(std::span<const std::byte> file) {
   const auto callbacks = ImageSource::callbacks();
   ImageSize size{0, 0};
   int channels = 0;
-  if (file.empty() || !stb::stbi_info_from_callbacks(&callbacks, &source, &size.width, &size.height, &channels))
+  if (file.empty() ||
+      !stb::flamingo_stbi_info_from_callbacks(&callbacks, &source, &size.width, &size.height, &channels))
     return std::nullopt;
   return size;
+}
+
+/// Whether no Huffman table of a JPEG says it has more than its 256 codes. The stb_image that Debian 12 packages
+/// believes such a table and writes past its own. Walks the segments as stb_image does; other formats pass.
+inline bool huffman_tables_fit(std::span<const std::byte> file) {
+  const auto byte = [&](std::size_t at) { return at < file.size() ? std::to_integer<unsigned>(file[at]) : 0u; };
+  if (byte(0) != 0xff || byte(1) != 0xd8) return true;
+  for (std::size_t at = 2; at < file.size();) {
+    // To the next marker: past the data of a scan, where 0xff stands before 0x00 and restarts, and past filling.
+    if (byte(at) != 0xff) {
+      ++at;
+      continue;
+    }
+    const unsigned marker = byte(at + 1);
+    if (marker == 0xff) {
+      ++at;
+      continue;
+    }
+    if (marker == 0x00 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
+      at += 2;
+      continue;
+    }
+    if (marker == 0xd9) return true;
+    const std::size_t end = at + 2 + std::max(2u, byte(at + 2) * 256 + byte(at + 3));
+    if (marker == 0xc4)
+      for (std::size_t table = at + 4; table < end;) {
+        unsigned codes = 0;
+        for (std::size_t i = 1; i <= 16; ++i) codes += byte(table + i);
+        if (codes > 256) return false;
+        table += 17 + codes;
+      }
+    at = end;
+  }
+  return true;
 }
 
 /// RGBA of 8 bits, row-major, or why there is none.
@@ -199,17 +288,22 @@ struct DecodedImage {
 
 /// Decodes a picture whose header says `pixels`.
 inline DecodedImage decode_rgba(std::span<const std::byte> file, std::int64_t pixels) {
+  DecodedImage result;
+  if (!huffman_tables_fit(file)) {
+    result.problem = "it has a Huffman table of more than 256 codes";
+    return result;
+  }
   // Eight bytes a pixel (16-bit RGBA) and as much again for the rounding up of growing buffers.
   stb_largest_block = static_cast<std::size_t>(pixels) * 16 + (std::size_t{1} << 20) + 2 * file.size();
   ImageSource source(file);
   const auto callbacks = ImageSource::callbacks();
-  DecodedImage result;
   int channels = 0;
-  result.rgba.reset(stb::stbi_load_from_callbacks(&callbacks, &source, &result.width, &result.height, &channels, 4));
+  result.rgba.reset(
+      stb::flamingo_stbi_load_from_callbacks(&callbacks, &source, &result.width, &result.height, &channels, 4));
   if (source.ran_out())
     result.problem = "the file is truncated";
   else if (result.rgba == nullptr)
-    result.problem = stb::stbi_failure_reason();
+    result.problem = stb::flamingo_stbi_failure_reason();
   else if (std::int64_t{result.width} * result.height != pixels)
     result.problem = "its size differs from the header's";
   return result;

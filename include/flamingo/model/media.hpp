@@ -24,7 +24,8 @@ inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
 }
 
 /// Adds the cross-attention spans of one sequence. Its tokens are query rows from `first_row` on with the given φ; its
-/// m-th medium is R rows of pool 0 from row `media[m] * R` on: media may lie anywhere, and several sequences share them.
+/// m-th medium is R rows of pool 0 from row `media[m] * R` on: media may lie anywhere, and several sequences share
+/// them.
 inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<const int> phi, int first_row,
                             std::span<const int> media, int R) {
   const int tokens = static_cast<int>(phi.size()), M = static_cast<int>(media.size());

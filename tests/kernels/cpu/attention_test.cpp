@@ -92,8 +92,9 @@ TEST_CASE("attention refuses tables that leave their tensors", "[attention]") {
   }
   SECTION("distances") {
     c.spans[1].position = 3;
-    CHECK_THROWS_WITH(c.forward<Positions::relative>(ctx),
-                      "[attention] span 1 has keys at distances -1 to 7, expected 0 to 18: r has a row for each distance");
+    CHECK_THROWS_WITH(
+        c.forward<Positions::relative>(ctx),
+        "[attention] span 1 has keys at distances -1 to 7, expected 0 to 18: r has a row for each distance");
     c.spans[1].position = 15;
     CHECK_THROWS_WITH(
         c.backward<Positions::relative>(ctx),

@@ -30,7 +30,8 @@ TEMPLATE_LIST_TEST_CASE("a row of linear alone has the bits that it has among 30
     };
     both(x, dy, y, dx);
     // Rows at the ends of register tiles, and some rows together.
-    for (const auto& [first, count] : {std::array{0, 1}, {5, 1}, {6, 1}, {11, 1}, {12, 1}, {299, 1}, {291, 9}, {3, 7}}) {
+    for (const auto& [first, count] :
+         {std::array{0, 1}, {5, 1}, {6, 1}, {11, 1}, {12, 1}, {299, 1}, {291, 9}, {3, 7}}) {
       Tensor<R> y_alone(count, out), dx_alone(count, in);
       both(rows_of(x, first, count), rows_of(dy, first, count), y_alone, dx_alone);
       CHECK(y_alone == rows_of(y, first, count));

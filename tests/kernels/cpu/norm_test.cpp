@@ -49,7 +49,6 @@ TEMPLATE_LIST_TEST_CASE("a row of a norm alone has the bits that it has among 30
 TEMPLATE_LIST_TEST_CASE("norms have the same bits on any number of threads", "[norm]", Platforms) {
   using P = TestType;
   using R = typename P::Real;
-  check_repeatable<P>([](Context<P>& ctx) {
-    return norms<P>(ctx, Tensor<R>::random(1009, D, 1), Tensor<R>::random(1009, D, 4));
-  });
+  check_repeatable<P>(
+      [](Context<P>& ctx) { return norms<P>(ctx, Tensor<R>::random(1009, D, 1), Tensor<R>::random(1009, D, 4)); });
 }

@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/cpu.hpp>
-#include <flamingo/kernels/cpu/convolution.hpp>
 #include <flamingo/model/vision/vit.hpp>
 
 #include "support/compare.hpp"

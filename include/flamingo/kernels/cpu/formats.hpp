@@ -11,8 +11,15 @@ namespace flamingo::kernels {
 /// Row-major numbers of type T, read as R.
 template <class R, class T>
 struct PlainSource {
+  static constexpr bool is_plain = std::is_same_v<R, T>;  ///< lies in memory as it is wanted
   const T* data;
   std::size_t row;
+
+  const R* at(int r, int column) const
+    requires is_plain
+  {
+    return data + static_cast<std::size_t>(r) * row + column;
+  }
 
   void read(int r, int first, int count, R* to) const {
     const T* from = data + static_cast<std::size_t>(r) * row + first;
@@ -58,10 +65,17 @@ void read_block(const std::byte* block, float* to) {
 /// A packed matrix of format F, read as R.
 template <class R, Format F>
 struct PackedSource {
+  static constexpr bool is_plain = F == Format::f32 && std::is_same_v<R, float>;
   const std::byte* data;
   std::size_t row_bytes;
   const float* scales;
 
+  /// Its bytes lie at a multiple of 4 and are read as numbers by load() alone, which copies them.
+  const R* at(int r, int column) const
+    requires is_plain
+  {
+    return reinterpret_cast<const R*>(data + static_cast<std::size_t>(r) * row_bytes) + column;
+  }
   void read(int r, int first, int count, R* to) const {
     const std::byte* row = data + static_cast<std::size_t>(r) * row_bytes;
     if constexpr (F == Format::f32) {

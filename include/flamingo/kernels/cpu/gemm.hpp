@@ -132,13 +132,22 @@ struct Gemm {
   /// Packs rows of a row-major B (K, N): the columns of a panel lie side by side already.
   template <class Source>
   static void pack_rows(const Source& b, int k0, int kn, int n0, int nn, R* panels) {
-    for (int k = 0; k < kn; ++k)
-      for (int n = 0; n < nn; n += nr) {
-        R* to = panels + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn) + static_cast<std::size_t>(k * nr);
-        const int count = std::min(nr, nn - n);
+    for (int n = 0; n < nn; n += nr) {
+      R* to = panels + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn);
+      const int count = std::min(nr, nn - n);
+      for (int k = 0; k < kn; ++k, to += nr) {
+        if constexpr (Source::is_plain)  // two vectors, without a call
+          if (count == nr) {
+            const R* from = b.at(k0 + k, n0 + n);
+            const V low = load(from), high = load(from + lanes);
+            store(to, low);
+            store(to + lanes, high);
+            continue;
+          }
         b.read(k0 + k, n0 + n, count, to);
         std::fill(to + count, to + nr, R(0));
       }
+    }
   }
 
   /// Packs columns of Bᵀ given row-major B (N, K): rows of B become columns of a panel.

@@ -230,8 +230,8 @@ struct EfficientNetClassifier {
   }
 
   template <class W>
-  static void forward(Context<P>& ctx, const W& w, const Rows<P, C.head>& features, std::span<const Grid> grids,
-                      const Rows<P, C.classes>& logits) {
+  static void forward(Context<P>& ctx, const W& w, const Rows<P, C.head, const typename P::Real>& features,
+                      std::span<const Grid> grids, const Rows<P, C.classes>& logits) {
     const auto scope = ctx.scope();
     const auto mean = scratch<C.head>(ctx, logits.rows);
     ops::picture_mean(ctx, features, grids, mean);     // (M, head)

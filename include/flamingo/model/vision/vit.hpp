@@ -215,18 +215,17 @@ struct VisionTransformer {
   /// Writes dpixels and adds to g.
   template <Need need, class W, class G, RowsSink<P> DX>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, std::span<const Grid> grids,
-                       const Rows<P, D>& dy, const DX& dpixels, const G& g) {
+                       const Rows<P, D, const Real>& dy, const DX& dpixels, const G& g) {
     const auto scope = ctx.scope();
     const int N = static_cast<int>(s.plan.places.size());
     const auto spans = table(ctx, s.plan.spans);
     auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
-    const auto dselected = C.post_norm ? scratch<D>(ctx, dy.rows) : dy;
-    if constexpr (C.post_norm) NormLayer::backward(ctx, w.post_norm, s.post_norm, dy, dselected, g.post_norm);
-    if constexpr (drops_class) {
-      ops::clear(ctx, dx);
-      ops::scatter_add(ctx, dselected, table(ctx, s.plan.patches), dx);
+    if constexpr (C.post_norm) {
+      const auto dselected = scratch<D>(ctx, dy.rows);
+      NormLayer::backward(ctx, w.post_norm, s.post_norm, dy, dselected, g.post_norm);
+      select_backward(ctx, s.plan, dselected, dx);
     } else {
-      ops::copy(ctx, dselected, dx);
+      select_backward(ctx, s.plan, dy, dx);
     }
     for (std::size_t i = layers; i-- > 0;) {
       Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
@@ -248,6 +247,16 @@ struct VisionTransformer {
     return static_cast<int>(grids.size());
   }
 
+  /// Rows that are no features have no gradient of their own.
+  static void select_backward(Context<P>& ctx, const VitPlan& plan, const Rows<P, D, const Real>& dselected,
+                              const Rows<P, D>& dx) {
+    if constexpr (drops_class) {
+      ops::clear(ctx, dx);
+      ops::scatter_add(ctx, dselected, table(ctx, plan.patches), dx);
+    } else {
+      ops::copy(ctx, dselected, dx);
+    }
+  }
   /// x = positions + [class token, patches]
   template <class W>
   static void embed(Context<P>& ctx, const W& w, const VitPlan& plan, const Rows<P, 3, const Real>& pixels,

@@ -1,0 +1,199 @@
+// Scores a trained connector on held-out pictures and prints one JSON object. examples/train runs it last.
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <set>
+
+#include "batches.hpp"
+#include "session.hpp"
+
+#include <flamingo/cpu.hpp>
+
+namespace {
+
+using namespace caption;
+using flamingo::io::Json;
+
+/// A mean with its 95 % interval, by resampling pictures.
+Json interval(const std::vector<double>& values) {
+  const auto n = static_cast<int>(values.size());
+  std::vector<double> means;
+  flamingo::Random random(5);
+  for (int trial = 0; trial < 2000; ++trial) {
+    double sum = 0;
+    for (int i = 0; i < n; ++i) sum += values[static_cast<std::size_t>(random.below(n))];
+    means.push_back(sum / n);
+  }
+  std::sort(means.begin(), means.end());
+  double mean = 0;
+  for (const double v : values) mean += v / n;
+  return Json::Object{{"mean", mean}, {"low", means[50]}, {"high", means[1949]}};
+}
+
+std::set<std::string> words_of(std::string_view text) {
+  static const std::set<std::string> empty_words{"a", "an", "the", "of", "with", "and", "in", "on", "for"};
+  std::set<std::string> words;
+  std::string word;
+  for (const char c : std::string(text) + " ") {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else {
+      if (!word.empty() && !empty_words.contains(word)) words.insert(word);
+      word.clear();
+    }
+  }
+  return words;
+}
+
+/// 2 |common| / (|said| + |true|) over words that carry meaning.
+double keyword_f1(std::string_view said, std::string_view expected) {
+  const auto a = words_of(said), b = words_of(expected);
+  if (a.empty() && b.empty()) return 1;
+  double common = 0;
+  for (const std::string& word : a) common += static_cast<double>(b.count(word));
+  return 2 * common / static_cast<double>(a.size() + b.size());
+}
+
+struct Evaluation {
+  flamingo::Context<P>& ctx;
+  const Backbones& backbones;
+  const std::vector<Picture>& pictures;
+  const Features& features;
+  Captioner captioner;
+  std::vector<float> blank;
+
+  Seen seen(std::size_t i) const {
+    Seen s{pictures[i].path, {}};
+    for (const flamingo::half x : features.of(i)) s.features.push_back(static_cast<float>(x));
+    return s;
+  }
+
+  /// Captions of held-out concepts under real, shuffled and blank sight.
+  Json captions(std::span<const std::size_t> members) {
+    Json::Object all;
+    for (const auto& [name, sight] : {std::pair{"real", Sight::real}, {"shuffled", Sight::shuffled}, {"blank", Sight::blank}}) {
+      std::vector<double> nats, f1;
+      for (std::size_t n = 0; n < members.size(); ++n) {
+        const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
+        Seen look = seen(sight == Sight::shuffled ? other : i);
+        if (sight == Sight::blank) look.features = blank;
+        auto state = captioner.prompt({}, look);
+        const auto ranked = captioner.rank(state, std::span(&pictures[i].caption, 1));
+        nats.push_back(-ranked[0].mean());
+        f1.push_back(keyword_f1(captioner.describe(state).text, pictures[i].caption));
+        captioner.engine().drop_unused_media();
+      }
+      all.push_back({name, Json::Object{{"nats_per_token", interval(nats)}, {"keyword_f1", interval(f1)}}});
+    }
+    all.push_back({"pictures", static_cast<std::int64_t>(members.size())});
+    return all;
+  }
+
+  /// Which of the split's names is likeliest, by summed log-likelihood.
+  Json naming(std::span<const std::size_t> members) {
+    std::set<std::string> set;
+    for (const std::size_t i : members) set.insert(pictures[i].caption);
+    const std::vector<std::string> names(set.begin(), set.end());
+    std::vector<double> top1, top5;
+    for (const std::size_t i : members) {
+      auto state = captioner.prompt({}, seen(i));
+      const auto scores = captioner.rank(state, names);
+      const auto right = static_cast<std::size_t>(std::find(names.begin(), names.end(), pictures[i].caption) - names.begin());
+      const auto better = std::count_if(scores.begin(), scores.end(),
+                                        [&](const flamingo::Score& s) { return s.sum > scores[right].sum; });
+      top1.push_back(better == 0);
+      top5.push_back(better < 5);
+      captioner.engine().drop_unused_media();
+    }
+    return Json::Object{{"top1", interval(top1)},
+                        {"top5", interval(top5)},
+                        {"chance", 1.0 / static_cast<double>(names.size())},
+                        {"names", static_cast<std::int64_t>(names.size())},
+                        {"pictures", static_cast<std::int64_t>(members.size())},
+                        {"prototype_top1", prototypes(members, names)}};
+  }
+
+  /// The reference: the nearest mean feature of a name's training pictures, by cosine. Pictures whose name has no
+  /// training picture count as missed.
+  double prototypes(std::span<const std::size_t> members, const std::vector<std::string>& names) {
+    std::vector<std::vector<float>> mean(names.size(), std::vector<float>(Encoder::D, 0));
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      const auto at = std::find(names.begin(), names.end(), pictures[i].caption);
+      if (pictures[i].split != "train" || at == names.end()) continue;
+      const auto pooled = features.pooled(i);
+      for (std::size_t d = 0; d < pooled.size(); ++d) mean[static_cast<std::size_t>(at - names.begin())][d] += pooled[d];
+    }
+    double right = 0;
+    for (const std::size_t i : members) {
+      const auto pooled = features.pooled(i);
+      double best = -1;
+      std::string said;
+      for (std::size_t n = 0; n < names.size(); ++n) {
+        double dot = 0, square = 1e-12;
+        for (std::size_t d = 0; d < pooled.size(); ++d) {
+          dot += static_cast<double>(pooled[d]) * static_cast<double>(mean[n][d]);
+          square += static_cast<double>(mean[n][d]) * static_cast<double>(mean[n][d]);
+        }
+        if (dot / std::sqrt(square) > best) {
+          best = dot / std::sqrt(square);
+          said = names[n];
+        }
+      }
+      right += said == pictures[i].caption;
+    }
+    return right / static_cast<double>(members.size());
+  }
+};
+
+int run(int argc, char** argv) {
+  flamingo::check(argc == 7, "evaluate",
+                  "usage: evaluate BACKBONES PICTURES MANIFEST OUT CONNECTOR validation|test\n"
+                  "  OUT is the folder of `train`, whose feature cache is used");
+  const std::filesystem::path out = argv[4];
+  const bool test = std::string_view(argv[6]) == "test";
+  flamingo::Context<P> ctx;
+  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_floats);
+  const std::vector<Picture> pictures = read_manifest(argv[3]);
+  const Features features(ctx, backbones, argv[2], pictures, variations, out / "features.bin");
+  flamingo::Store<Connector, P> connector;
+  flamingo::load_numbers<Connector>(flamingo::io::Safetensors(argv[5]), connector.views);
+  flamingo::io::Image white{config.vision.image, config.vision.image, {}};
+  white.rgb.assign(static_cast<std::size_t>(white.width * white.height * 3), 255);
+  Evaluation evaluation{ctx, backbones, pictures, features, Captioner(ctx, backbones, connector.views),
+                        encode(ctx, backbones, std::span(&white, 1))};
+
+  const auto members = [&](auto&& wanted) {
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+      if (wanted(pictures[i])) found.push_back(i);
+    return found;
+  };
+  const auto split = [&](std::string_view name) {
+    return members([name](const Picture& p) { return p.split == name; });
+  };
+  Json::Object report{{"connector", argv[5]}};
+  if (test) {
+    report.push_back({"captions", evaluation.captions(split("test"))});
+    report.push_back({"e1", evaluation.naming(split("e1"))});
+    report.push_back({"e2", evaluation.naming(split("e2"))});
+  } else {
+    std::set<std::string> emoji;
+    for (const Picture& p : pictures)
+      if (p.split == "train" && p.source != "openclipart") emoji.insert(p.concept_key);
+    report.push_back({"captions", evaluation.captions(split("validation"))});
+    report.push_back({"carried", evaluation.naming(members([&](const Picture& p) {
+                        return is_carried(p) && emoji.contains(p.concept_key);
+                      }))});
+  }
+  std::cout << Json(report).dump(2) << '\n';
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  return run(argc, argv);
+} catch (const std::exception& error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}

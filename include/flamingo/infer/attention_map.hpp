@@ -1,0 +1,172 @@
+/// Where a model looked: which latents a text token attends to, which grid cells the latents come from, and both
+/// together as a heat map over a picture.
+///
+/// Probabilities come from what a forward pass saves for its backward pass: queries, keys and log-sum-exps.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <flamingo/model/flamingo.hpp>
+
+namespace flamingo {
+
+/// Attention of one document. Probabilities of one query and head sum to 1, or are all 0 where it sees nothing.
+struct AttentionMaps {
+  int media = 0, latents = 0;  ///< M, R
+  int gated_blocks = 0, heads = 0;
+  int layers = 0, resampler_heads = 0;
+  std::vector<int> tokens;  ///< the tokens asked for
+  std::vector<Medium> of;   ///< the media
+
+  /// Cross-attention of the i-th token asked for, in a gated block's head, to the latents of a medium: R numbers.
+  std::span<const double> cross(int i, int block, int head, int medium) const {
+    return std::span(cross_).subspan(cross_at(i, block, head, medium), static_cast<std::size_t>(latents));
+  }
+  /// Attention of a medium's latent, in a Resampler layer's head, to the medium's feature rows (frames by cells). The
+  /// rest of 1 goes to the latents themselves.
+  std::span<const double> resampled(int medium, int layer, int head, int latent) const {
+    const Medium& m = of[static_cast<std::size_t>(medium)];
+    const auto rows = static_cast<std::size_t>(m.rows);
+    const int at = (layer * resampler_heads + head) * latents + latent;
+    return std::span(resampled_[static_cast<std::size_t>(medium)]).subspan(static_cast<std::size_t>(at) * rows, rows);
+  }
+
+  /// How much of the i-th token's attention reaches each feature row of a medium: Σ over latents of the mean
+  /// cross-attention (blocks, heads) times the mean attention of the latent (layers, heads), scaled to sum to 1. All 0
+  /// where the token does not see the medium.
+  std::vector<double> heat(int i, int medium) const {
+    std::vector<double> map(static_cast<std::size_t>(of[static_cast<std::size_t>(medium)].rows), 0);
+    double total = 0;
+    for (int r = 0; r < latents; ++r) {
+      double weight = 0;
+      for (int block = 0; block < gated_blocks; ++block)
+        for (int h = 0; h < heads; ++h) weight += cross(i, block, h, medium)[static_cast<std::size_t>(r)];
+      if (weight == 0) continue;
+      for (int layer = 0; layer < layers; ++layer)
+        for (int h = 0; h < resampler_heads; ++h) {
+          const auto row = resampled(medium, layer, h, r);
+          for (std::size_t s = 0; s < map.size(); ++s) {
+            map[s] += weight * row[s];
+            total += weight * row[s];
+          }
+        }
+    }
+    if (total > 0)
+      for (double& x : map) x /= total;
+    return map;
+  }
+
+  std::size_t cross_at(int i, int block, int head, int medium) const {
+    return static_cast<std::size_t>(((i * gated_blocks + block) * heads + head) * media + medium) *
+           static_cast<std::size_t>(latents);
+  }
+  std::vector<double> cross_;
+  std::vector<std::vector<double>> resampled_;
+};
+
+namespace detail {
+
+/// Calls f(pool, row of the pool, probability) for each key that query row `row` sees in head h, from what attention
+/// saved.
+template <Platform P, class Saved, class F>
+void each_probability(const AttentionShape& shape, const Saved& saved, const SpanList& list, int row, int h,
+                      const F& f) {
+  const int K = shape.head_dim, column = h / (shape.heads / shape.kv_heads) * K;
+  const auto* q = saved.q.row(row) + h * K;
+  const double lse = static_cast<double>(saved.lse.row(row)[h]);
+  for (const Span& span : list.spans) {
+    if (row < span.first_row || row >= span.first_row + span.rows) continue;
+    for (int i = span.first_segment; i < span.first_segment + span.segments; ++i) {
+      const Segment& segment = list.segments[static_cast<std::size_t>(i)];
+      const auto& keys = saved.pools.list[static_cast<std::size_t>(segment.pool)].k;
+      for (int key = segment.first; key < segment.first + segment.count; ++key) {
+        double score = 0;
+        if (!span.uniform)
+          for (int c = 0; c < K; ++c)
+            score += static_cast<double>(q[c]) * static_cast<double>(keys.row(key)[column + c]);
+        f(segment.pool, key, std::exp(score * static_cast<double>(shape.scale) - lse));
+      }
+    }
+  }
+}
+
+/// Gives back, when it ends, what was kept since it began.
+class KeptScope {
+ public:
+  explicit KeptScope(Arena& arena) : arena_(arena), mark_(arena.kept()) {}
+  KeptScope(const KeptScope&) = delete;
+  KeptScope& operator=(const KeptScope&) = delete;
+  ~KeptScope() { arena_.release(mark_); }
+
+ private:
+  Arena& arena_;
+  std::size_t mark_;
+};
+
+}  // namespace detail
+
+/// Attention of `tokens` of one document. `media` names its pictures among the feature rows, in the order of its tags;
+/// read the whole document with what was generated after it.
+template <class M, Platform P, class Connector, class Lm, class F>
+AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const Lm& lm, const Sequence& document,
+                             const F& features, std::span<const Medium> media, std::span<const int> tokens) {
+  using Resampler = typename M::ResamplerLayer;
+  check(document.media == static_cast<int>(media.size()), "attention_maps", "the document has ", document.media,
+        " media, ", media.size(), " are given");
+  for (const int t : tokens)
+    check(t >= 0 && t < static_cast<int>(document.ids.size()), "attention_maps", "token ", t, " of ",
+          document.ids.size());
+  const auto scope = ctx.scope();
+  const detail::KeptScope kept(ctx.arena());
+  const int media_count = static_cast<int>(media.size());
+  const auto resampling = ResamplerPlan::of(M::config.resampler, media);
+  const auto latents = keep<M::E>(ctx, media_count * M::R);
+  const auto looked = Resampler::template forward<input_gradients>(
+      ctx, connector.resampler, {features.data, features.rows, Extent<Resampler::E>(int(features.width))}, resampling,
+      latents);
+  Sequence alone = document;
+  alone.first_medium = 0;
+  const auto plan = DecoderPlan::of(std::span(&alone, 1), M::config.xattn, M::R);
+  const auto hidden = keep<M::D>(ctx, plan.rows());
+  const auto read = M::template forward<typename M::Trained{.connector = false, .lm = false}>(ctx, connector, lm, plan,
+                                                                                              latents, hidden);
+
+  const AttentionShape cross_shape = M::Gated::Attend::shape(), look_shape = Resampler::Block::Attend::shape();
+  AttentionMaps maps;
+  maps.media = media_count;
+  maps.latents = M::R;
+  maps.gated_blocks = static_cast<int>(M::gated_blocks);
+  maps.heads = cross_shape.heads;
+  maps.layers = Resampler::L;
+  maps.resampler_heads = look_shape.heads;
+  maps.tokens.assign(tokens.begin(), tokens.end());
+  maps.of.assign(media.begin(), media.end());
+  maps.cross_.assign(maps.cross_at(static_cast<int>(tokens.size()), 0, 0, 0), 0);
+  for (int i = 0; i < static_cast<int>(tokens.size()); ++i)
+    for (int j = 0; j < maps.gated_blocks; ++j)
+      for (int h = 0; h < maps.heads; ++h)
+        detail::each_probability<P>(
+            cross_shape, read.gated[static_cast<std::size_t>(j)].attention, plan.cross,
+            tokens[static_cast<std::size_t>(i)], h, [&](int, int key, double p) {
+              maps.cross_[maps.cross_at(i, j, h, key / M::R) + static_cast<std::size_t>(key % M::R)] = p;
+            });
+  for (int m = 0; m < media_count; ++m) {
+    const Medium& medium = media[static_cast<std::size_t>(m)];
+    std::vector<double> all(static_cast<std::size_t>(maps.layers * maps.resampler_heads * M::R) *
+                            static_cast<std::size_t>(medium.rows));
+    std::size_t at = 0;
+    for (const auto& block : looked.blocks)
+      for (int h = 0; h < maps.resampler_heads; ++h)
+        for (int r = 0; r < M::R; ++r, at += static_cast<std::size_t>(medium.rows))
+          detail::each_probability<P>(look_shape, block.attention, resampling.spans, m * M::R + r, h,
+                                      [&](int pool, int key, double p) {
+                                        if (pool == 0) all[at + static_cast<std::size_t>(key - medium.first)] = p;
+                                      });
+    maps.resampled_.push_back(std::move(all));
+  }
+  return maps;
+}
+
+}  // namespace flamingo

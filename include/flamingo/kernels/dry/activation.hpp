@@ -1,0 +1,21 @@
+/// What non-linearities take: memory alone.
+#pragma once
+#include <flamingo/ops/activation.hpp>
+
+namespace flamingo::kernels {
+
+template <Platform Q>
+struct Activate<Dry<Q>> {
+  using P = Dry<Q>;
+
+  template <Activation A>
+  static void forward(Context<P>&, In<P>, Out<P>) {}
+  template <Activation A>
+  static void backward(Context<P>&, In<P>, In<P>, Out<P>) {}
+  template <Activation A>
+  static void gated(Context<P>&, In<P>, In<P>, Out<P>) {}
+  template <Activation A>
+  static void gated_backward(Context<P>&, In<P>, In<P>, In<P>, Out<P>, Out<P>) {}
+};
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,267 @@
+#include <flamingo/model/gated_cross_attention.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/model/media.hpp>
+
+#include "model/peers.hpp"
+#include "support/gradient_check.hpp"
+#include "support/layer.hpp"
+#include "support/platforms.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace {
+
+PeerPlace gated_place(std::string_view ours) {
+  if (ours == "attention_gate") return {"attn_gate"};
+  if (ours == "dense_gate") return {"ff_gate"};
+  if (take_prefix(ours, "norm.")) return {"attn.norm." + torch_norm(ours)};
+  if (take_prefix(ours, "attention.")) return torch_attention("attn.", ours);
+  if (take_prefix(ours, "norm_dense.")) return {"ff.0." + torch_norm(ours)};
+  return {ours == "dense.up" ? "ff.1.weight" : "ff.3.weight"};
+}
+
+/// A gated block with text and media, and what its gradient check needs.
+template <XattnConfig C, int D, int E, Platform P>
+struct GatedCase {
+  using Layer = model::GatedCrossAttention<C, D, E, P>;
+  using R = typename P::Real;
+
+  Context<P> ctx{1, std::size_t{1} << 26};
+  Store<Layer, P> weights, gradients;
+  SpanList spans;
+  Tensor<R> x, media, z, dz, dx, dmedia;
+
+  GatedCase(Store<Layer, P> w, SpanList s, Tensor<R> text, Tensor<R> visual)
+      : weights(std::move(w)),
+        spans(std::move(s)),
+        x(std::move(text)),
+        media(std::move(visual)),
+        z(x.rows(), D, R(7)),
+        dz(drawn_rows<R>(x.rows(), D, 3)),
+        dx(x.rows(), D, R(7)),
+        dmedia(media.rows(), E, R(7)) {}
+
+  template <Need need>
+  auto run(const SpanList& list, Tensor<R>& in, Tensor<R>& out) {
+    const auto k = keep<Layer::KV>(ctx, media.rows()), v = keep<Layer::KV>(ctx, media.rows());
+    auto m = Layer::template project<need>(ctx, weights.views, media.template rows_on<P, E>(), k, v);
+    Pools<P> pools;
+    pools.add({k, v});
+    auto s = Layer::template forward<need>(ctx, weights.views, in.template rows_on<P, D>(), pools, table(ctx, list),
+                                           out.template rows_on<P, D>());
+    return std::pair(m, s);
+  }
+  void forward() {
+    run<no_gradients>(spans, x, z);
+    ctx.arena().release(0);
+  }
+  void backward() {
+    const auto [m, s] = run<all_gradients>(spans, x, z);
+    backward(m, s, dx.template rows_on<P, D>(), dmedia.template rows_on<P, E>(), gradients.views);
+    ctx.arena().release(0);
+  }
+  template <class SavedMedia, class Saved, class DX, class DM, class G>
+  void backward(const SavedMedia& m, const Saved& s, const DX& to_x, const DM& to_media, const G& g) {
+    const auto scope = ctx.scope();
+    const auto dk = scratch<Layer::KV>(ctx, media.rows()), dv = scratch<Layer::KV>(ctx, media.rows());
+    gradients.clear();
+    Layer::backward(ctx, weights.views, s, table(ctx, spans), dz.template rows_on<P, D>(), to_x,
+                    PoolGradients<P>{{{dk, dv}}}, g);
+    Layer::project_backward(ctx, weights.views, m, dk, dv, to_media, g);
+  }
+};
+
+template <class R, class X>
+Tensor<R> copied(const X& rows) {
+  Tensor<R> t(rows.rows, rows.width);
+  std::copy_n(rows.data, t.size(), t.begin());
+  return t;
+}
+
+template <XattnConfig C, int D, int E, class R>
+void check_peer(const std::string& name) {
+  using P = Cpu<R>;
+  using Case = GatedCase<C, D, E, P>;
+  INFO(name << (sizeof(R) == 4 ? " in float" : " in double"));
+  const io::Safetensors file(golden_path("xattn_" + name + ".safetensors"));
+  const auto& shape = file.at("in.media").shape;  // (b, media, R, E)
+  const int b = static_cast<int>(shape[0]), M = static_cast<int>(shape[1]), latents = static_cast<int>(shape[2]);
+  const auto tags = numbers<int>(file.at("in.media_locations"));
+  const int T = static_cast<int>(tags.size()) / b;
+
+  // In cached steps every token belongs to the last tag; without locations it sees all media.
+  XattnConfig everything = C;
+  everything.visibility = Visibility::all_earlier;
+  SpanList spans, step, unlocated;
+  for (int s = 0; s < b; ++s) {
+    std::vector<int> places;
+    for (int t = 0; t < T; ++t)
+      if (tags[static_cast<std::size_t>(s * T + t)]) places.push_back(t);
+    add_media_spans(spans, C, phi_of(places, T), s * T, s * M, M, latents);
+    add_media_spans(step, C, std::vector<int>{static_cast<int>(places.size())}, s, s * M, M, latents);
+    add_media_spans(unlocated, everything, std::vector<int>(static_cast<std::size_t>(T), M), s * T, s * M, M, latents);
+  }
+
+  Case c(peer_weights<typename Case::Layer, P>(file, gated_place), spans, golden_rows<R>(file, "in.x"),
+         golden_rows<R>(file, "in.media"));
+  c.dz = golden_rows<R>(file, "in.loss_weight");
+  const auto [m, s] = c.template run<all_gradients>(c.spans, c.x, c.z);
+  check_golden(file, "mid.attn", copied<R>(s.attended), outputs_agree);
+  check_golden(file, "mid.ff", copied<R>(s.widened), outputs_agree);
+  check_golden(file, "out.y", c.z, outputs_agree);
+  c.backward();
+  check_golden(file, "grad_in.x", c.dx, gradients_agree);
+  check_golden(file, "grad_in.media", c.dmedia, gradients_agree);
+  check_peer_gradients(file, c.gradients, gated_place);
+
+  if (file.find("in.x_cached_step")) {
+    Tensor<R> token = golden_rows<R>(file, "in.x_cached_step"), y(token.rows(), D);
+    c.template run<no_gradients>(step, token, y);
+    check_golden(file, "out.y_cached_step", y, outputs_agree);
+    Tensor<R> all(c.x.rows(), D);
+    c.template run<no_gradients>(unlocated, c.x, all);
+    check_golden(file, "out.y_no_locations", all, outputs_agree);
+  }
+}
+
+/// OpenFlamingo's masks: what has no key attends to all keys evenly, but for leading text under last_image.
+constexpr XattnConfig open_flamingo(int heads, int head_dim, Visibility visibility) {
+  const bool all = visibility == Visibility::all_earlier;
+  return {.heads = heads,
+          .head_dim = head_dim,
+          .activation = Activation::gelu,
+          .visibility = visibility,
+          .before_first = all ? NoImage::uniform : NoImage::zero,
+          .beyond_last = all ? NoImage::zero : NoImage::uniform};
+}
+
+template <class R>
+void check_all_peers() {
+  constexpr auto last = Visibility::last_image, all = Visibility::all_earlier;
+  check_peer<open_flamingo(4, 8, last), 24, 20, R>("openflamingo_immediate");
+  check_peer<open_flamingo(4, 8, all), 24, 20, R>("openflamingo_all");
+  check_peer<open_flamingo(4, 8, all), 24, 20, R>("openflamingo_all_leading_text");
+  check_peer<open_flamingo(8, 64, last), 16, 12, R>("openflamingo_default");
+  check_peer<open_flamingo(2, 8, last), 16, 12, R>("openflamingo_fewer_tokens");
+  check_peer<open_flamingo(2, 8, last), 16, 12, R>("openflamingo_more_tokens");
+  check_peer<open_flamingo(3, 8, last), 20, 20, R>("lucidrains_immediate");
+  check_peer<open_flamingo(3, 8, all), 20, 20, R>("lucidrains_all");
+}
+
+constexpr int D = 7, E = 5, latents = 3;
+constexpr XattnConfig paper{.heads = 2, .head_dim = 3, .widening = 2, .norm_media = true};
+constexpr XattnConfig vectors{.heads = 2,
+                              .head_dim = 3,
+                              .widening = 1,
+                              .activation = Activation::silu,
+                              .vector_gates = true,
+                              .visibility = Visibility::all_earlier};
+constexpr XattnConfig evenly{.heads = 2,
+                             .head_dim = 3,
+                             .widening = 1,
+                             .activation = Activation::gelu,
+                             .before_first = NoImage::uniform,
+                             .beyond_last = NoImage::uniform};
+
+/// Two sequences: text before the first medium, a medium that nobody sees and more tags than media.
+template <XattnConfig C>
+SpanList two_sequences() {
+  SpanList list;
+  add_media_spans(list, C, std::vector<int>{0, 0, 1, 1, 2}, 0, 0, 3, latents);
+  add_media_spans(list, C, std::vector<int>{0, 1, 1, 2, 2, 3}, 5, 3, 2, latents);
+  return list;
+}
+constexpr int rows = 11, media = 5;
+
+template <XattnConfig C, Platform P>
+GatedCase<C, D, E, P> small_case() {
+  using Layer = model::GatedCrossAttention<C, D, E, P>;
+  using R = typename P::Real;
+  return {drawn<Layer, P>(17), two_sequences<C>(), drawn_rows<R>(rows, D, 1), drawn_rows<R>(media * latents, E, 2)};
+}
+
+template <XattnConfig C>
+void check_differences() {
+  auto c = small_case<C, Cpu<double>>();
+  c.backward();
+  const auto loss = [&] {
+    c.forward();
+    return inner(c.dz, c.z);
+  };
+  CHECK(gradient_check(c.x, c.dx, loss).relative < difference_bound());
+  CHECK(gradient_check(c.media, c.dmedia, loss).relative < difference_bound());
+  check_weight_gradients(c.weights, c.gradients, loss);
+}
+
+}  // namespace
+
+TEST_CASE("gated blocks agree with the peers' in float", "[xattn][golden]") { check_all_peers<float>(); }
+TEST_CASE("gated blocks agree with the peers' in double", "[xattn][golden]") { check_all_peers<double>(); }
+
+TEST_CASE("gated blocks' gradients are those of finite differences", "[xattn]") {
+  check_differences<paper>();
+  check_differences<vectors>();
+  check_differences<evenly>();
+}
+
+TEMPLATE_LIST_TEST_CASE("a new gated block is the identity, bit for bit", "[xattn]", Platforms) {
+  using R = typename TestType::Real;
+  const R size = GENERATE(R(1), R(1e4));
+  auto c = small_case<paper, TestType>();
+  c.weights = Store<typename decltype(c)::Layer, TestType>(23);
+  for (R& one : c.media) one *= size;
+  c.forward();
+  CHECK(c.z == c.x);
+}
+
+TEMPLATE_LIST_TEST_CASE("rows with φ = 0, and those past the last medium, get exactly zero", "[xattn]", Platforms) {
+  using R = typename TestType::Real;
+  auto c = small_case<paper, TestType>();
+  const auto [m, s] = c.template run<all_gradients>(c.spans, c.x, c.z);
+  const Tensor<R> attended = copied<R>(s.attended);
+  for (int row = 0; row < rows; ++row) {
+    const bool blind = row == 0 || row == 1 || row == 5 || row == 10;
+    INFO(row);
+    CHECK(all_zero(rows_of(attended, row, 1)) == blind);
+    CHECK_FALSE(rows_of(c.z, row, 1) == rows_of(c.x, row, 1));  // the feed-forward acts on every row
+  }
+  c.backward();
+  CHECK(all_zero(rows_of(c.dmedia, 2 * latents, latents)));  // medium 2 is seen by nobody
+  CHECK_FALSE(all_zero(rows_of(c.dmedia, latents, latents)));
+}
+
+TEMPLATE_LIST_TEST_CASE("a block without media leaves its attention alone", "[xattn]", Platforms) {
+  using R = typename TestType::Real;
+  using Layer = model::GatedCrossAttention<paper, D, E, TestType>;
+  SpanList none;
+  add_media_spans(none, paper, std::vector<int>{0, 0, 1, 1, 1}, 0, 0, 0, latents);
+  CHECK(none.spans.empty());
+  GatedCase<paper, D, E, TestType> c(drawn<Layer, TestType>(17), none, drawn_rows<R>(5, D, 1), Tensor<R>(0, E));
+  c.backward();
+  auto& g = c.gradients.views;
+  CHECK(distance(g.attention.query.data, std::vector<R>(g.attention.query.size()).data(), g.attention.query.size())
+            .largest == 0);
+  CHECK(g.attention_gate.data[0] == 0);
+  CHECK(g.dense_gate.data[0] != 0);
+  CHECK(std::all_of(c.dx.begin(), c.dx.end(), [](R x) { return std::isfinite(x) && x != R(7); }));
+}
+
+TEST_CASE("an unwanted gradient of a gated block changes no other bit", "[xattn]") {
+  using P = Cpu<double>;
+  auto all = small_case<paper, P>(), inputs = small_case<paper, P>(), weights = small_case<paper, P>();
+  using Layer = decltype(all)::Layer;
+  all.backward();
+  const auto [m, s] = inputs.run<input_gradients>(inputs.spans, inputs.x, inputs.z);
+  inputs.backward(m, s, inputs.dx.rows_on<P, D>(), inputs.dmedia.rows_on<P, E>(), frozen<Layer>);
+  CHECK(inputs.z == all.z);
+  CHECK(inputs.dx == all.dx);
+  CHECK(inputs.dmedia == all.dmedia);
+  CHECK(all_zero(inputs.gradients.flat));
+  const auto [wm, ws] = weights.run<all_gradients>(weights.spans, weights.x, weights.z);
+  weights.backward(wm, ws, weights.dx.rows_on<P, D>(), NoGrad{}, weights.gradients.views);
+  CHECK(weights.gradients.flat == all.gradients.flat);
+}

@@ -1,0 +1,296 @@
+#include <flamingo/model/resampler.hpp>
+
+#include <catch2/catch.hpp>
+#include <numeric>
+
+#include <flamingo/cpu.hpp>
+
+#include "model/peers.hpp"
+#include "support/gradient_check.hpp"
+#include "support/layer.hpp"
+#include "support/platforms.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace {
+
+PeerPlace resampler_place(std::string_view ours, std::string_view places) {
+  if (ours == "latents") return {"latents"};
+  if (ours == "times") return {"frame_embs"};
+  if (ours == "places") return {std::string(places)};
+  if (take_prefix(ours, "norm.")) return {"norm." + torch_norm(ours)};
+  take_prefix(ours, "blocks.");
+  const std::size_t dot = ours.find('.');
+  const std::string layer = "layers." + std::string(ours.substr(0, dot)) + ".";
+  ours.remove_prefix(dot + 1);
+  if (take_prefix(ours, "norm_features.")) return {layer + "0.norm_media." + torch_norm(ours)};
+  if (take_prefix(ours, "norm_latents.")) return {layer + "0.norm_latents." + torch_norm(ours)};
+  if (take_prefix(ours, "attention.")) return torch_attention(layer + "0.", ours);
+  if (take_prefix(ours, "norm_dense.")) return {layer + "1.0." + torch_norm(ours)};
+  return {layer + (ours == "dense.up" ? "1.1.weight" : "1.3.weight")};
+}
+
+/// A Resampler over media of equal sizes, with what its gradient check needs.
+template <ResamplerConfig C, Platform P>
+struct ResamplerCase {
+  using Layer = model::Resampler<C, P>;
+  using R = typename P::Real;
+
+  Context<P> ctx{1, std::size_t{1} << 28};
+  Store<Layer, P> weights, gradients;
+  std::vector<Medium> media;
+  ResamplerPlan plan;
+  Tensor<R> features, y, dy, dfeatures;
+
+  ResamplerCase(Store<Layer, P> w, std::vector<Medium> m)
+      : weights(std::move(w)),
+        media(std::move(m)),
+        plan(ResamplerPlan::of(C, media)),
+        features(drawn_rows<R>(
+            std::accumulate(media.begin(), media.end(), 0, [](int n, const Medium& one) { return n + one.rows; }),
+            Layer::E, 1)),
+        y(plan.media * C.latents, C.dim, R(7)),
+        dy(drawn_rows<R>(plan.media * C.latents, C.dim, 2)),
+        dfeatures(features.rows(), Layer::E, R(7)) {}
+
+  template <Need need>
+  auto run() {
+    const Tensor<R>& in = features;
+    return Layer::template forward<need>(ctx, weights.views, in.template rows_on<P, Layer::E>(), plan,
+                                         y.template rows_on<P, C.dim>());
+  }
+  void forward() {
+    const std::size_t mark = ctx.arena().kept();
+    run<no_gradients>();
+    ctx.arena().release(mark);
+  }
+  void backward() {
+    const auto saved = run<all_gradients>();
+    gradients.clear();
+    Layer::backward(ctx, weights.views, saved, plan, dy.template rows_on<P, C.dim>(),
+                    dfeatures.template rows_on<P, Layer::E>(), gradients.views);
+    ctx.arena().release(0);
+  }
+};
+
+/// b - a
+template <class R, class X>
+Tensor<R> difference(const X& a, const X& b) {
+  Tensor<R> d(a.rows, a.width);
+  for (std::size_t i = 0; i < d.size(); ++i) d.data()[i] = b.data[i] - a.data[i];
+  return d;
+}
+
+template <ResamplerConfig C, class R>
+void check_peer(const std::string& name, std::string_view places) {
+  using P = Cpu<R>;
+  INFO(name << (sizeof(R) == 4 ? " in float" : " in double"));
+  const io::Safetensors file(golden_path("resampler_" + name + ".safetensors"));
+  const PeerPlaces place_of = [&](std::string_view ours) { return resampler_place(ours, places); };
+
+  // x (b, M, frames, cells, D), or without frames
+  std::vector<std::int64_t> shape = file.at("in.x").shape;
+  if (shape.size() == 4) shape.insert(shape.begin() + 2, 1);
+  const int frames = static_cast<int>(shape[2]), rows = frames * static_cast<int>(shape[3]);
+  std::vector<Medium> media;
+  for (int b = 0; b < shape[0]; ++b)
+    for (int m = 0; m < shape[1]; ++m) media.push_back({static_cast<int>(media.size()) * rows, rows, frames, m});
+
+  using Layer = typename ResamplerCase<C, P>::Layer;
+  ResamplerCase<C, P> c(peer_weights<Layer, P>(file, place_of), media);
+  c.features = golden_rows<R>(file, "in.x");
+  c.dy = golden_rows<R>(file, "in.loss_weight");
+  const auto saved = c.template run<all_gradients>();
+  check_golden(file, "out.y", c.y, outputs_agree);
+  for (std::size_t i = 0; i < Layer::layers; ++i) {
+    const std::string mid = "mid.layer." + std::to_string(i);
+    const auto& block = saved.blocks[i];
+    const auto& end = i + 1 < Layer::layers ? saved.blocks[i + 1].norm_latents.x : saved.norm.x;
+    check_golden(file, mid + ".attn", difference<R>(block.norm_latents.x, block.norm_dense.x), outputs_agree);
+    check_golden(file, mid + ".ff", difference<R>(block.norm_dense.x, end), outputs_agree);
+  }
+  // Σ weight · y cancels: its error is measured by the sum of the magnitudes.
+  double magnitudes = 0;
+  for (std::size_t i = 0; i < c.y.size(); ++i)
+    magnitudes += std::abs(static_cast<double>(c.y.data()[i]) * static_cast<double>(c.dy.data()[i]));
+  CHECK(std::abs(inner(c.dy, c.y) - numbers<double>(file.at("out.loss"))[0]) <= outputs_agree * magnitudes);
+
+  c.backward();
+  check_golden(file, "grad_in.x", c.dfeatures, gradients_agree);
+  check_peer_gradients(file, c.gradients, place_of);
+}
+
+template <class R>
+void check_all_peers() {
+  constexpr auto gelu = Activation::gelu;
+  check_peer<ResamplerConfig{
+                 .dim = 24, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = gelu, .frames = 0},
+             R>("openflamingo_plain", "");
+  check_peer<ResamplerConfig{
+                 .dim = 20, .latents = 5, .layers = 3, .heads = 2, .head_dim = 16, .activation = gelu, .frames = 8},
+             R>("openflamingo_frames", "");
+  check_peer<ResamplerConfig{.dim = 16,
+                             .latents = 4,
+                             .layers = 2,
+                             .heads = 2,
+                             .head_dim = 8,
+                             .widening = 2,
+                             .activation = gelu,
+                             .frames = 6,
+                             .media = 5},
+             R>("openflamingo_media", "media_time_embs");
+  check_peer<ResamplerConfig{
+                 .dim = 16, .latents = 64, .layers = 1, .heads = 8, .head_dim = 64, .activation = gelu, .frames = 0},
+             R>("openflamingo_default", "");
+  check_peer<
+      ResamplerConfig{
+          .dim = 20, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = gelu, .frames = 0, .media = 4},
+      R>("lucidrains", "media_pos_emb");
+}
+
+constexpr ResamplerConfig small{.vision_dim = 7,
+                                .norm_input = true,
+                                .dim = 5,
+                                .latents = 3,
+                                .layers = 2,
+                                .heads = 2,
+                                .head_dim = 3,
+                                .widening = 2,
+                                .frames = 3,
+                                .media = 2};
+constexpr ResamplerConfig bare{.dim = 5,
+                               .latents = 3,
+                               .layers = 2,
+                               .heads = 2,
+                               .head_dim = 3,
+                               .widening = 3,
+                               .activation = Activation::gelu_tanh,
+                               .frames = 0,
+                               .final_norm = false};
+
+/// A video longer than the time table, an image, a short video.
+const std::vector<Medium> mixed{{0, 10, 5, 0}, {10, 7, 1, 1}, {17, 6, 2, 0}};
+
+template <ResamplerConfig C>
+void check_differences() {
+  using P = Cpu<double>;
+  using Layer = model::Resampler<C, P>;
+  ResamplerCase<C, P> c(drawn<Layer, P>(11), mixed);
+  c.backward();
+  const auto loss = [&] {
+    c.forward();
+    return inner(c.dy, c.y);
+  };
+  CHECK(gradient_check(c.features, c.dfeatures, loss).relative < difference_bound());
+  check_weight_gradients(c.weights, c.gradients, loss);
+}
+
+template <int latents, class R>
+void check_sizes() {
+  using P = Cpu<R>;
+  constexpr ResamplerConfig C{.vision_dim = 3,
+                              .dim = 5,
+                              .latents = latents,
+                              .layers = 1,
+                              .heads = 2,
+                              .head_dim = 3,
+                              .widening = 1,
+                              .frames = 8};
+  using Layer = model::Resampler<C, P>;
+  std::vector<Medium> media;
+  int rows = 0;
+  for (const int frames : {1, 7, 30})
+    for (int side = 4; side <= 15; ++side) {
+      media.push_back({rows, frames * side * side, frames, 0});
+      rows += frames * side * side;
+    }
+  ResamplerCase<C, P> together(drawn<Layer, P>(5), media);
+  together.forward();
+  CHECK(together.y.rows() == 36 * latents);
+  CHECK(together.y.intact());
+  CHECK(std::all_of(together.y.begin(), together.y.end(), [](R x) { return std::isfinite(x) && x != R(7); }));
+  for (const std::size_t m : {std::size_t{0}, std::size_t{13}, std::size_t{35}}) {  // each is what it is alone
+    ResamplerCase<C, P> alone(drawn<Layer, P>(5), {{0, media[m].rows, media[m].frames, 0}});
+    alone.features = rows_of(together.features, media[m].first, media[m].rows);
+    alone.forward();
+    CHECK(alone.y == rows_of(together.y, static_cast<int>(m) * latents, latents));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the resampler agrees with the peers' in float", "[resampler][golden]") { check_all_peers<float>(); }
+TEST_CASE("the resampler agrees with the peers' in double", "[resampler][golden]") { check_all_peers<double>(); }
+
+TEST_CASE("the resampler's gradients are those of finite differences", "[resampler]") {
+  check_differences<small>();
+  check_differences<bare>();
+}
+
+TEMPLATE_LIST_TEST_CASE("any frames and cells give R latents", "[resampler]", Platforms) {
+  check_sizes<5, typename TestType::Real>();
+  check_sizes<64, typename TestType::Real>();
+}
+
+TEMPLATE_LIST_TEST_CASE("the order of a frame's cells does not matter, that of frames does", "[resampler]", Platforms) {
+  using R = typename TestType::Real;
+  using Layer = model::Resampler<small, TestType>;
+  const std::vector<Medium> media{{0, 22, 2, 0}, {22, 13, 1, 1}};
+  ResamplerCase<small, TestType> c(drawn<Layer, TestType>(3), media), turned(drawn<Layer, TestType>(3), media),
+      swapped(drawn<Layer, TestType>(3), media);
+  for (int row = 0; row < 35; ++row) {
+    const int frame = std::min(row / 11, 2), first = frame * 11, cells = frame < 2 ? 11 : 13;
+    const int to = first + (row - first) * 4 % cells;  // 4 is prime to both
+    for (int i = 0; i < 7; ++i) {
+      turned.features(to, i) = c.features(row, i);
+      swapped.features(frame == 0 ? row + 11 : frame == 1 ? row - 11 : row, i) = c.features(row, i);
+    }
+  }
+  for (auto* one : {&c, &turned, &swapped}) one->forward();
+  // Reordered are sums of 25 keys; what they pass on goes through some 100 more roundings in two blocks.
+  CHECK(distance(turned.y, c.y).relative < chain_bound<R>(2 * (25 + 100)));
+  CHECK(distance(swapped.y, c.y).relative > 1e-3);
+}
+
+TEST_CASE("what is not trained gets no gradient and changes no other", "[resampler]") {
+  using P = Cpu<double>;
+  using Layer = model::Resampler<small, P>;
+  ResamplerCase<small, P> all(drawn<Layer, P>(11), mixed), weights(drawn<Layer, P>(11), mixed),
+      inputs(drawn<Layer, P>(11), mixed);
+  all.backward();
+  const auto s = weights.run<weight_gradients>();
+  Layer::backward(weights.ctx, weights.weights.views, s, weights.plan, weights.dy.rows_on<P, small.dim>(), NoGrad{},
+                  weights.gradients.views);
+  CHECK(weights.gradients.flat == all.gradients.flat);
+  const auto i = inputs.run<input_gradients>();
+  Layer::backward(inputs.ctx, inputs.weights.views, i, inputs.plan, inputs.dy.rows_on<P, small.dim>(),
+                  inputs.dfeatures.rows_on<P, Layer::E>(), frozen<Layer>);
+  CHECK(inputs.dfeatures == all.dfeatures);
+  CHECK(inputs.y == all.y);
+  CHECK(all.ctx.arena().scratched() == 0);
+}
+
+TEST_CASE("times are table rows while they last, then lie between them, ends on ends", "[resampler]") {
+  for (int t = 0; t < 8; ++t) CHECK((time_of(t, 8, 8).low == t && time_of(t, 8, 8).weight == 0));
+  CHECK((time_of(0, 30, 8).low == 0 && time_of(0, 30, 8).weight == 0));
+  CHECK(time_of(29, 30, 8).low == 7);
+  CHECK(time_of(29, 30, 8).weight == 0);
+  for (int t = 0; t < 30; ++t) {
+    const Blend b = time_of(t, 30, 8);
+    CHECK((b.low >= 0 && b.high <= 7 && b.high - b.low <= 1));
+    CHECK(std::abs(static_cast<double>(b.low) + static_cast<double>(b.weight) - t * 7.0 / 29) < 7 * epsilon<float>());
+  }
+}
+
+TEST_CASE("a medium that makes no sense is refused", "[resampler]") {
+  const auto plan = [](std::vector<Medium> media) { return ResamplerPlan::of(small, media); };
+  CHECK_THROWS_WITH(
+      plan({{0, 4, 2, 0}, {4, 7, 2, 1}}),
+      "[resampler] medium 1 has 7 rows in 2 frames: each frame must have the same number of rows, at least one");
+  CHECK_THROWS_WITH(
+      plan({{0, 0, 1, 0}}),
+      "[resampler] medium 0 has 0 rows in 1 frames: each frame must have the same number of rows, at least one");
+  CHECK_THROWS_WITH(plan({{0, 4, 2, 0}, {4, 4, 2, 2}}),
+                    "[resampler] medium 2 of a document: the table of places has 2 rows");
+}
