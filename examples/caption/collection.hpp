@@ -99,8 +99,7 @@ class Features {
       std::vector<flamingo::io::Image> images;
       for (int v = 0; v < count_[i]; ++v) images.push_back(vary(image, flamingo::hash(pictures[i].path), v));
       const std::vector<float> found = encode(ctx, backbones, images);
-      for (std::size_t n = 0; n < found.size(); ++n)
-        values_[first_[i] * size + n] = flamingo::half(found[n]);
+      for (std::size_t n = 0; n < found.size(); ++n) values_[first_[i] * size + n] = flamingo::half(found[n]);
       progress.report(static_cast<long>(i) + 1, pictures[i].source);
     }
     flamingo::io::AtomicFile file(cache);

@@ -71,7 +71,8 @@ struct Evaluation {
   /// Captions of held-out concepts under real, shuffled and blank sight.
   Json captions(std::span<const std::size_t> members) {
     Json::Object all;
-    for (const auto& [name, sight] : {std::pair{"real", Sight::real}, {"shuffled", Sight::shuffled}, {"blank", Sight::blank}}) {
+    for (const auto& [name, sight] :
+         {std::pair{"real", Sight::real}, {"shuffled", Sight::shuffled}, {"blank", Sight::blank}}) {
       std::vector<double> nats, f1;
       for (std::size_t n = 0; n < members.size(); ++n) {
         const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
@@ -98,7 +99,8 @@ struct Evaluation {
     for (const std::size_t i : members) {
       auto state = captioner.prompt({}, seen(i));
       const auto scores = captioner.rank(state, names);
-      const auto right = static_cast<std::size_t>(std::find(names.begin(), names.end(), pictures[i].caption) - names.begin());
+      const auto right =
+          static_cast<std::size_t>(std::find(names.begin(), names.end(), pictures[i].caption) - names.begin());
       const auto better = std::count_if(scores.begin(), scores.end(),
                                         [&](const flamingo::Score& s) { return s.sum > scores[right].sum; });
       top1.push_back(better == 0);
@@ -121,7 +123,8 @@ struct Evaluation {
       const auto at = std::find(names.begin(), names.end(), pictures[i].caption);
       if (pictures[i].split != "train" || at == names.end()) continue;
       const auto pooled = features.pooled(i);
-      for (std::size_t d = 0; d < pooled.size(); ++d) mean[static_cast<std::size_t>(at - names.begin())][d] += pooled[d];
+      for (std::size_t d = 0; d < pooled.size(); ++d)
+        mean[static_cast<std::size_t>(at - names.begin())][d] += pooled[d];
     }
     double right = 0;
     for (const std::size_t i : members) {
@@ -159,7 +162,11 @@ int run(int argc, char** argv) {
   flamingo::load_numbers<Connector>(flamingo::io::Safetensors(argv[5]), connector.views);
   flamingo::io::Image white{config.vision.image, config.vision.image, {}};
   white.rgb.assign(static_cast<std::size_t>(white.width * white.height * 3), 255);
-  Evaluation evaluation{ctx, backbones, pictures, features, Captioner(ctx, backbones, connector.views),
+  Evaluation evaluation{ctx,
+                        backbones,
+                        pictures,
+                        features,
+                        Captioner(ctx, backbones, connector.views),
                         encode(ctx, backbones, std::span(&white, 1))};
 
   const auto members = [&](auto&& wanted) {
@@ -191,9 +198,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  return run(argc, argv);
-} catch (const std::exception& error) {
+int main(int argc, char** argv) try { return run(argc, argv); } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
   return 1;
 }

@@ -3,12 +3,9 @@
 #include <filesystem>
 #include <memory>
 
-#include <flamingo/data/document.hpp>
+#include <flamingo/files.hpp>
 #include <flamingo/flamingo.hpp>
-#include <flamingo/model/decoders/llama_names.hpp>
-#include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
-#include <flamingo/model/weights.hpp>
 
 namespace caption {
 

@@ -37,15 +37,15 @@ class Captioner {
     }
     document.image(picture.name);
     media.push_back(add(picture));
-    return engine_.begin(flamingo::sequence_of(document, backbones_.tokenizer, backbones_.tags, {.context = 8192}), media);
+    return engine_.begin(flamingo::sequence_of(document, backbones_.tokenizer, backbones_.tags, {.context = 8192}),
+                         media);
   }
 
   /// What the model says, greedily, up to the end of the chunk.
   flamingo::Generated describe(flamingo::TextState& state, int most_tokens = 12) {
-    const flamingo::GenerateOptions options{
-        .max_new_tokens = most_tokens,
-        .stop_ids = backbones_.tags.end_of_chunk,
-        .bytes_of = [this](int id) { return backbones_.tokenizer.bytes(id); }};
+    const flamingo::GenerateOptions options{.max_new_tokens = most_tokens,
+                                            .stop_ids = backbones_.tags.end_of_chunk,
+                                            .bytes_of = [this](int id) { return backbones_.tokenizer.bytes(id); }};
     return flamingo::generate(engine_, std::span(&state, 1), options)[0];
   }
 

@@ -64,9 +64,8 @@ std::string rounded(double x, int digits) {
 
 /// Nats a token of pictures' captions, each alone after its picture.
 template <class T>
-double evaluate(T& trainer, const std::vector<Picture>& pictures, const Features& features,
-                const Backbones& backbones, std::span<const std::size_t> members, Sight sight,
-                std::span<const flamingo::half> blank) {
+double evaluate(T& trainer, const std::vector<Picture>& pictures, const Features& features, const Backbones& backbones,
+                std::span<const std::size_t> members, Sight sight, std::span<const flamingo::half> blank) {
   double sum = 0, tokens = 0;
   for (std::size_t at = 0; at < members.size(); at += 32) {
     const auto some = members.subspan(at, std::min<std::size_t>(32, members.size() - at));
@@ -108,8 +107,7 @@ int run(const Options& o) {
   optimizer.group = [](const flamingo::Spec& spec) {
     const std::string_view name = spec.name;
     if (name.ends_with("gate")) return flamingo::Group{10, 0};
-    return flamingo::Group{name.starts_with("resampler") ? 0.5 : 1.0,
-                           spec.role == flamingo::Role::matrix ? 0.1 : 0.0};
+    return flamingo::Group{name.starts_with("resampler") ? 0.5 : 1.0, spec.role == flamingo::Role::matrix ? 0.1 : 0.0};
   };
   flamingo::Trainer<config, P, LmWeights> trainer(
       ctx, backbones.lm.views, /*seed=*/1,
@@ -134,8 +132,10 @@ int run(const Options& o) {
     const long step = trainer.optimizer.steps();
     for (std::size_t m = 0; m < mixture.size(); ++m)
       recent[m] += (report.datasets[m].loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
-    progress.report(step, "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  norm " +
-                              rounded(report.gradient_norm, 2), begun);
+    progress.report(step,
+                    "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  norm " +
+                        rounded(report.gradient_norm, 2),
+                    begun);
     if (step % 100 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
     if (step % 250 == 0 || step == o.steps) {
       const auto nats = [&](std::span<const std::size_t> members, Sight sight) {
@@ -152,8 +152,8 @@ int run(const Options& o) {
                                       {"transfer_shuffled", nats(transfer, Sight::shuffled)}};
       flamingo::io::Json::Array gates;
       for (const auto& gated : trainer.weights.views.gated)
-        gates.push_back(flamingo::io::Json::Array{std::tanh(gated.attention_gate.data[0]),
-                                                  std::tanh(gated.dense_gate.data[0])});
+        gates.push_back(
+            flamingo::io::Json::Array{std::tanh(gated.attention_gate.data[0]), std::tanh(gated.dense_gate.data[0])});
       line.push_back({"gates", gates});
       log << flamingo::io::Json(line).dump() << std::endl;
       std::cerr << flamingo::io::Json(line).dump() << '\n';
@@ -166,9 +166,7 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  return run(parse(argc, argv));
-} catch (const std::exception& error) {
+int main(int argc, char** argv) try { return run(parse(argc, argv)); } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
   return 1;
 }

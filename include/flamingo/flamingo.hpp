@@ -1,5 +1,13 @@
-/// Everything but a platform: configs, ops, layers, the model, training and generation. Needs neither Eigen nor CUDA.
+/// Everything that computes, but a platform: configs, ops, layers, the model, training and generation. Needs neither
+/// Eigen nor CUDA. Files, tokenizers and documents are in files.hpp, so that a TU without them compiles quickly.
 #pragma once
 #include <flamingo/core/store.hpp>
+#include <flamingo/infer/attention_map.hpp>
+#include <flamingo/infer/beam.hpp>
+#include <flamingo/infer/generate.hpp>
+#include <flamingo/infer/score.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/model/vision/encoder.hpp>
+#include <flamingo/train/progress.hpp>
+#include <flamingo/train/trainer.hpp>
 #include <flamingo/version.hpp>

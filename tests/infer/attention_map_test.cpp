@@ -29,11 +29,13 @@ struct Looked {
       features.insert(features.end(), x.begin(), x.end());
     }
   }
+  Rows<P, 7, const typename P::Real> rows() const {
+    return {features.data(), static_cast<int>(features.size()) / 7, Extent<7>(7)};
+  }
   AttentionMaps maps() {
     const std::vector<int> tokens{1, 3, static_cast<int>(document.ids.size()) - 1};
-    const Rows<P, 7, const typename P::Real> rows{features.data(), static_cast<int>(features.size()) / 7, Extent<7>(7)};
     return attention_maps<typename Tiny<P, C>::Model>(tiny.ctx, tiny.connector.views, tiny.lm.views,
-                                                      document.sequence(), rows, media, tokens);
+                                                      document.sequence(), rows(), media, tokens);
   }
 };
 
@@ -63,58 +65,46 @@ TEMPLATE_LIST_TEST_CASE("Each token's attention lies on the medium it sees, and 
       }
 }
 
-TEST_CASE("The probabilities weigh the values to what attention put out") {
-  // Against the engine: rows before gated block j, attended by hand with the maps' probabilities.
+TEST_CASE("Log-probabilities differ as scores of the engine's rows and the media's keys do") {
   using P = Cpu<double>;
+  using Model = Tiny<P>::Model;
+  constexpr int K = tiny_config.xattn.head_dim, R = Model::R;
   Looked<P> looked(1);
   const AttentionMaps maps = looked.maps();
-  using Model = Tiny<P>::Model;
+  Context<P>& ctx = looked.tiny.ctx;
+  const auto& connector = looked.tiny.connector.views;
+  const auto scope = ctx.scope();
+  const auto latents = scratch<Model::E>(ctx, maps.media * R);
+  const auto plan = ResamplerPlan::of(tiny_config.resampler, looked.media);
+  Model::ResamplerLayer::forward<no_gradients>(ctx, connector.resampler, looked.rows(), plan, latents);
   TextState state = looked.tiny.begin(looked.document);
   const NewTokens piece[] = {{&state, state.ids, state.phi, {}}};
-  const auto scope = looked.tiny.ctx.scope();
-  int blocks = 0;
+  int compared = 0;
   looked.tiny.engine.forward(piece, [&](std::size_t j, const auto& x) {
-    ++blocks;
-    const auto& w = looked.tiny.connector.views.gated[j];
-    auto& ctx = looked.tiny.ctx;
     const auto inner = ctx.scope();
     const auto normed = scratch<Model::D>(ctx, x.rows);
-    Model::Gated::NormLayer::forward<no_gradients>(ctx, w.norm, tiny_config.xattn.epsilon, x, normed);
     const auto q = scratch<Model::Gated::KV>(ctx, x.rows);
-    ops::linear(ctx, normed, w.attention.query, q);
+    const auto k = scratch<Model::Gated::KV>(ctx, latents.rows), v = scratch<Model::Gated::KV>(ctx, latents.rows);
+    Model::Gated::NormLayer::forward<no_gradients>(ctx, connector.gated[j].norm, tiny_config.xattn.epsilon, x, normed);
+    ops::linear(ctx, normed, connector.gated[j].attention.query, q);
+    Model::Gated::project<no_gradients>(ctx, connector.gated[j], latents, k, v);
+    const auto score = [&](int token, int latent, int h) {
+      double s = 0;
+      for (int c = h * K; c < (h + 1) * K; ++c) s += q.row(token)[c] * k.row(latent)[c];
+      return s / std::sqrt(K);
+    };
     for (int i = 0; i < 3; ++i)
       for (int h = 0; h < maps.heads; ++h)
         for (int m = 0; m < maps.media; ++m) {
           const auto p = maps.cross(i, static_cast<int>(j), h, m);
           if (sum(p) == 0) continue;
-          // Log-probabilities differ as scores do: log p_r - log p_0 = q (k_r - k_0) / √K.
-          const auto latents = scratch<Model::E>(ctx, 3), normed_media = scratch<Model::E>(ctx, 3);
-          const auto k = scratch<Model::Gated::KV>(ctx, 3), v = scratch<Model::Gated::KV>(ctx, 3);
-          const Medium medium[] = {looked.media[static_cast<std::size_t>(m)]};
-          const auto plan = ResamplerPlan::of(tiny_config.resampler, medium);
-          const Rows<P, 7, const double> rows{looked.features.data(), static_cast<int>(looked.features.size()) / 7,
-                                              Extent<7>(7)};
-          // All features are led in, the span of the plan names this medium's.
-          auto whole = plan;
-          whole.times.clear();
-          for (const Medium& each : looked.media)
-            for (int row = 0; row < each.rows; ++row)
-              whole.times.push_back(
-                  time_of(row / (each.rows / each.frames), each.frames, tiny_config.resampler.frames));
-          Model::ResamplerLayer::forward<no_gradients>(ctx, looked.tiny.connector.views.resampler, rows, whole,
-                                                       latents);
-          Model::Gated::project<no_gradients>(ctx, w, latents, k, v);
           const int token = maps.tokens[static_cast<std::size_t>(i)];
-          const auto score = [&](int r) {
-            double s = 0;
-            for (int c = 0; c < 4; ++c) s += q.row(token)[h * 4 + c] * k.row(r)[h * 4 + c];
-            return s / 2;  // √4
-          };
-          for (int r = 1; r < 3; ++r)
-            CHECK(std::log(p[static_cast<std::size_t>(r)] / p[0]) == Approx(score(r) - score(0)).epsilon(1e-9));
+          for (int r = 1; r < R; ++r, ++compared)
+            CHECK(std::log(p[static_cast<std::size_t>(r)] / p[0]) ==
+                  Approx(score(token, m * R + r, h) - score(token, m * R, h)).epsilon(1e-9));
         }
   });
-  CHECK(blocks == maps.gated_blocks);
+  CHECK(compared == maps.gated_blocks * maps.heads * 3 * (R - 1));
 }
 
 TEST_CASE("A video's heat map covers its frames; media that are not the document's are refused") {

@@ -115,6 +115,18 @@ TEST_CASE("A sequence written alone has the bits it has in a batch") {
   CHECK(many[1].ids != many[0].ids);
 }
 
+TEST_CASE("Packed weights out of a mapped file write the same") {
+  Golden golden;
+  const auto file = std::make_shared<const io::Safetensors>(golden_path("lm_llama/model.safetensors"));
+  const auto packed = PackedWeights<Model::Decoder, P>::load(file, Held::as_stored, hugging_face_llama_name);
+  auto engine = make_engine<Model>(golden.ctx, packed.views);
+  Sequence s;
+  s.ids = unpadded(golden.file, 1);
+  TextState state = engine.begin(s), stored = golden.prompts()[1];
+  const GenerateOptions o{.max_new_tokens = 9, .temperature = 1};
+  CHECK(generate(engine, state, o).ids == generate(golden.engine, stored, o).ids);
+}
+
 TEST_CASE("A conversation that goes on equals the same text read at once") {
   Golden golden;
   TextState chat = golden.state({3, 17, 5});

@@ -293,4 +293,6 @@ TEST_CASE("a medium that makes no sense is refused", "[resampler]") {
       "[resampler] medium 0 has 0 rows in 1 frames: each frame must have the same number of rows, at least one");
   CHECK_THROWS_WITH(plan({{0, 4, 2, 0}, {4, 4, 2, 2}}),
                     "[resampler] medium 2 of a document: the table of places has 2 rows");
+  CHECK_THROWS_WITH(plan({{0, 4, 2, 0}, {5, 4, 2, 1}}),
+                    "[resampler] medium 1 begins at row 5, expected 4: media lie one after another");
 }

@@ -106,6 +106,7 @@ inline Sequence sequence_of(const Document& document, const io::Tokenizer& token
     asked.insert(asked.end(), ids.size(), supervised);
   };
   if (options.begin) put(tags.begin, false);
+  const int framing = static_cast<int>(s.ids.size());
   bool open = false, open_supervised = false;  // a text that has not been closed yet
   for (const Document::Part& part : document.parts()) {
     if (part.kind == Document::Kind::text) {
@@ -122,7 +123,7 @@ inline Sequence sequence_of(const Document& document, const io::Tokenizer& token
   }
   if (open && options.end_last_chunk) put(tags.end_of_chunk, open_supervised);
   const int tokens = static_cast<int>(s.ids.size());
-  check(tokens > 0, "document", "the prompt is empty: it has neither text nor media");
+  check(tokens > framing, "document", "the prompt is empty: it has neither text nor media");
   check(tokens <= options.context, "document", "the document has ", tokens, " tokens, the context holds ",
         options.context);
   s.phi = phi_of(places, tokens);

@@ -283,6 +283,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
     check(medium.frames > 0 && medium.rows > 0 && medium.rows % medium.frames == 0, "resampler", "medium ", m, " has ",
           medium.rows, " rows in ", medium.frames,
           " frames: each frame must have the same number of rows, at least one");
+    check(medium.first == static_cast<int>(plan.times.size()), "resampler", "medium ", m, " begins at row ",
+          medium.first, ", expected ", plan.times.size(), ": media lie one after another");
     check(c.media == 0 || medium.place < c.media, "resampler", "medium ", medium.place,
           " of a document: the table of places has ", c.media, " rows");
     plan.spans.begin(m * c.latents, c.latents);

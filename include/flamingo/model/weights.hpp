@@ -37,9 +37,7 @@ class LoadReport {
       note("missing '" + name + "'");
       return nullptr;
     }
-    // Leading and inner axes of a convolution or a gate of shape (1) may be written in more or fewer extents than ours.
-    std::int64_t outer = 1;
-    for (std::size_t i = 0; i + 1 < tensor->shape.size(); ++i) outer *= tensor->shape[i];
+    // The inner axes of a convolution, or a gate of shape (1), may be written in more or fewer extents than ours.
     const bool same_rows = tensor->shape.size() < 2 ? spec.rows == 1 : tensor->shape.front() == spec.rows;
     if (tensor->count() != static_cast<std::int64_t>(spec.size()) || (spec.role != Role::vector && !same_rows)) {
       std::ostringstream expected;

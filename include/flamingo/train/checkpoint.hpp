@@ -1,8 +1,10 @@
 /// Checkpoints of a training run: weights, moments and the step, written beside and renamed. Data streams and random
 /// numbers are functions of the step, so a resumed run continues bit for bit.
 #pragma once
+#include <charconv>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include <flamingo/model/weights.hpp>
 #include <flamingo/train/trainer.hpp>
@@ -22,7 +24,7 @@ void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>&
   io::write_safetensors(path, tensors, {{"step", std::to_string(trainer.optimizer.steps())}});
 }
 
-/// Returns the step to continue after.
+/// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
 template <auto C, Platform P, class Lm>
 long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& trainer) {
   using Connect = typename Trainer<C, P, Lm>::Connect;
@@ -30,15 +32,24 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
   const auto named = [](std::string prefix) {
     return [prefix](std::string_view name) { return prefix + std::string(name); };
   };
-  load_numbers<Connect>(file, trainer.weights.views, named("weights."));
-  load_numbers<Connect>(file, trainer.optimizer.first.views, named("first."));
-  load_numbers<Connect>(file, trainer.optimizer.second.views, named("second."));
+  long step = -1;
   for (const auto& [key, value] : file.metadata())
     if (key == "step") {
-      trainer.optimizer.set_steps(std::stol(value));
-      return trainer.optimizer.steps();
+      const char* end = value.data() + value.size();
+      const auto [at, error] = std::from_chars(value.data(), end, step);
+      check(error == std::errc{} && at == end && step >= 0, "checkpoint", path.string(), ": its step is '", value,
+            "', expected a number of steps");
     }
-  fail("checkpoint", path.string(), " has no 'step' in its metadata");
+  check(step >= 0, "checkpoint", path.string(), " has no 'step' in its metadata");
+  Store<Connect, P> weights, first, second;
+  load_numbers<Connect>(file, weights.views, named("weights."));
+  load_numbers<Connect>(file, first.views, named("first."));
+  load_numbers<Connect>(file, second.views, named("second."));
+  trainer.weights = std::move(weights);
+  trainer.optimizer.first = std::move(first);
+  trainer.optimizer.second = std::move(second);
+  trainer.optimizer.set_steps(step);
+  return step;
 }
 
 /// Writes the trained parameters alone, in bf16 or f32: what is shipped.

@@ -61,7 +61,7 @@ class Trainer {
   Store<Connect, P> weights, gradients;
   Optimizer<Connect, P> optimizer;
 
-  /// One update over the mixture. Throws, with the weights untouched, where a loss is not finite.
+  /// One update over the mixture. Throws, with the weights untouched, where a loss or the gradient is not finite.
   UpdateReport update(const std::vector<DatasetStream<R>>& mixture) {
     const long step = optimizer.steps() + 1;
     UpdateReport report;
@@ -79,8 +79,8 @@ class Trainer {
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
     constexpr typename Model::Trained trained{};
-    const std::size_t mark = ctx_.arena().kept();
     const auto scope = ctx_.scope();
+    const Kept kept(ctx_.arena());
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
     const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R);
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
@@ -110,11 +110,23 @@ class Trainer {
       Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
                           gradients.views.resampler);
     }
-    ctx_.arena().release(mark);
     return report;
   }
 
  private:
+  /// Gives back, when it ends, what was kept since it began: also where a pass throws.
+  class Kept {
+   public:
+    explicit Kept(Arena& arena) : arena_(arena), mark_(arena.kept()) {}
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
+    ~Kept() { arena_.release(mark_); }
+
+   private:
+    Arena& arena_;
+    std::size_t mark_;
+  };
+
   Context<P>& ctx_;
   const LmWeights& lm_;
   Schedule schedule_;

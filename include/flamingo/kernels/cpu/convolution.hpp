@@ -257,30 +257,32 @@ struct Convolution<Cpu<R, Set>> {
     }
   }
 
-  template <class V, int Wide>
-  static void filter_line(const Filter& f, Place at, int windows, int c) {
-    constexpr int several = 4;  // four windows of two vectors: eight sums, a tap and a load fit 16 registers
-    const int begin = at.window, width = f.windows.window.width;
-    for (int i = 0; i < windows;) {
-      f.windows.move(at, begin, i);
-      const int last = at.column + (several - 1) * f.windows.window.stride;
-      if (i + several <= windows && at.column >= 0 && last + width <= at.width) {
-        filter_cells<V, Wide, several>(f, at, c);
-        i += several;
-      } else {
-        filter_cells<V, Wide, 1>(f, at, c);
-        ++i;
-      }
-    }
+  /// All channels of `Count` windows. Channels are the inner loop: memory is read in its order.
+  template <int Count>
+  static void filter_channels(const Filter& f, const Place& at) {
+    int c = 0;
+    for (; c + 2 * lanes <= f.x.width; c += 2 * lanes) filter_cells<Vector, 2, Count>(f, at, c);
+    for (; c + lanes <= f.x.width; c += lanes) filter_cells<Vector, 1, Count>(f, at, c);
+    for (; c < f.x.width; ++c) filter_cells<R, 1, Count>(f, at, c);
   }
 
   static void depthwise(Context<P>& ctx, In<P> x, const Windows& windows, In<P> taps, const R* b, Clip clip, Out<P> y) {
+    constexpr int several = 4;  // four windows of two vectors: eight sums, a tap and a load fit 16 registers
     const Filter filter{x, taps, b, clip, y, windows};
-    windows.lines(ctx, [&](const Place& begin, int count) {
-      int c = 0;
-      for (; c + 2 * lanes <= x.width; c += 2 * lanes) filter_line<Vector, 2>(filter, begin, count, c);
-      for (; c + lanes <= x.width; c += lanes) filter_line<Vector, 1>(filter, begin, count, c);
-      for (; c < x.width; ++c) filter_line<R, 1>(filter, begin, count, c);
+    const Window& window = windows.window;
+    windows.lines(ctx, [&](Place at, int count) {
+      const int begin = at.window;
+      for (int i = 0; i < count;) {
+        windows.move(at, begin, i);
+        const int last = at.column + (several - 1) * window.stride;
+        if (i + several <= count && at.column >= 0 && last + window.width <= at.width) {
+          filter_channels<several>(filter, at);
+          i += several;
+        } else {
+          filter_channels<1>(filter, at);
+          ++i;
+        }
+      }
     });
   }
 

@@ -1,0 +1,11 @@
+/// What comes from and goes to files: weights, checkpoints, tokenizers, documents. Pictures need the component `images`
+/// (io/image.hpp, model/vision/preprocess.hpp).
+#pragma once
+#include <flamingo/data/document.hpp>
+#include <flamingo/io/gguf.hpp>
+#include <flamingo/io/safetensors.hpp>
+#include <flamingo/io/tokenizer.hpp>
+#include <flamingo/model/decoders/llama_names.hpp>
+#include <flamingo/model/vision/efficientnet_io.hpp>
+#include <flamingo/model/weights.hpp>
+#include <flamingo/train/checkpoint.hpp>
