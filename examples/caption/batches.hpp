@@ -62,6 +62,72 @@ struct PairStream {
   }
 };
 
+/// The stream of few-shot windows: a handful of classes, each shown at least twice, named by real names or by words
+/// made up for this window alone. A made-up word is asked for from the second time its class appears: the answer can
+/// only come from comparing pictures.
+struct WindowStream {
+  const std::vector<Picture>* pictures;
+  const Features* features;
+  const Backbones* backbones;
+  std::vector<std::vector<std::size_t>> concepts;  ///< the training pictures of each concept
+  int documents = 4;
+  float drop = 0.3f;
+  std::uint64_t seed = 1;
+
+  Batch operator()(long step) const {
+    Batch batch;
+    flamingo::Random random(seed, static_cast<std::uint64_t>(step));
+    for (int d = 0; d < documents; ++d) {
+      struct Class {
+        std::size_t concept_at, picture;
+        std::string word;
+        bool seen = false;
+      };
+      const bool made_up = random.uniform() < 0.55f;
+      std::vector<Class> classes(static_cast<std::size_t>(2 + random.below(3)));
+      std::vector<std::size_t> order;
+      for (std::size_t c = 0; c < classes.size(); ++c) {
+        classes[c].concept_at = static_cast<std::size_t>(random.below(static_cast<int>(concepts.size())));
+        classes[c].picture = draw(classes[c].concept_at, random);
+        classes[c].word = made_up ? word(random) : (*pictures)[classes[c].picture].caption;
+        order.insert(order.end(), {c, c});
+      }
+      for (std::size_t i = order.size(); i > 1; --i)
+        std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<int>(i)))]);
+      flamingo::Document document;
+      int place = 0;
+      for (const std::size_t c : order) {
+        Class& k = classes[c];
+        // The same picture again, varied and with other cells dropped, or another of the concept.
+        if (k.seen && random.below(2)) k.picture = draw(k.concept_at, random);
+        add_medium(batch, features->of(k.picture, random.below(features->variations(k.picture))), place++, drop,
+                   random);
+        document.image((*pictures)[k.picture].path);
+        if (made_up && !k.seen)
+          document.given(" " + k.word);
+        else
+          document.text(" " + k.word);
+        k.seen = true;
+      }
+      add_document(batch, document, *backbones);
+    }
+    return batch;
+  }
+
+ private:
+  std::size_t draw(std::size_t concept_at, flamingo::Random& random) const {
+    const auto& members = concepts[concept_at];
+    return members[static_cast<std::size_t>(random.below(static_cast<int>(members.size())))];
+  }
+  static std::string word(flamingo::Random& random) {
+    static constexpr std::array<const char*, 12> starts{"bl", "d", "f", "gr", "k", "m", "pl", "s", "t", "v", "w", "z"},
+        middles{"a", "e", "i", "o", "u", "oo", "ar", "ee", "y", "ou", "ai", "or"},
+        ends{"ck", "dle", "fer", "g", "ket", "llo", "m", "nk", "p", "sh", "t", "xa"};
+    const auto any = [&](const auto& parts) { return parts[static_cast<std::size_t>(random.below(12))]; };
+    return std::string(any(starts)) + any(middles) + any(ends);
+  }
+};
+
 /// One pair a document, for evaluation: pictures `members` under real, shuffled or blank sight.
 inline Batch single_pairs(const std::vector<Picture>& pictures, const Features& features, const Backbones& backbones,
                           std::span<const std::size_t> members, Sight sight, std::span<const flamingo::half> blank) {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "batches.hpp"
+#include "warmup.hpp"
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/train/checkpoint.hpp>
@@ -19,11 +20,12 @@ struct Options {
   double minutes = 60;
   long steps = 3000;
   int threads = 0;
-  double rate = 5e-4;
+  double rate = 6e-4;
+  long warmup = 400;
 };
 
 constexpr const char* usage =
-    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X]\n"
+    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X] [--warmup N]\n"
     "  BACKBONES, PICTURES  folders filled by examples/data/fetch\n"
     "  MANIFEST             made by examples/data/manifest.py\n"
     "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
@@ -47,6 +49,8 @@ Options parse(int argc, char** argv) {
       o.steps = static_cast<long>(value);
     else if (name == "--threads")
       o.threads = static_cast<int>(value);
+    else if (name == "--warmup")
+      o.warmup = static_cast<long>(value);
     else if (name == "--rate")
       o.rate = value;
     else
@@ -87,18 +91,23 @@ int run(const Options& o) {
   std::map<std::string, int> emoji_concepts;
   for (const Picture& p : pictures)
     if (p.split == "train" && p.source != "openclipart") ++emoji_concepts[p.concept_key];
-  PairStream emoji{&pictures, &features, &backbones, {}, 6, 4, 0.3f, 11}, clipart = emoji;
+  PairStream emoji{&pictures, &features, &backbones, {}, 4, 4, 0.3f, 11}, clipart = emoji;
+  WindowStream windows{&pictures, &features, &backbones, {}, 4, 0.3f, 13};
+  std::map<std::string, std::vector<std::size_t>> by_concept;
   clipart.seed = 12;
   std::vector<std::size_t> validation, transfer;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Picture& p = pictures[i];
     if (p.split == "validation") validation.push_back(i);
     if (p.split != "train" || dropped[i]) continue;
-    if (is_carried(p) && emoji_concepts.count(p.concept_key))
+    if (is_carried(p) && emoji_concepts.count(p.concept_key)) {
       transfer.push_back(i);
-    else
+    } else {
       (p.source == "openclipart" ? clipart : emoji).members.push_back(i);
+      by_concept[p.concept_key].push_back(i);
+    }
   }
+  for (auto& [key, members] : by_concept) windows.concepts.push_back(std::move(members));
   std::cerr << "pictures: " << emoji.members.size() << " emoji and " << clipart.members.size()
             << " clip art to train on, " << validation.size() << " of validation concepts, " << transfer.size()
             << " of known concepts in another source\n";
@@ -116,13 +125,20 @@ int run(const Options& o) {
   const auto checkpoint = o.out / "checkpoint.safetensors";
   if (std::filesystem::exists(checkpoint))
     std::cerr << "going on after step " << flamingo::load_checkpoint(checkpoint, trainer) << '\n';
+  if (trainer.optimizer.steps() == 0) {
+    std::vector<std::size_t> all = emoji.members;
+    all.insert(all.end(), clipart.members.begin(), clipart.members.end());
+    warm_up(ctx, trainer, pictures, features, backbones, all, o.warmup, 128);
+    flamingo::save_checkpoint(checkpoint, trainer);
+  }
 
   flamingo::io::Image white{config.vision.image, config.vision.image, {}};
   white.rgb.assign(static_cast<std::size_t>(white.width * white.height * 3), 255);
   std::vector<flamingo::half> blank;
   for (const float x : encode(ctx, backbones, std::span(&white, 1))) blank.push_back(flamingo::half(x));
 
-  const std::vector<flamingo::DatasetStream<float>> mixture{{"emoji", 1.0, emoji}, {"clipart", 1.0, clipart}};
+  const std::vector<flamingo::DatasetStream<float>> mixture{
+      {"emoji", 1.0, emoji}, {"clipart", 1.0, clipart}, {"windows", 1.0, windows}};
   const long begun = trainer.optimizer.steps();
   std::ofstream log(o.out / "log.jsonl", std::ios::app);
   flamingo::Progress progress(std::cerr, "step", o.steps);
@@ -133,8 +149,8 @@ int run(const Options& o) {
     for (std::size_t m = 0; m < mixture.size(); ++m)
       recent[m] += (report.datasets[m].loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
     progress.report(step,
-                    "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  norm " +
-                        rounded(report.gradient_norm, 2),
+                    "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  windows " +
+                        rounded(recent[2], 2) + "  norm " + rounded(report.gradient_norm, 2),
                     begun);
     if (step % 100 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
     if (step % 250 == 0 || step == o.steps) {
@@ -145,6 +161,7 @@ int run(const Options& o) {
                                       {"minutes", progress.elapsed() / 60},
                                       {"emoji", recent[0]},
                                       {"clipart", recent[1]},
+                                      {"windows", recent[2]},
                                       {"validation", nats(validation, Sight::real)},
                                       {"validation_shuffled", nats(validation, Sight::shuffled)},
                                       {"validation_blank", nats(validation, Sight::blank)},

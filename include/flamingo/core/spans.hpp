@@ -22,11 +22,17 @@ struct Span {
   int uniform = 0;  ///< 1: every visible key weighs the same, whatever the scores (a reference's rule)
 };
 
+/// What else P makes of the tables when they reach it: lists for its kernels. Nothing, unless a platform specialises
+/// it.
+template <Platform P>
+struct SpanLists {};
+
 /// The tables of one attention call. A query row lies in at most one span; in none, its output is exactly zero.
 template <Platform P>
 struct Spans {
   View<P, 1, const Span> spans;
   View<P, 1, const Segment> segments;
+  [[no_unique_address]] SpanLists<P> lists{};
 };
 
 /// Tables as a host makes them.

@@ -67,9 +67,9 @@ inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<cons
 
 /// One document as the decoder reads it: tokens, φ, its media among the batch's, and what is to be predicted.
 struct Sequence {
-  std::vector<int> ids;
-  std::vector<int> phi;      ///< of each token
-  std::vector<int> targets;  ///< id that should follow each token, or -1: no loss there
+  std::vector<int> ids{};
+  std::vector<int> phi{};      ///< of each token
+  std::vector<int> targets{};  ///< id that should follow each token, or -1: no loss there
   int first_medium = 0;      ///< its media are first_medium .. first_medium + media - 1 of the batch
   int media = 0;
 };

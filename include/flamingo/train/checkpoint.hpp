@@ -41,7 +41,8 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
             "', expected a number of steps");
     }
   check(step >= 0, "checkpoint", path.string(), " has no 'step' in its metadata");
-  Store<Connect, P> weights, first, second;
+  Store<Connect, P> weights;
+  decltype(trainer.optimizer.first) first, second;
   load_numbers<Connect>(file, weights.views, named("weights."));
   load_numbers<Connect>(file, first.views, named("first."));
   load_numbers<Connect>(file, second.views, named("second."));

@@ -45,7 +45,8 @@ class Optimizer {
   /// g *= min(1, clip / (norm + 1e-6)). Throws, with nothing changed, where the norm is not finite.
   double step(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate) {
     double squares = 0;
-    ops::sum_of_squares<P, const T>(ctx, {gradients.flat.data(), {static_cast<int>(gradients.flat.size())}}, {&squares, {1}});
+    ops::sum_of_squares<P, const T>(ctx, {gradients.flat.data(), {static_cast<int>(gradients.flat.size())}},
+                                    {&squares, {1}});
     const double norm = std::sqrt(squares);
     check(std::isfinite(norm), "optimizer", "the gradient's norm at step ", steps_ + 1, " is ", norm,
           ", expected a finite number: weights and moments are as they were");

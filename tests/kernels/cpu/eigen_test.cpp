@@ -49,8 +49,8 @@ TEMPLATE_LIST_TEST_CASE("a sum's bits do not depend on where its numbers lie", "
 TEST_CASE("pieces cover a range once, and are not smaller than their grain", "[eigen]") {
   for (const int threads : {1, 2, 3}) {
     Context<Cpu<float>> ctx(threads, 1 << 12);
-    for (const std::size_t n : {0, 1, 5, 63, 64, 1009})
-      for (const std::size_t grain : {1, 7, 5000}) {
+    for (const std::size_t n : {0u, 1u, 5u, 63u, 64u, 1009u})
+      for (const std::size_t grain : {1u, 7u, 5000u}) {
         std::vector<int> seen(n);
         kernels::parallel_pieces(ctx, n, grain, [&](std::size_t first, std::size_t count) {
           for (std::size_t i = first; i < first + count; ++i) ++seen[i];

@@ -1,6 +1,5 @@
 /// Non-linearities on the CPU, as Eigen expressions.
 #pragma once
-#include <algorithm>
 #include <numbers>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
@@ -74,18 +73,18 @@ struct Activate<Cpu<R, Set>> {
 
   template <Activation A>
   static void forward(Context<P>& ctx, In<P> x, Out<P> y) {
-    each_tile(ctx, x.size(), [&](std::size_t at, int n) {
-      const Tile z(x.data + at, n);
-      Tile f;
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(x.data + at, n);
+      Chunk f;
       value<A>(z, f);
       f.write(y.data + at, n);
     });
   }
   template <Activation A>
   static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
-    each_tile(ctx, x.size(), [&](std::size_t at, int n) {
-      const Tile z(x.data + at, n), g(dy.data + at, n);
-      Tile f;
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(x.data + at, n), g(dy.data + at, n);
+      Chunk f;
       slope<A>(z, f);
       f.numbers *= g.numbers;
       f.write(dx.data + at, n);
@@ -93,9 +92,9 @@ struct Activate<Cpu<R, Set>> {
   }
   template <Activation A>
   static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
-    each_tile(ctx, gate.size(), [&](std::size_t at, int n) {
-      const Tile z(gate.data + at, n), u(up.data + at, n);
-      Tile f;
+    each_chunk(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(gate.data + at, n), u(up.data + at, n);
+      Chunk f;
       value<A>(z, f);
       f.numbers *= u.numbers;
       f.write(y.data + at, n);
@@ -103,9 +102,9 @@ struct Activate<Cpu<R, Set>> {
   }
   template <Activation A>
   static void gated_backward(Context<P>& ctx, In<P> gate, In<P> up, In<P> dy, Out<P> dgate, Out<P> dup) {
-    each_tile(ctx, gate.size(), [&](std::size_t at, int n) {
-      const Tile z(gate.data + at, n), g(dy.data + at, n), u(up.data + at, n);
-      Tile f;
+    each_chunk(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(gate.data + at, n), g(dy.data + at, n), u(up.data + at, n);
+      Chunk f;
       slope<A>(z, f);
       f.numbers *= g.numbers * u.numbers;
       f.write(dgate.data + at, n);
@@ -116,35 +115,21 @@ struct Activate<Cpu<R, Set>> {
   }
 
  private:
-  static constexpr int tile = 256;  // numbers: a few tiles lie in the first-level cache
-
-  /// Numbers copied to aligned memory of a fixed size, so that each goes through vector instructions: the scalar
-  /// functions at the ends of an unaligned line round differently, and a number's bits would depend on where it lies.
-  struct Tile {
-    Eigen::Array<R, tile, 1> numbers;
-
-    Tile() = default;
-    Tile(const R* from, int n) {
-      std::copy_n(from, n, numbers.data());
-      std::fill_n(numbers.data() + n, tile - n, R(0));
-    }
-    void write(R* to, int n) const { std::copy_n(numbers.data(), n, to); }
-  };
+  using Chunk = kernels::Chunk<R>;
 
   template <Activation A>
-  static void value(const Tile& z, Tile& f) {
+  static void value(const Chunk& z, Chunk& f) {
     f.numbers = detail::value<A>(z.numbers);
   }
   template <Activation A>
-  static void slope(const Tile& z, Tile& f) {
+  static void slope(const Chunk& z, Chunk& f) {
     f.numbers = detail::slope<A>(z.numbers);
   }
 
   template <class F>
-  static void each_tile(Context<P>& ctx, std::size_t size, const F& f) {
+  static void each_chunk(Context<P>& ctx, std::size_t size, const F& f) {
     parallel_pieces(ctx, size, 8192, [&](std::size_t first, std::size_t count) {
-      for (std::size_t done = 0; done < count; done += tile)
-        f(first + done, static_cast<int>(std::min<std::size_t>(tile, count - done)));
+      kernels::each_chunk(count, [&](std::size_t at, std::size_t n) { f(first + at, n); });
     });
   }
 };

@@ -20,13 +20,18 @@ struct Optimiser<Cpu<R, Set>> {
     const T b1 = T(s.beta1), b2 = T(s.beta2), c1 = T(1 - s.beta1), c2 = T(1 - s.beta2), scale = T(s.scale),
             keep = T(1 - s.rate * s.decay), rate = T(s.rate / correction1), root = T(1 / std::sqrt(correction2)),
             epsilon = T(s.epsilon);
-    parallel_pieces(ctx, w.size(), 16384, [&](std::size_t at, std::size_t n) {
-      auto weight = line(w.data + at, n);
-      auto first = line(m.data + at, n), second = line(v.data + at, n);
-      const auto gradient = line(g.data + at, n) * scale;
-      first = b1 * first + c1 * gradient;
-      second = b2 * second + c2 * gradient.square();
-      weight = weight * keep - rate * first / (second.sqrt() * root + epsilon);
+    parallel_pieces(ctx, w.size(), 16384, [&](std::size_t begin, std::size_t count) {
+      each_chunk(count, [&](std::size_t offset, std::size_t n) {
+        const std::size_t at = begin + offset;
+        Chunk<T> weight(w.data + at, n), first(m.data + at, n), second(v.data + at, n), gradient(g.data + at, n);
+        gradient.numbers *= scale;
+        first.numbers = b1 * first.numbers + c1 * gradient.numbers;
+        second.numbers = b2 * second.numbers + c2 * gradient.numbers.square();
+        weight.numbers = weight.numbers * keep - rate * first.numbers / (second.numbers.sqrt() * root + epsilon);
+        weight.write(w.data + at, n);
+        first.write(m.data + at, n);
+        second.write(v.data + at, n);
+      });
     });
   }
   template <class T>

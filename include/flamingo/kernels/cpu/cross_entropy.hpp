@@ -43,9 +43,14 @@ struct CrossEntropy<Cpu<R, Set>> {
   static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets,
                        View<P, 1, const A> lse, View<P, 1, const A> weights) {
     each_row(ctx, logits, [&](int n) {
-      line(logits, n) = weights.data[n] * (line(logits, n) - lse.data[n]).exp();
+      R* row = logits.row(n);
+      each_chunk(static_cast<std::size_t>(int(logits.width)), [&](std::size_t at, std::size_t count) {
+        Chunk<R> z(row + at, count);
+        z.numbers = weights.data[n] * (z.numbers - lse.data[n]).exp();
+        z.write(row + at, count);
+      });
       const int t = targets.data[n] - first;
-      if (t >= 0 && t < int(logits.width)) logits.row(n)[t] -= weights.data[n];
+      if (t >= 0 && t < int(logits.width)) row[t] -= weights.data[n];
     });
   }
 

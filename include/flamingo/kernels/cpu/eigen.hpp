@@ -47,6 +47,28 @@ auto mean(const Array& x) {
   return sum(x) / static_cast<typename Array::Scalar>(x.size());
 }
 
+/// Up to 256 numbers copied to aligned memory of a fixed size, so that each goes through vector instructions. At the
+/// ends of an unaligned line Eigen calls scalar functions, which round differently: a number's bits would depend on
+/// where it lies and on how the work was divided.
+template <class T>
+struct Chunk {
+  static constexpr std::size_t size = 256;  // a few of them lie in the first-level cache
+  Eigen::Array<T, static_cast<int>(size), 1> numbers;
+
+  Chunk() = default;
+  Chunk(const T* from, std::size_t n) {
+    std::copy_n(from, n, numbers.data());
+    std::fill_n(numbers.data() + n, size - n, T(0));
+  }
+  void write(T* to, std::size_t n) const { std::copy_n(numbers.data(), n, to); }
+};
+/// Calls f(first, count) over 0 .. n, each count at most a chunk.
+template <class F>
+void each_chunk(std::size_t n, const F& f) {
+  constexpr std::size_t size = Chunk<float>::size;
+  for (std::size_t done = 0; done < n; done += size) f(done, std::min(size, n - done));
+}
+
 /// Calls f(first, count) over 0 .. n in pieces that the pool's threads share, each of at least `grain`.
 template <class Ctx, class F>
 void parallel_pieces(Ctx& ctx, std::size_t n, std::size_t grain, const F& f) {

@@ -22,17 +22,21 @@ struct Residual<Cpu<R, Set>> {
   }
   template <class Gate>
   static void gated_add(Context<P>&, In<P> x, const Gate& gate, In<P> branch, Out<P> y) {
-    if constexpr (Gate::extent == 1)
+    if constexpr (Gate::extent == 1) {
       line(y) = line(x) + std::tanh(gate.data[0]) * line(branch);
-    else
-      for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, n) + line(gate).tanh() * line(branch, n);
+    } else {
+      const Line<R> t = line(gate).tanh();
+      for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, n) + t * line(branch, n);
+    }
   }
   template <class Gate>
   static void gated_backward(Context<P>&, const Gate& gate, In<P> dy, Out<P> dbranch) {
-    if constexpr (Gate::extent == 1)
+    if constexpr (Gate::extent == 1) {
       line(dbranch) = std::tanh(gate.data[0]) * line(dy);
-    else
-      for (int n = 0; n < dy.rows; ++n) line(dbranch, n) = line(gate).tanh() * line(dy, n);
+    } else {
+      const Line<R> t = line(gate).tanh();
+      for (int n = 0; n < dy.rows; ++n) line(dbranch, n) = t * line(dy, n);
+    }
   }
   template <class Gate, class DGate>
   static void gate_backward(Context<P>&, const Gate& gate, In<P> branch, In<P> dy, const DGate& dgate) {
@@ -42,8 +46,8 @@ struct Residual<Cpu<R, Set>> {
       for (int n = 0; n < dy.rows; ++n) sum += static_cast<double>((line(dy, n) * line(branch, n)).sum());
       dgate.data[0] += (R(1) - t * t) * static_cast<R>(sum);
     } else {
-      for (int n = 0; n < dy.rows; ++n)
-        line(dgate) += (R(1) - line(gate).tanh().square()) * line(dy, n) * line(branch, n);
+      const Line<R> slope = R(1) - line(gate).tanh().square();
+      for (int n = 0; n < dy.rows; ++n) line(dgate) += slope * line(dy, n) * line(branch, n);
     }
   }
 };

@@ -56,9 +56,10 @@ struct Pools {
   Strided<R> k[attention_pools], v[attention_pools];
 };
 
-/// Sizes and constants of a call.
+/// Sizes and constants of a call. The kernels' K is a size of tiles: a smaller head lies in them beside zeros.
 struct AttentionShape {
   int N, heads, kv_heads;  ///< heads: a multiple of kv_heads
+  int head_dim = 0;        ///< at most K; 0: K
 };
 
 template <class R, int K, int Stages>
@@ -159,11 +160,11 @@ __device__ inline void for_each_tile(Cursor now, Copy copy, Multiply multiply) {
   }
 }
 
-/// The block's own rows, widened; rows from `rows` on are zero.
+/// The block's own rows, widened; rows from `rows` on and channels from `channels` on are zero.
 template <int Threads, int K, class R, class A>
-__device__ inline void load_own(A* own, const R* from, long long stride, int rows) {
+__device__ inline void load_own(A* own, const R* from, long long stride, int rows, int channels) {
   for (int i = thread_index(); i < attention_tile_rows * K; i += Threads)
-    own[i] = i / K < rows ? static_cast<A>(widen(from[i / K * stride + i % K])) : A(0);
+    own[i] = i / K < rows && i % K < channels ? static_cast<A>(widen(from[i / K * stride + i % K])) : A(0);
 }
 
 /// dots[r] = own row r · the stream's row of this lane.
@@ -194,10 +195,10 @@ __device__ inline void add_rows(const A* weights, const R* stream, const Array<i
     }
 }
 
-template <int K, int Channels, class R, class A>
-__device__ inline void store_row(R* to, const Array<A, Channels>& sums, A factor) {
+template <int Channels, class R, class A>
+__device__ inline void store_row(R* to, const Array<A, Channels>& sums, A factor, int channels) {
   for (int i = 0; i < Channels; ++i)
-    if (lane_index() + 32 * i < K) to[lane_index() + 32 * i] = narrow<R>(sums[i] * factor);
+    if (lane_index() + 32 * i < channels) to[lane_index() + 32 * i] = narrow<R>(sums[i] * factor);
 }
 
 /// What the three kernels know of their warp's place.
@@ -217,10 +218,11 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
   Shared& shared = shared_memory<Shared>();
   const QueryTile tile = tables.query_tiles[block_index_x()];
   const int head = block_index_y(), kv_head = head / (shape.heads / shape.kv_heads), warp_row = warp_index() * W::rows;
+  const int d = shape.head_dim;
   const Span span = tile.span < 0 ? Span{} : tables.spans[tile.span];
   const int tile_position = span.position + tile.first_row - span.first_row;
 
-  load_own<W::threads, K>(shared.own_first, q.data + tile.first_row * q.stride + head * K, q.stride, tile.rows);
+  load_own<W::threads, K>(shared.own_first, q.data + tile.first_row * q.stride + head * d, q.stride, tile.rows, d);
   const A* own_q = shared.own_first + warp_row * K;
   A* p = shared.weights[0] + warp_row * 32;
 
@@ -237,9 +239,9 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
         const Strided<const R> k = pools.k[s.pool], v = pools.v[s.pool];
         const long long row = s.first + at.offset;
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.first[stage], k.data + row * k.stride + kv_head * K, k.stride, s.count - at.offset, K);
+            shared.first[stage], k.data + row * k.stride + kv_head * d, k.stride, s.count - at.offset, d);
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.second[stage], v.data + row * v.stride + kv_head * K, v.stride, s.count - at.offset, K);
+            shared.second[stage], v.data + row * v.stride + kv_head * d, v.stride, s.count - at.offset, d);
       },
       [&](const KeyCursor& at, int stage) {
         A scores[W::rows];
@@ -271,7 +273,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
     const long long row = tile.first_row + warp_row + r;
     const A all = warp_sum(total[r]);
     const bool sees = maximum[r] != static_cast<A>(-INFINITY);
-    store_row<K, W::channels>(o.data + row * o.stride + head * K, sums[r], sees ? A(1) / all : A(0));
+    store_row<W::channels>(o.data + row * o.stride + head * d, sums[r], sees ? A(1) / all : A(0), d);
     if (lse && lane_index() == 0)
       lse[row * shape.heads + head] = sees ? maximum[r] + logarithm(all) : static_cast<A>(-INFINITY);
   }
@@ -281,12 +283,12 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
 template <int K, class R, class A>
 static __global__ void __launch_bounds__(WarpRows<K>::threads)
     attention_delta_kernel(AttentionShape shape, Strided<const R> dout, Strided<const R> o, A* delta) {
-  const int row = block_index_x() * WarpRows<K>::warps + warp_index(), head = block_index_y();
+  const int row = block_index_x() * WarpRows<K>::warps + warp_index(), head = block_index_y(), d = shape.head_dim;
   if (row >= shape.N) return;  // a whole warp
   A sum = 0;
-  for (int c = lane_index(); c < K; c += 32)
-    sum += static_cast<A>(widen(dout.data[row * dout.stride + head * K + c])) *
-           static_cast<A>(widen(o.data[row * o.stride + head * K + c]));
+  for (int c = lane_index(); c < d; c += 32)
+    sum += static_cast<A>(widen(dout.data[row * dout.stride + head * d + c])) *
+           static_cast<A>(widen(o.data[row * o.stride + head * d + c]));
   sum = warp_sum(sum);
   if (lane_index() == 0) delta[static_cast<long long>(row) * shape.heads + head] = sum;
 }
@@ -301,12 +303,13 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
   Shared& shared = shared_memory<Shared>();
   const QueryTile tile = tables.query_tiles[block_index_x()];
   const int head = block_index_y(), kv_head = head / (shape.heads / shape.kv_heads), warp_row = warp_index() * W::rows;
+  const int d = shape.head_dim;
   const Span span = tile.span < 0 ? Span{} : tables.spans[tile.span];
   const int tile_position = span.position + tile.first_row - span.first_row;
 
-  load_own<W::threads, K>(shared.own_first, q.data + tile.first_row * q.stride + head * K, q.stride, tile.rows);
-  load_own<W::threads, K>(shared.own_second, dout.data + tile.first_row * dout.stride + head * K, dout.stride,
-                          tile.rows);
+  load_own<W::threads, K>(shared.own_first, q.data + tile.first_row * q.stride + head * d, q.stride, tile.rows, d);
+  load_own<W::threads, K>(shared.own_second, dout.data + tile.first_row * dout.stride + head * d, dout.stride,
+                          tile.rows, d);
   A* ds = shared.weights[0] + warp_row * 32;
 
   A own_lse[W::rows] = {}, own_delta[W::rows] = {}, sums[W::rows][W::channels] = {};
@@ -324,9 +327,9 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
         const Strided<const R> k = pools.k[s.pool], v = pools.v[s.pool];
         const long long row = s.first + at.offset;
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.first[stage], k.data + row * k.stride + kv_head * K, k.stride, s.count - at.offset, K);
+            shared.first[stage], k.data + row * k.stride + kv_head * d, k.stride, s.count - at.offset, d);
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.second[stage], v.data + row * v.stride + kv_head * K, v.stride, s.count - at.offset, K);
+            shared.second[stage], v.data + row * v.stride + kv_head * d, v.stride, s.count - at.offset, d);
       },
       [&](const KeyCursor& at, int stage) {
         A scores[W::rows], dweights[W::rows];
@@ -347,7 +350,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
         add_rows<K, W::rows, W::channels, Shared::pitch>(ds, shared.first[stage], begin, end, sums);
       });
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r)
-    store_row<K, W::channels>(dq.data + (tile.first_row + warp_row + r) * dq.stride + head * K, sums[r], scale);
+    store_row<W::channels>(dq.data + (tile.first_row + warp_row + r) * dq.stride + head * d, sums[r], scale, d);
 }
 
 /// A block takes one key tile and one key head: the queries of all heads of its group stream by.
@@ -362,12 +365,13 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
   Shared& shared = shared_memory<Shared>();
   const KeyTile tile = tables.key_tiles[block_index_x()];
   const int kv_head = block_index_y(), group = shape.heads / shape.kv_heads, warp_row = warp_index() * W::rows;
+  const int d = shape.head_dim;
   const Strided<R> dk = gradients.k[tile.pool], dv = gradients.v[tile.pool];
   if (!dk.data && !dv.data) return;  // the whole block: this pool's gradients are not wanted
   const Strided<const R> k = pools.k[tile.pool], v = pools.v[tile.pool];
 
-  load_own<W::threads, K>(shared.own_first, k.data + tile.first_row * k.stride + kv_head * K, k.stride, tile.rows);
-  load_own<W::threads, K>(shared.own_second, v.data + tile.first_row * v.stride + kv_head * K, v.stride, tile.rows);
+  load_own<W::threads, K>(shared.own_first, k.data + tile.first_row * k.stride + kv_head * d, k.stride, tile.rows, d);
+  load_own<W::threads, K>(shared.own_second, v.data + tile.first_row * v.stride + kv_head * d, v.stride, tile.rows, d);
   A *p = shared.weights[0] + warp_row * 32, *ds = shared.weights[1] + warp_row * 32;
 
   A k_sums[W::rows][W::channels] = {}, v_sums[W::rows][W::channels] = {};
@@ -379,9 +383,9 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
         const long long row = span.first_row + at.offset;
         const int head = kv_head * group + at.head;
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.first[stage], q.data + row * q.stride + head * K, q.stride, span.rows - at.offset, K);
+            shared.first[stage], q.data + row * q.stride + head * d, q.stride, span.rows - at.offset, d);
         copy_tile_async<W::threads, Count, 32, K, Shared::pitch>(
-            shared.second[stage], dout.data + row * dout.stride + head * K, dout.stride, span.rows - at.offset, K);
+            shared.second[stage], dout.data + row * dout.stride + head * d, dout.stride, span.rows - at.offset, d);
       },
       [&](const QueryCursor& at, int stage) {
         const Span& span = tables.spans[at.use->span];
@@ -414,8 +418,8 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
       });
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r) {
     const long long row = tile.first_row + warp_row + r;
-    if (dk.data) store_row<K, W::channels>(dk.data + row * dk.stride + kv_head * K, k_sums[r], scale);
-    if (dv.data) store_row<K, W::channels>(dv.data + row * dv.stride + kv_head * K, v_sums[r], A(1));
+    if (dk.data) store_row<W::channels>(dk.data + row * dk.stride + kv_head * d, k_sums[r], scale, d);
+    if (dv.data) store_row<W::channels>(dv.data + row * dv.stride + kv_head * d, v_sums[r], A(1), d);
   }
 }
 
@@ -434,8 +438,10 @@ cudaError_t attention_forward(AttentionShape shape, AttentionTables tables, Stri
                               cudaStream_t stream) {
   using A = Accumulate<R>;
   constexpr int stages = attention_stages<R, K>, count = pack_count<R>;
-  const auto kernel = pools_pack(pools) ? attention_forward_kernel<K, count, stages, Position, R, A>
-                                        : attention_forward_kernel<K, 1, stages, Position, R, A>;
+  if (shape.head_dim == 0) shape.head_dim = K;
+  const auto kernel = pools_pack(pools) && shape.head_dim % count == 0
+                          ? attention_forward_kernel<K, count, stages, Position, R, A>
+                          : attention_forward_kernel<K, 1, stages, Position, R, A>;
   return launch(grid_of(tables.query_tile_count, shape.heads), WarpRows<K>::threads,
                 sizeof(AttentionShared<R, K, stages>), stream, kernel, shape, tables, q, pools, scale, position, o,
                 lse);
@@ -451,17 +457,19 @@ cudaError_t attention_backward(AttentionShape shape, AttentionTables tables, Str
   using A = Accumulate<R>;
   constexpr int stages = attention_stages<R, K>, count = pack_count<R>, threads = WarpRows<K>::threads;
   constexpr std::size_t shared = sizeof(AttentionShared<R, K, stages>);
+  if (shape.head_dim == 0) shape.head_dim = K;
+  const bool heads_pack = shape.head_dim % count == 0;
   cudaError_t error = launch(grid_of(tiles_over(shape.N, WarpRows<K>::warps), shape.heads), threads, 0, stream,
                              attention_delta_kernel<K, R, A>, shape, dout, o, workspace);
   if (error != cudaSuccess) return error;
   if (dq.data) {
-    const auto kernel = pools_pack(pools) ? attention_backward_q_kernel<K, count, stages, Position, R, A>
-                                          : attention_backward_q_kernel<K, 1, stages, Position, R, A>;
+    const auto kernel = heads_pack && pools_pack(pools) ? attention_backward_q_kernel<K, count, stages, Position, R, A>
+                                                        : attention_backward_q_kernel<K, 1, stages, Position, R, A>;
     error = launch(grid_of(tables.query_tile_count, shape.heads), threads, shared, stream, kernel, shape, tables, q,
                    pools, scale, position, dout, lse, workspace, dq);
     if (error != cudaSuccess) return error;
   }
-  const auto kernel = packs(q.data, q.stride) && packs(dout.data, dout.stride)
+  const auto kernel = heads_pack && packs(q.data, q.stride) && packs(dout.data, dout.stride)
                           ? attention_backward_kv_kernel<K, count, stages, Position, R, A>
                           : attention_backward_kv_kernel<K, 1, stages, Position, R, A>;
   return launch(grid_of(tables.key_tile_count, shape.kv_heads), threads, shared, stream, kernel, shape, tables, q,
