@@ -35,7 +35,7 @@ void with_engine(benchmark::State& state, const F& f) {
   const Served& served = Served::one();
   Context<Q> ctx(static_cast<int>(state.range(0)));
   const auto picture = filled<1280>(ctx, 25);
-  Engine engine(of<Model>, ctx, served.connector.views, served.lm.views, {.text_rows = 4096, .media = 4});
+  auto engine = make_engine<Model>(ctx, served.connector.views, served.lm.views, {.text_rows = 4096, .media = 4});
   f(engine, std::array{engine.add_medium(picture)});
 }
 

@@ -61,6 +61,7 @@ struct Evaluation {
   const Features& features;
   Captioner captioner;
   std::vector<float> blank;
+  std::vector<std::vector<float>> pooled;  ///< mean features of each picture
 
   Seen seen(std::size_t i) const {
     Seen s{pictures[i].path, {}};
@@ -90,14 +91,35 @@ struct Evaluation {
     return all;
   }
 
-  /// Which of the split's names is likeliest, by summed log-likelihood.
-  Json naming(std::span<const std::size_t> members) {
+  /// The `shots` training pictures whose mean features are most like a picture's, the likest last (the paper's RICES).
+  std::vector<std::size_t> neighbours(std::size_t picture, int shots) const {
+    std::vector<std::pair<float, std::size_t>> near;
+    const std::vector<float>& query = pooled[picture];
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      if (pictures[i].split != "train" || is_carried(pictures[i])) continue;
+      float cosine = 0;
+      for (std::size_t d = 0; d < query.size(); ++d) cosine += query[d] * pooled[i][d];
+      near.push_back({cosine, i});
+    }
+    std::partial_sort(near.begin(), near.begin() + shots, near.end(), std::greater<>());
+    std::vector<std::size_t> found;
+    for (int n = shots; n-- > 0;) found.push_back(near[static_cast<std::size_t>(n)].second);
+    return found;
+  }
+
+  /// Which of the split's names is likeliest, by summed log-likelihood, after `shots` retrieved examples.
+  Json naming(std::span<const std::size_t> members, int shots) {
     std::set<std::string> set;
     for (const std::size_t i : members) set.insert(pictures[i].caption);
     const std::vector<std::string> names(set.begin(), set.end());
     std::vector<double> top1, top5;
     for (const std::size_t i : members) {
-      auto state = captioner.prompt({}, seen(i));
+      std::vector<Seen> examples;
+      std::vector<std::pair<const Seen*, std::string>> support;
+      for (const std::size_t n : neighbours(i, shots)) examples.push_back(seen(n));
+      for (std::size_t n = 0; const std::size_t near : neighbours(i, shots))
+        support.push_back({&examples[n++], pictures[near].caption});
+      auto state = captioner.prompt(support, seen(i));
       const auto scores = captioner.rank(state, names);
       const auto right =
           static_cast<std::size_t>(std::find(names.begin(), names.end(), pictures[i].caption) - names.begin());
@@ -122,19 +144,17 @@ struct Evaluation {
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       const auto at = std::find(names.begin(), names.end(), pictures[i].caption);
       if (pictures[i].split != "train" || at == names.end()) continue;
-      const auto pooled = features.pooled(i);
-      for (std::size_t d = 0; d < pooled.size(); ++d)
-        mean[static_cast<std::size_t>(at - names.begin())][d] += pooled[d];
+      auto& sum = mean[static_cast<std::size_t>(at - names.begin())];
+      for (std::size_t d = 0; d < sum.size(); ++d) sum[d] += pooled[i][d];
     }
     double right = 0;
     for (const std::size_t i : members) {
-      const auto pooled = features.pooled(i);
       double best = -1;
       std::string said;
       for (std::size_t n = 0; n < names.size(); ++n) {
         double dot = 0, square = 1e-12;
-        for (std::size_t d = 0; d < pooled.size(); ++d) {
-          dot += static_cast<double>(pooled[d]) * static_cast<double>(mean[n][d]);
+        for (std::size_t d = 0; d < mean[n].size(); ++d) {
+          dot += static_cast<double>(pooled[i][d]) * static_cast<double>(mean[n][d]);
           square += static_cast<double>(mean[n][d]) * static_cast<double>(mean[n][d]);
         }
         if (dot / std::sqrt(square) > best) {
@@ -167,7 +187,9 @@ int run(int argc, char** argv) {
                         pictures,
                         features,
                         Captioner(ctx, backbones, connector.views),
-                        encode(ctx, backbones, std::span(&white, 1))};
+                        encode(ctx, backbones, std::span(&white, 1)),
+                        {}};
+  for (std::size_t i = 0; i < pictures.size(); ++i) evaluation.pooled.push_back(features.pooled(i));
 
   const auto members = [&](auto&& wanted) {
     std::vector<std::size_t> found;
@@ -181,16 +203,18 @@ int run(int argc, char** argv) {
   Json::Object report{{"connector", argv[5]}};
   if (test) {
     report.push_back({"captions", evaluation.captions(split("test"))});
-    report.push_back({"e1", evaluation.naming(split("e1"))});
-    report.push_back({"e2", evaluation.naming(split("e2"))});
+    for (const int shots : {0, 4})
+      for (const char* name : {"e1", "e2"})
+        report.push_back(
+            {std::string(name) + "_" + std::to_string(shots) + "_shots", evaluation.naming(split(name), shots)});
   } else {
     std::set<std::string> emoji;
     for (const Picture& p : pictures)
       if (p.split == "train" && p.source != "openclipart") emoji.insert(p.concept_key);
     report.push_back({"captions", evaluation.captions(split("validation"))});
-    report.push_back({"carried", evaluation.naming(members([&](const Picture& p) {
-                        return is_carried(p) && emoji.contains(p.concept_key);
-                      }))});
+    const auto carried = members([&](const Picture& p) { return is_carried(p) && emoji.contains(p.concept_key); });
+    for (const int shots : {0, 4})
+      report.push_back({"carried_" + std::to_string(shots) + "_shots", evaluation.naming(carried, shots)});
   }
   std::cout << Json(report).dump(2) << '\n';
   return 0;

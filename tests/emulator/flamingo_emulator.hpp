@@ -1,4 +1,5 @@
-/// CUDA's vocabulary in plain C++: what <cuda_runtime.h> and <cuda_bf16.h> give a kernel, on emulator::machine().
+/// CUDA's vocabulary in plain C++: what <cuda_runtime.h> and <cuda_bf16.h> give a kernel, on emulator::machine(); what
+/// they give the host is in runtime.hpp.
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -8,6 +9,7 @@
 #include <type_traits>
 
 #include "machine.hpp"
+#include "runtime.hpp"
 
 #define __global__
 #define __device__
@@ -15,10 +17,6 @@
 #define __shared__ static  // blocks run one at a time
 #define __launch_bounds__(...)
 #define __grid_constant__
-
-struct CUstream_st;
-using cudaStream_t = CUstream_st*;  ///< opaque: launches run at once
-enum cudaError_t { cudaSuccess = 0 };
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -178,11 +176,13 @@ inline void multiply_add_16x8x16(float (&c)[4], const unsigned (&a)[4], const un
   std::copy_n(sums.begin(), 4, c);
 }
 
-/// Runs kernel(args...) over the grid at once; the stream is not looked at. An empty grid is no launch.
+/// Runs kernel(args...) over the grid at once, after the copies begun before it; the stream is not looked at. An empty
+/// grid is no launch.
 template <class... P>
 cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t, void (*kernel)(P...),
                    std::type_identity_t<P>... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  emulator::finish_copies();
   emulator::machine().launch({grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes,
                              [&] { kernel(args...); });
   return cudaSuccess;

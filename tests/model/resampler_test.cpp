@@ -201,16 +201,16 @@ void check_sizes() {
   std::vector<Medium> media;
   int rows = 0;
   for (const int frames : {1, 7, 30})
-    for (int side = 4; side <= 15; ++side) {
+    for (int side = 4; side <= 15; side += frames < 30 ? 1 : 11) {
       media.push_back({rows, frames * side * side, frames, 0});
       rows += frames * side * side;
     }
   ResamplerCase<C, P> together(drawn<Layer, P>(5), media);
   together.forward();
-  CHECK(together.y.rows() == 36 * latents);
+  CHECK(together.y.rows() == 26 * latents);
   CHECK(together.y.intact());
   CHECK(std::all_of(together.y.begin(), together.y.end(), [](R x) { return std::isfinite(x) && x != R(7); }));
-  for (const std::size_t m : {std::size_t{0}, std::size_t{13}, std::size_t{35}}) {  // each is what it is alone
+  for (const std::size_t m : {std::size_t{0}, std::size_t{13}, std::size_t{25}}) {  // each is what it is alone
     ResamplerCase<C, P> alone(drawn<Layer, P>(5), {{0, media[m].rows, media[m].frames, 0}});
     alone.features = rows_of(together.features, media[m].first, media[m].rows);
     alone.forward();

@@ -28,8 +28,10 @@ MAY = {
     "kernels/cuda": KERNELS | {"kernels/cuda/raw"},
     "kernels/cuda/raw": set(),
     "cpu.hpp": {"core", "kernels/cpu"},
+    "dry.hpp": {"core", "kernels/dry"},
     "cuda.cuh": {"core", "kernels/cuda"},
-    "flamingo.hpp": USE | {"train", "infer", "eval", "kernels/dry", "version.hpp"},
+    "flamingo.hpp": USE | {"train", "infer", "eval", "version.hpp"},
+    "files.hpp": USE | {"train"},
 }
 
 # Libraries by the files that may include them; everything else of theirs is the standard library or the system.

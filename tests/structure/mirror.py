@@ -1,5 +1,5 @@
-"""Each header has a test of the same stem in the same room: ops/linear.hpp has tests/ops/linear_test.cpp. A kernel is
-tested by its own test or by that of the operation it computes. Exceptions stand in untested.txt with their reasons."""
+"""Each header has a test of the same stem in the same room: ops/linear.hpp has tests/ops/linear_test.cpp. A kernel of
+the CPU is tested by its own test or by that of its operation. Exceptions stand in untested.txt with their reasons."""
 import pathlib
 
 import house
@@ -12,9 +12,9 @@ excused = {line.split()[0] for line in exceptions if line.strip() and not line.s
 def tests_of(header):
     path = pathlib.Path(header)
     rooms = [path.parent]
-    if path.parts[0] == "kernels":
-        rooms += [pathlib.Path(*path.parts[:2]), pathlib.Path("ops")]
-    return [f"tests/{room}/{path.stem}_test.cpp".replace("/./", "/") for room in dict.fromkeys(rooms)]
+    if path.is_relative_to("kernels/cpu"):
+        rooms.append(pathlib.Path("ops"))
+    return [str(pathlib.Path("tests", room, f"{path.stem}_test.cpp")) for room in rooms]
 
 
 def tested(header):

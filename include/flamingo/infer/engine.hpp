@@ -77,12 +77,6 @@ struct EngineOptions {
   int vocabulary_chunk = 8192;  ///< logits of a row that exist at a time when likelihoods are computed
 };
 
-/// Names a model as an argument: Engine engine(of<Model>, ctx, connector, lm).
-template <class M>
-struct ModelTag {};
-template <class M>
-inline constexpr ModelTag<M> of{};
-
 /// Borrows the weights and a context; owns the pools. The pools lie in the context's kept memory: whatever is kept
 /// after the engine was made must be released before it ends.
 template <class M, class Connector, class Lm>
@@ -105,8 +99,6 @@ class Engine {
     check(options.vocabulary_chunk > 0, "engine", "vocabulary_chunk is ", options.vocabulary_chunk,
           ", expected a positive number");
   }
-  Engine(ModelTag<M>, Context<P>& ctx, const Connector& connector, const Lm& lm, const EngineOptions& options = {})
-      : Engine(ctx, connector, lm, options) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
   ~Engine() { ctx_.arena().release(mark_); }

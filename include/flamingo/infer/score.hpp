@@ -101,6 +101,24 @@ Score score(E& engine, TextState& state, const std::vector<int>& continuation) {
   return score(engine, state, std::span(&continuation, 1))[0];
 }
 
+/// log p of each token of a document after its first, given the tokens and media before it: tokens[t] belongs to
+/// ids[t + 1].
+template <class E>
+Score log_likelihood(E& engine, const Sequence& document, std::span<const CachedMedium> media = {}) {
+  check(document.ids.size() > 1, "log_likelihood", "the document has ", document.ids.size(),
+        " tokens, expected at least 2: the first has nothing before it");
+  const auto scope = engine.context().scope();
+  TextState state = engine.begin(document, media);
+  TextState* const states[] = {&state};
+  const auto hidden = engine.read(states);
+  std::vector<int> rows, targets(document.ids.begin() + 1, document.ids.end());
+  for (int t = 0; t < static_cast<int>(targets.size()); ++t) rows.push_back(t);
+  Score score;
+  score.tokens = engine.log_likelihoods(hidden, rows, targets);
+  for (const double log_p : score.tokens) score.sum += log_p;
+  return score;
+}
+
 /// The place of the likeliest candidate, in all or by the mean over its tokens; the first of equals.
 inline std::size_t best_of(std::span<const Score> scores, bool by_mean = false) {
   check(!scores.empty(), "score", "there are no candidates to choose from");

@@ -1,21 +1,20 @@
-/// Which layer a decoder's config picks. A host specialises DecoderOf for a config of its own.
+/// Which layer computes a decoder's config. A host specialises DecoderLayer for a config type of its own.
 #pragma once
 #include <flamingo/model/decoders/llama.hpp>
 
 namespace flamingo {
 
-namespace detail {
-template <class Config>
+/// Names, as `type`, the layer of a decoder's config; picked by the config's type.
+template <auto C, Platform P>
 struct DecoderLayer;
-template <>
-struct DecoderLayer<Llama> {
-  template <Llama C, Platform P>
-  using Layer = model::LlamaDecoder<C, P>;
+
+template <Llama C, Platform P>
+struct DecoderLayer<C, P> {
+  using type = model::LlamaDecoder<C, P>;
 };
-}  // namespace detail
 
 /// The decoder of config value C on P: Llama -> model::LlamaDecoder.
 template <auto C, Platform P>
-using DecoderOf = typename detail::DecoderLayer<std::remove_const_t<decltype(C)>>::template Layer<C, P>;
+using DecoderOf = typename DecoderLayer<C, P>::type;
 
 }  // namespace flamingo

@@ -71,8 +71,15 @@ struct Convolution<Cpu<R, Set>> {
   /// Rows of a matrix from `first` on.
   template <class Source>
   struct From {
+    static constexpr bool is_plain = Source::is_plain;
     const Source& source;
     int first;
+
+    const R* at(int r, int column) const
+      requires is_plain
+    {
+      return source.at(first + r, column);
+    }
     void read(int r, int at, int count, R* to) const { source.read(first + r, at, count, to); }
   };
 

@@ -31,17 +31,18 @@ struct Identity {
 };
 /// z/2 (1 + erf(z / √2))
 struct Gelu {
+  /// Twice the normal distribution function.
   template <class A>
-  __device__ static A twice_density(A z) {
+  __device__ static A twice_normal(A z) {
     return A(1) + error_function(z * A(0.70710678118654752440));
   }
   template <class A>
   __device__ static A value(A z) {
-    return A(0.5) * z * twice_density(z);
+    return A(0.5) * z * twice_normal(z);
   }
   template <class A>
   __device__ static A slope(A z) {
-    return A(0.5) * twice_density(z) + z * A(0.39894228040143267794) * exponential(A(-0.5) * z * z);
+    return A(0.5) * twice_normal(z) + z * A(0.39894228040143267794) * exponential(A(-0.5) * z * z);
   }
 };
 /// z/2 (1 + tanh(√(2/π) (z + 0.044715 z³)))

@@ -1,0 +1,10 @@
+/// The CUDA platform: its kernels so far, what the Resampler and the gated blocks need. Include it before or after
+/// flamingo.hpp, in each .cu file that computes.
+#pragma once
+#include <flamingo/kernels/cuda/activation.cuh>
+#include <flamingo/kernels/cuda/arrange.cuh>
+#include <flamingo/kernels/cuda/attention.cuh>
+#include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/linear.cuh>
+#include <flamingo/kernels/cuda/norm.cuh>
+#include <flamingo/kernels/cuda/residual.cuh>

@@ -1,0 +1,61 @@
+/// Non-linearities on CUDA.
+#pragma once
+#include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/ops/activation.hpp>
+
+namespace flamingo::kernels {
+
+namespace detail {
+
+/// The functions that raw kernels know by type.
+template <Activation A>
+struct FunctionOf;
+template <>
+struct FunctionOf<Activation::identity> : std::type_identity<raw::Identity> {};
+template <>
+struct FunctionOf<Activation::gelu> : std::type_identity<raw::Gelu> {};
+template <>
+struct FunctionOf<Activation::gelu_tanh> : std::type_identity<raw::GeluTanh> {};
+template <>
+struct FunctionOf<Activation::quick_gelu> : std::type_identity<raw::QuickGelu> {};
+template <>
+struct FunctionOf<Activation::silu> : std::type_identity<raw::Silu> {};
+template <>
+struct FunctionOf<Activation::relu> : std::type_identity<raw::Relu> {};
+template <>
+struct FunctionOf<Activation::relu6> : std::type_identity<raw::Relu6> {};
+template <>
+struct FunctionOf<Activation::squared_relu> : std::type_identity<raw::SquaredRelu> {};
+
+}  // namespace detail
+
+template <Real R>
+struct Activate<Cuda<R>> {
+  using P = Cuda<R>;
+  template <Activation A>
+  using Function = typename detail::FunctionOf<A>::type;
+
+  template <Activation A>
+  static void forward(Context<P>& ctx, In<P> x, Out<P> y) {
+    check_cuda(raw::activate<Function<A>>(bare(x.data), bare(y.data), x.size(), ctx.stream()), "activate");
+  }
+  template <Activation A>
+  static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
+    check_cuda(raw::activate_backward<Function<A>>(bare(x.data), bare(dy.data), bare(dx.data), x.size(), ctx.stream()),
+               "activate_backward");
+  }
+  template <Activation A>
+  static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
+    check_cuda(raw::gate_activate<Function<A>>(bare(gate.data), bare(up.data), bare(y.data), y.size(), ctx.stream()),
+               "gate_activate");
+  }
+  template <Activation A>
+  static void gated_backward(Context<P>& ctx, In<P> gate, In<P> up, In<P> dy, Out<P> dgate, Out<P> dup) {
+    check_cuda(raw::gate_activate_backward<Function<A>>(bare(gate.data), bare(up.data), bare(dy.data), bare(dgate.data),
+                                                        bare(dup.data), dy.size(), ctx.stream()),
+               "gate_activate_backward");
+  }
+};
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,161 @@
+/// The CUDA half of core/context.hpp: device memory, a stream, and tables that travel from host to device.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include <flamingo/core/context.hpp>
+#include <flamingo/kernels/cuda/memory.cuh>
+#include <flamingo/kernels/cuda/raw/attention_plan.hpp>
+
+namespace flamingo {
+
+namespace detail {
+template <class T>
+struct Bare {
+  using Type = T;
+};
+template <>
+struct Bare<bfloat16> {
+  using Type = __nv_bfloat16;
+};
+template <class T>
+struct Bare<const T> {
+  using Type = const typename Bare<T>::Type;
+};
+}  // namespace detail
+
+/// Our numbers as the raw kernels take them.
+template <class T>
+typename detail::Bare<T>::Type* bare(T* numbers) {
+  static_assert(sizeof(typename detail::Bare<T>::Type) == sizeof(T));
+  return reinterpret_cast<typename detail::Bare<T>::Type*>(numbers);
+}
+
+/// The current CUDA device: an arena in its memory and a stream, in which every op is started and none is waited for.
+template <Real R>
+class Context<Cuda<R>> : public Memory {
+  static_assert(!std::same_as<R, half>, "Cuda computes in float, double or bfloat16: there are no kernels for half");
+
+ public:
+  static constexpr std::size_t default_staging = std::size_t{1} << 20;
+
+  /// Allocates `capacity` bytes of device memory, and `staging` bytes of pinned host memory for tables on their way.
+  explicit Context(std::size_t capacity, std::size_t staging = default_staging) : range_(capacity), staging_(staging) {
+    arena_ = Arena(range_.data(), range_.size());
+  }
+  Context(Context&&) = default;
+  Context& operator=(Context&&) = default;
+  /// Waits: kernels may still be at work in the memory that goes.
+  ~Context() {
+    if (stream()) static_cast<void>(cudaStreamSynchronize(stream()));
+  }
+
+  cudaStream_t stream() const { return stream_.get(); }
+  Staging& staging() { return staging_; }
+
+  /// Returns when all that was started is done; throws what went wrong in it.
+  void wait() { check_cuda(cudaStreamSynchronize(stream()), "wait"); }
+
+ private:
+  DeviceRange range_;
+  Stream stream_;
+  Staging staging_;
+};
+
+/// Copies `count` numbers to the device, in the order of the stream. The source may go at once.
+template <Real R, class T>
+void upload(Context<Cuda<R>>& ctx, const T* host, std::size_t count, T* device) {
+  ctx.staging().upload(ctx.stream(), host, device, count * sizeof(T));
+}
+/// Copies `count` numbers from the device and waits for them.
+template <Real R, class T>
+void download(Context<Cuda<R>>& ctx, const T* device, std::size_t count, T* host) {
+  if (count)
+    check_cuda(cudaMemcpyAsync(host, device, count * sizeof(T), cudaMemcpyDeviceToHost, ctx.stream()), "download");
+  ctx.wait();
+}
+/// Sets `count` numbers to zero.
+template <Real R, class T>
+void clear_numbers(Context<Cuda<R>>& ctx, T* device, std::size_t count, std::string_view op) {
+  if (count) check_cuda(cudaMemsetAsync(device, 0, count * sizeof(T), ctx.stream()), op);
+}
+
+/// Host tables on the kept end of the device's arena. The host's may go at once.
+template <class T, Real R>
+View<Cuda<R>, 1, const T> table(Context<Cuda<R>>& ctx, const std::vector<T>& host) {
+  const auto device = take_vector<T, true>(ctx, static_cast<int>(host.size()));
+  upload(ctx, host.data(), host.size(), device.data);
+  return device;
+}
+
+/// The lists that attention's kernels walk, and how far they reach: the rows after that are of no span.
+template <Real R>
+struct SpanLists<Cuda<R>> {
+  raw::AttentionTables tables;
+  int rows = 0;                            ///< of queries
+  std::array<int, max_pools> pool_rows{};  ///< of keys
+};
+
+namespace detail {
+
+static_assert(raw::attention_pools == max_pools);
+static_assert(sizeof(raw::Span) == sizeof(Span) && offsetof(raw::Span, first_row) == offsetof(Span, first_row) &&
+              offsetof(raw::Span, rows) == offsetof(Span, rows) &&
+              offsetof(raw::Span, position) == offsetof(Span, position) &&
+              offsetof(raw::Span, first_segment) == offsetof(Span, first_segment) &&
+              offsetof(raw::Span, segments) == offsetof(Span, segments) &&
+              offsetof(raw::Span, uniform) == offsetof(Span, uniform));
+static_assert(sizeof(raw::Segment) == sizeof(Segment) && offsetof(raw::Segment, pool) == offsetof(Segment, pool) &&
+              offsetof(raw::Segment, first) == offsetof(Segment, first) &&
+              offsetof(raw::Segment, count) == offsetof(Segment, count) &&
+              offsetof(raw::Segment, position) == offsetof(Segment, position) &&
+              offsetof(raw::Segment, causal) == offsetof(Segment, causal));
+
+/// The transposed lists. Whom a table names decides how far it reaches; the op holds that against its tensors.
+inline raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_pools>& pool_rows) {
+  std::vector<raw::Span> spans;
+  std::vector<raw::Segment> segments;
+  for (const Span& s : host.spans) {
+    spans.push_back(std::bit_cast<raw::Span>(s));
+    rows = std::max(rows, s.first_row + s.rows);
+  }
+  for (const Segment& s : host.segments) {
+    segments.push_back(std::bit_cast<raw::Segment>(s));
+    if (s.pool >= 0 && s.pool < max_pools) {
+      int& reach = pool_rows[static_cast<std::size_t>(s.pool)];
+      reach = std::max(reach, s.first + s.count);
+    }
+  }
+  try {
+    return raw::make_attention_plan(spans, segments, rows, pool_rows);
+  } catch (const std::invalid_argument& refused) {  // the raw kernels know nothing of Error
+    throw Error(refused.what());
+  }
+}
+
+}  // namespace detail
+
+/// The tables of an attention call with their transposed lists, made here, on the kept end of the device's arena.
+template <Real R>
+Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
+  Spans<Cuda<R>> spans;
+  const raw::AttentionPlan plan = detail::plan_of(host, spans.lists.rows, spans.lists.pool_rows);
+  spans.spans = table(ctx, host.spans);
+  spans.segments = table(ctx, host.segments);
+  spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),
+                        reinterpret_cast<const raw::Segment*>(spans.segments.data),
+                        table(ctx, plan.query_tiles).data,
+                        static_cast<int>(plan.query_tiles.size()),
+                        table(ctx, plan.key_tiles).data,
+                        table(ctx, plan.key_uses).data,
+                        static_cast<int>(plan.key_tiles.size())};
+  return spans;
+}
+
+}  // namespace flamingo

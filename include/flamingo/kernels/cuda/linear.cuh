@@ -1,0 +1,59 @@
+/// Dense products on CUDA.
+#pragma once
+#include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/raw/linear.cuh>
+#include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/ops/linear.hpp>
+
+namespace flamingo::kernels {
+
+template <Real R>
+struct Linear<Cuda<R>> {
+  using P = Cuda<R>;
+
+  template <class W>
+  static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
+    check_stored<W>();
+    using B = std::remove_pointer_t<decltype(bare(y.data))>;
+    check_cuda(raw::linear_forward(bare(x.data), bare(w.data), static_cast<const B*>(nullptr), bare(y.data), x.rows,
+                                   w.columns, w.rows, ctx.stream()),
+               "linear");
+  }
+  template <class B>
+  static void add_bias(Context<P>& ctx, const B& b, Out<P> y) {
+    check_cuda(raw::add_bias(b.data, bare(y.data), y.rows, y.width, ctx.stream()), "add_bias");
+  }
+
+  template <class W>
+  static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
+    check_stored<W>();
+    check_cuda(raw::linear_backward_input(bare(dy.data), bare(w.data), bare(dx.data), dy.rows, w.columns, w.rows,
+                                          ctx.stream()),
+               "linear_backward");
+  }
+  template <int O, int I>
+  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, I, AccumulateOf<P>>& dw) {
+    check_cuda(raw::linear_backward_weight(bare(dy.data), bare(x.data), dw.data, static_cast<AccumulateOf<P>*>(nullptr),
+                                           x.rows, dw.columns, dw.rows, ctx.stream()),
+               "linear_backward");
+  }
+  template <class B>
+  static void backward_bias(Context<P>& ctx, In<P> dy, const B& db) {
+    using D = std::remove_pointer_t<decltype(bare(dy.data))>;
+    check_cuda(
+        raw::linear_backward_weight(bare(dy.data), static_cast<D*>(nullptr), static_cast<AccumulateOf<P>*>(nullptr),
+                                    db.data, dy.rows, 0, dy.width, ctx.stream()),
+        "linear_backward");
+  }
+
+ private:
+  template <class W>
+  static constexpr void check_stored() {
+    constexpr bool stored = requires(const W& w) {
+      { w.data } -> std::convertible_to<const R*>;
+    };
+    static_assert(stored, "linear: Cuda reads weights of its own number type (Stored<Cuda<R>>); packed have no kernel");
+  }
+};
+
+}  // namespace flamingo::kernels

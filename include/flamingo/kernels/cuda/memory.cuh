@@ -1,0 +1,113 @@
+/// Memory, streams and copies of the CUDA runtime, owned.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include <flamingo/kernels/cuda/error.cuh>
+
+namespace flamingo {
+
+/// A range of the current device's memory, allocated once; contents undefined.
+class DeviceRange {
+ public:
+  explicit DeviceRange(std::size_t bytes) : bytes_(bytes) {
+    void* at = nullptr;
+    if (bytes) check_cuda(cudaMalloc(&at, bytes), "cudaMalloc");
+    data_ = static_cast<std::byte*>(at);
+  }
+  DeviceRange(DeviceRange&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceRange& operator=(DeviceRange&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~DeviceRange() {
+    if (data_) static_cast<void>(cudaFree(data_));
+  }
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// A stream of its own, which does not wait for the default one.
+class Stream {
+ public:
+  Stream() { check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate"); }
+  Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
+  Stream& operator=(Stream&& other) noexcept {
+    std::swap(stream_, other.stream_);
+    return *this;
+  }
+  ~Stream() {
+    if (stream_) static_cast<void>(cudaStreamDestroy(stream_));
+  }
+  cudaStream_t get() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+/// Pinned host memory through which host tables reach the device: the caller's memory may go as soon as upload returns.
+/// Two halves take turns. A half is waited for only when it comes round again before its copies are done.
+class Staging {
+ public:
+  explicit Staging(std::size_t bytes) : half_bytes_(bytes / 2) {
+    check(half_bytes_ > 0, "staging", bytes, " bytes of staging memory, expected at least 2: it has two halves");
+    void* at = nullptr;
+    check_cuda(cudaMallocHost(&at, half_bytes_ * 2), "cudaMallocHost");
+    data_ = static_cast<std::byte*>(at);
+    for (cudaEvent_t& event : copied_)
+      check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  }
+  Staging(Staging&& other) noexcept { swap(other); }
+  Staging& operator=(Staging&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Staging() {
+    for (const cudaEvent_t event : copied_)
+      if (event) static_cast<void>(cudaEventDestroy(event));
+    if (data_) static_cast<void>(cudaFreeHost(data_));
+  }
+
+  /// Copies to the device in the stream's order; always the same stream.
+  void upload(cudaStream_t stream, const void* from, void* to, std::size_t bytes) {
+    for (std::size_t done = 0; done < bytes;) {
+      if (used_ == half_bytes_) turn(stream);
+      const std::size_t piece = bytes - done < half_bytes_ - used_ ? bytes - done : half_bytes_ - used_;
+      std::byte* const place = data_ + static_cast<std::size_t>(half_) * half_bytes_ + used_;
+      std::memcpy(place, static_cast<const std::byte*>(from) + done, piece);
+      check_cuda(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, place, piece, cudaMemcpyHostToDevice, stream),
+                 "cudaMemcpyAsync");
+      used_ += piece;
+      done += piece;
+    }
+  }
+
+ private:
+  void turn(cudaStream_t stream) {
+    check_cuda(cudaEventRecord(copied_[half_], stream), "cudaEventRecord");
+    half_ = 1 - half_;
+    used_ = 0;
+    check_cuda(cudaEventSynchronize(copied_[half_]), "cudaEventSynchronize");
+  }
+  void swap(Staging& other) {
+    std::swap(data_, other.data_);
+    std::swap(copied_, other.copied_);
+    std::swap(half_bytes_, other.half_bytes_);
+    std::swap(half_, other.half_);
+    std::swap(used_, other.used_);
+  }
+
+  std::byte* data_ = nullptr;
+  std::array<cudaEvent_t, 2> copied_{};
+  std::size_t half_bytes_ = 0, half_ = 0, used_ = 0;
+};
+
+}  // namespace flamingo

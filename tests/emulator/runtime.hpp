@@ -1,0 +1,113 @@
+/// The CUDA runtime on host memory: allocations, streams, events, copies. Asynchronous copies happen as late as they
+/// may: at the next launch or wait. So a source that goes too early, or a result read too early, shows.
+#pragma once
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2 };
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+
+struct CUstream_st {};
+using cudaStream_t = CUstream_st*;
+struct CUevent_st {
+  bool recorded = false;
+};
+using cudaEvent_t = CUevent_st*;
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
+
+namespace emulator {
+
+/// What a device of the emulator has; more is refused.
+inline constexpr std::size_t device_bytes = std::size_t{1} << 32;
+
+struct Copy {
+  void* to;
+  const void* from;
+  std::size_t bytes;
+};
+/// Begun and not yet done, in the order of the streams taken together.
+inline std::vector<Copy>& copies() {
+  static std::vector<Copy> begun;
+  return begun;
+}
+inline void finish_copies() {
+  for (const Copy& copy : std::exchange(copies(), {})) std::memmove(copy.to, copy.from, copy.bytes);
+}
+
+/// All bits set, so that a number never written is NaN.
+inline cudaError_t allocate(void** memory, std::size_t bytes) {
+  if (bytes > device_bytes) return cudaErrorMemoryAllocation;
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!*memory) return cudaErrorMemoryAllocation;
+  std::memset(*memory, 0xFF, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t release(void* memory) {
+  finish_copies();
+  std::free(memory);
+  return cudaSuccess;
+}
+
+}  // namespace emulator
+
+inline const char* cudaGetErrorName(cudaError_t error) {
+  return error == cudaSuccess             ? "cudaSuccess"
+         : error == cudaErrorInvalidValue ? "cudaErrorInvalidValue"
+                                          : "cudaErrorMemoryAllocation";
+}
+inline const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : error == cudaErrorInvalidValue ? "invalid argument" : "out of memory";
+}
+
+inline cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return emulator::allocate(memory, bytes); }
+inline cudaError_t cudaFree(void* memory) { return emulator::release(memory); }
+inline cudaError_t cudaMallocHost(void** memory, std::size_t bytes) { return emulator::allocate(memory, bytes); }
+inline cudaError_t cudaFreeHost(void* memory) { return emulator::release(memory); }
+
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  if (bytes && (!to || !from)) return cudaErrorInvalidValue;
+  emulator::copies().push_back({to, from, bytes});
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
+  if (bytes && !memory) return cudaErrorInvalidValue;
+  emulator::finish_copies();
+  std::memset(memory, value, bytes);
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  emulator::finish_copies();
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  if (!event) return cudaErrorInvalidValue;
+  event->recorded = true;
+  return cudaSuccess;
+}
+/// Nothing to wait for where the event was never recorded.
+inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (!event) return cudaErrorInvalidValue;
+  if (event->recorded) emulator::finish_copies();
+  return cudaSuccess;
+}

@@ -1,0 +1,14 @@
+/// What the CPU says of the same runs, compiled without CUDA's vocabulary.
+#include <flamingo/cpu.hpp>
+
+#include "kernels/cuda/layers.hpp"
+#include "kernels/cuda/operations.hpp"
+
+namespace flamingo::test {
+
+template Results operations<Cpu<float, Isa::portable>>();
+template Results operations<Cpu<double, Isa::portable>>();
+template Results layers<Cpu<float, Isa::portable>>();
+template Results layers<Cpu<double, Isa::portable>>();
+
+}  // namespace flamingo::test

@@ -1,0 +1,36 @@
+#include <flamingo/model/decoder.hpp>
+
+#include <catch2/catch.hpp>
+#include <type_traits>
+
+#include <flamingo/config/flamingo.hpp>
+
+using namespace flamingo;
+
+namespace {
+
+/// A host's own language model: no more than what a config must say.
+struct Bigrams {
+  int dim = 5, layers = 3, vocabulary = 7, added = 0;
+};
+template <Bigrams C, Platform P>
+struct BigramDecoder {
+  static constexpr int V = C.vocabulary;
+};
+
+}  // namespace
+
+template <Bigrams C, Platform P>
+struct flamingo::DecoderLayer<C, P> {
+  using type = BigramDecoder<C, P>;
+};
+
+TEST_CASE("a config's type picks its decoder, a host's own too", "[decoder]") {
+  using P = Cpu<float>;
+  constexpr Llama llama{.dim = 12, .layers = 2, .heads = 3, .kv_heads = 3, .hidden = 17, .vocabulary = 19};
+  STATIC_CHECK(std::is_same_v<DecoderOf<llama, P>, model::LlamaDecoder<llama, P>>);
+  STATIC_CHECK(std::is_same_v<DecoderOf<Bigrams{}, P>, BigramDecoder<Bigrams{}, P>>);
+  constexpr FlamingoConfig<Llama, Bigrams> config{};  // any type will do for vision
+  STATIC_CHECK(std::is_same_v<DecoderOf<config.lm, P>, BigramDecoder<Bigrams{}, P>>);
+  CHECK(config.gated_blocks() == 1);
+}

@@ -1,0 +1,115 @@
+#include <flamingo/train/trainer.hpp>
+
+#include <catch2/catch.hpp>
+#include <limits>
+
+#include "support/platforms.hpp"
+#include "train/trainer_case.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+TEMPLATE_LIST_TEST_CASE("training lowers the loss, by what the pictures show", "[trainer]", Platforms) {
+  using Case = TrainerCase<TestType>;
+  Case c;
+  const auto held_out = Case::batch(1000003, 31), wrong = Case::batch(1000003, 31, 1);
+  const double before = c.trainer.pass(held_out, 0).loss;
+  CHECK(c.trainer.pass(wrong, 0).loss == before);  // closed gates
+  UpdateReport last;
+  for (int step = 1; step <= 150; ++step) {
+    last = c.trainer.update({Case::dataset("shapes", 1, 0)});
+    CHECK(last.rate == Approx(0.02 * std::min(1.0, step / 5.0)));
+  }
+  CHECK(c.trainer.optimizer.steps() == 150);
+  REQUIRE(last.datasets.size() == 1);
+  CHECK((last.datasets[0].tokens == 5 && last.datasets[0].rows == 15));
+  const double after = c.trainer.pass(held_out, 0).loss;
+  CHECK(after < before / 2);
+  CHECK(c.trainer.pass(wrong, 0).loss > before);
+  CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
+}
+
+TEMPLATE_LIST_TEST_CASE("a mixture's gradient is the weighted sum of its datasets'", "[trainer]", Platforms) {
+  using R = typename TestType::Real;
+  using Case = TrainerCase<TestType>;
+  using Connect = typename Case::Trains::Connect;
+  Case mixed, parts;
+  mixed.trainer.weights = drawn<Connect, TestType>(53);
+  parts.trainer.weights = drawn<Connect, TestType>(53);
+  const auto a = Case::dataset("a", 0.7, 100), b = Case::dataset("b", 1.3, 200);
+  const UpdateReport report = mixed.trainer.update({a, b});
+
+  auto& gradients = parts.trainer.gradients;
+  std::vector<double> expected(gradients.flat.size()), magnitude = expected;
+  for (const auto& dataset : {a, b}) {
+    gradients.clear();
+    const LossReport alone = parts.trainer.pass(dataset.batch(1), 1);
+    CHECK(alone.loss == report.datasets[dataset.name == "a" ? 0 : 1].loss);
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      expected[i] += dataset.weight * static_cast<double>(gradients.flat[i]);
+  }
+  // The weight enters at the loss and passes some 100 roundings to the deepest gradient.
+  const auto& got = mixed.trainer.gradients.flat;
+  CHECK(distance(got.data(), expected.data(), got.size()).relative < chain_bound<R>(200));
+  double squares = 0;
+  for (const R g : got) squares += static_cast<double>(g) * static_cast<double>(g);
+  CHECK(std::abs(report.gradient_norm / std::sqrt(squares) - 1) < chain_bound<R>(1024));
+
+  const std::vector<R> kept = gradients.flat;
+  parts.trainer.pass(a.batch(1), 0);  // a look at a loss leaves gradients alone
+  CHECK(gradients.flat == kept);
+}
+
+TEMPLATE_LIST_TEST_CASE("an update is the same whoever runs it, with any number of threads", "[trainer]", Platforms) {
+  using Case = TrainerCase<TestType>;
+  Case one;
+  Context<TestType> three_threads(3, std::size_t{1} << 26);
+  typename Case::Trains three(three_threads, one.lm.views, 43, {.peak = 0.02, .warmup = 5});
+  for (int step = 0; step < 3; ++step) {
+    one.trainer.update({Case::dataset("a", 1, 7)});
+    three.update({Case::dataset("a", 1, 7)});
+  }
+  CHECK(three.weights.flat == one.trainer.weights.flat);
+}
+
+TEST_CASE("a batch that asks for nothing has no loss and no gradient", "[trainer]") {
+  using Case = TrainerCase<Cpu<double>>;
+  Case c;
+  auto batch = Case::batch(3);
+  for (Sequence& s : batch.sequences) s.targets.clear();
+  const LossReport report = c.trainer.pass(batch, 1);
+  CHECK((report.loss == 0 && report.tokens == 0 && report.rows == 15));
+  CHECK(all_zero(c.trainer.gradients.flat));
+}
+
+TEST_CASE("a step that is not finite is refused, and nothing has changed", "[trainer]") {
+  using Case = TrainerCase<Cpu<double>>;
+  using Connect = Case::Trains::Connect;
+  Case c;
+  c.trainer.weights = drawn<Connect, Cpu<double>>(53);
+  c.trainer.update({Case::dataset("cats", 1, 7)});
+  const std::vector<double> weights = c.trainer.weights.flat, first = c.trainer.optimizer.first.flat;
+  const auto unchanged = [&] {
+    return c.trainer.weights.flat == weights && c.trainer.optimizer.first.flat == first &&
+           c.trainer.optimizer.steps() == 1 && c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0;
+  };
+  const DatasetStream<double> broken{"dogs", 1, [](long step) {
+                                       auto batch = Case::batch(static_cast<std::uint64_t>(step));
+                                       batch.features[4] = std::numeric_limits<double>::quiet_NaN();
+                                       return batch;
+                                     }};
+  CHECK_THROWS_WITH(c.trainer.update({Case::dataset("cats", 1, 7), broken}),
+                    "[trainer] the loss of dataset dogs at step 2 is not finite");
+  CHECK(unchanged());
+  const auto endless = Case::dataset("cats", std::numeric_limits<double>::infinity(), 7);
+  CHECK_THROWS_WITH(c.trainer.update({endless}), Catch::Contains("[optimizer] the gradient's norm at step 2 is ") &&
+                                                     Catch::Contains("expected a finite number"));
+  CHECK(unchanged());
+  const DatasetStream<double> foreign{"birds", 1, [](long) {
+                                        auto batch = Case::batch(1);
+                                        batch.sequences[0].targets[1] = 11;
+                                        return batch;
+                                      }};
+  CHECK_THROWS_WITH(c.trainer.update({foreign}), Catch::Contains("the vocabulary has 11 entries"));
+  CHECK(unchanged());
+}
