@@ -1,76 +1,41 @@
-// Convolutions of EfficientNet-Lite0 at 160 x 160 pixels, on one thread: what share of the multiply-adds that this
-// machine can do at most, measured in the same run, they reach.
-#include <benchmark/benchmark.h>
+#include <flamingo/ops/convolution.hpp>
 
-#include <algorithm>
-#include <chrono>
-#include <flamingo/kernels/cpu/convolution.hpp>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include <flamingo/kernels/cpu/convolution.hpp>
+
+#include "support/op.hpp"
+
 using namespace flamingo;
+using namespace flamingo::bench;
 
 namespace {
 
-using P = Cpu<float>;
-
-/// Multiply-adds a second of chains that fill the registers and touch no memory.
-double peak() {
-  using V = kernels::Tile<float, native_isa>::Vector;
-  static const double best = [] {
-    double fastest = 0;
-    for (int round = 0; round < 20; ++round) {
-      constexpr int repeats = 200000;
-      constexpr std::size_t chains = 12;
-      V sums[chains] = {};
-      const V a = V{} + 0.999f, b = V{} + 1e-3f;
-      const auto begin = std::chrono::steady_clock::now();
-      for (int i = 0; i < repeats; ++i)
-        for (V& sum : sums) sum = sum * a + b;
-      for (V& sum : sums) benchmark::DoNotOptimize(sum);
-      const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
-      fastest = std::max(fastest, repeats * static_cast<double>(chains * sizeof(V) / sizeof(float)) / time.count());
-    }
-    return fastest;
-  }();
-  return best;
+/// Four pictures of side x side cells.
+bool time_convolution(const std::string& name, int side, int in, int out, Window window, int groups) {
+  const auto grids = std::make_shared<std::vector<Grid>>();
+  for (int m = 0; m < 4; ++m) grids->push_back({m * side * side, side, side});
+  const int cells = cells_of(*grids), windows = cells_of(windows_of(*grids, window)),
+            columns = window.cells() * in / groups;
+  return time_op("convolution/" + name, {.operations = 2.0 * windows * out * columns}, [=](Context<bench::P>& ctx) {
+    const auto x = filled(ctx, cells, in), y = filled(ctx, windows, out);
+    const MatrixView<bench::P, dynamic, dynamic> w{filled(ctx, out, columns).data, Extent<dynamic>(out),
+                                                   Extent<dynamic>(columns)};
+    return [=, &ctx] { ops::convolution(ctx, x, *grids, w, window, groups, y, Clip::relu6()); };
+  });
 }
 
-/// side, channels in, channels out, kernel, stride, groups; four pictures
-void convolution(benchmark::State& state) {
-  const int side = static_cast<int>(state.range(0)), in = static_cast<int>(state.range(1)),
-            out = static_cast<int>(state.range(2)), kernel = static_cast<int>(state.range(3)),
-            stride = static_cast<int>(state.range(4)), groups = static_cast<int>(state.range(5));
-  const Window window = square(kernel, stride);
-  std::vector<Grid> grids;
-  for (int m = 0; m < 4; ++m) grids.push_back({m * side * side, side, side});
-  const int cells = cells_of(grids), windows = cells_of(windows_of(grids, window)),
-            columns = kernel * kernel * in / groups;
-  const std::vector<float> x(static_cast<std::size_t>(cells) * static_cast<std::size_t>(in), 0.5f),
-      w(static_cast<std::size_t>(out) * static_cast<std::size_t>(columns), 0.25f);
-  std::vector<float> y(static_cast<std::size_t>(windows) * static_cast<std::size_t>(out));
-  Context<P> ctx(1);
-  const Rows<P, dynamic, const float> from{x.data(), cells, Extent<dynamic>(in)};
-  const Rows<P> to{y.data(), windows, Extent<dynamic>(out)};
-  const MatrixView<P, dynamic, dynamic, const float> weights{w.data(), Extent<dynamic>(out), Extent<dynamic>(columns)};
-  for (auto _ : state) {
-    ops::convolution(ctx, from, grids, weights, window, groups, to, Clip::relu6());
-    benchmark::ClobberMemory();
-  }
-  const double operations = static_cast<double>(windows) * out * columns;
-  state.counters["share"] = benchmark::Counter(operations / peak(), benchmark::Counter::kIsIterationInvariantRate);
-}
+// Layers of EfficientNet-Lite0 at 160 x 160 pixels, and a dense and a grouped kernel, which it has in its stem alone.
+const bool registered =
+    time_convolution("stem", 160, 3, 32, square(3, 2), 1) &&
+    time_convolution("depthwise_3x3", 80, 32, 32, square(3), 32) &&
+    time_convolution("depthwise_3x3_stride_2", 80, 96, 96, square(3, 2), 96) &&
+    time_convolution("depthwise_5x5", 20, 240, 240, square(5), 240) &&
+    time_convolution("depthwise_5x5_wide", 5, 1152, 1152, square(5), 1152) &&
+    time_convolution("expand", 80, 16, 96, Window{}, 1) && time_convolution("project", 10, 672, 112, Window{}, 1) &&
+    time_convolution("head", 5, 320, 1280, Window{}, 1) && time_convolution("dense_3x3", 20, 64, 64, square(3), 1) &&
+    time_convolution("grouped_3x3", 20, 64, 64, square(3), 4);
 
 }  // namespace
-
-BENCHMARK(convolution)
-    ->Args({160, 3, 32, 3, 2, 1})      // stem
-    ->Args({80, 32, 32, 3, 1, 32})     // depthwise
-    ->Args({80, 16, 96, 1, 1, 1})      // expand
-    ->Args({80, 96, 96, 3, 2, 96})     // depthwise, stride
-    ->Args({20, 240, 240, 5, 1, 240})  // depthwise, 5 x 5
-    ->Args({10, 672, 112, 1, 1, 1})    // project
-    ->Args({5, 1152, 1152, 5, 1, 1152})
-    ->Args({5, 320, 1280, 1, 1, 1})  // head
-    ->Args({20, 64, 64, 3, 1, 1})    // a dense kernel, which this network has in its stem alone
-    ->Args({20, 64, 64, 3, 1, 4})
-    ->ArgNames({"side", "in", "out", "kernel", "stride", "groups"});

@@ -76,3 +76,30 @@ TEST_CASE("The tree of candidates reads each common beginning once") {
   CHECK(tree.paths[4] == std::vector<std::size_t>{0});
   CHECK_THROWS_WITH(CandidateTree::of(3, std::vector<std::vector<int>>{{2}, {}}), "[score] candidate 1 is empty");
 }
+
+TEMPLATE_LIST_TEST_CASE("A document's likelihood is that of its continuations, token by token", "", Platforms) {
+  Tiny<TestType> tiny;
+  for (const auto& d : Tiny<TestType>::documents()) {
+    std::vector<CachedMedium> media;
+    for (const int i : d.pictures) media.push_back(tiny.medium(i));
+    const Sequence document = d.sequence();
+    const Score whole = log_likelihood(tiny.engine, document, media);
+    REQUIRE(whole.tokens.size() + 1 == document.ids.size());
+    double sum = 0;
+    for (std::size_t t = 1; t < document.ids.size(); ++t) {
+      Sequence before = document;
+      before.ids.resize(t);
+      before.phi.resize(t);
+      TextState state = tiny.engine.begin(before, media);
+      const double alone = score(tiny.engine, state, std::vector<int>{document.ids[t]}).sum;
+      CHECK(whole.tokens[t - 1] == alone);  // rows do not see each other
+      sum += alone;
+    }
+    CHECK(whole.sum == sum);
+  }
+  Sequence short_one;
+  short_one.ids = {3};
+  short_one.phi = {0};
+  CHECK_THROWS_WITH(log_likelihood(tiny.engine, short_one),
+                    Catch::Contains("the document has 1 tokens, expected at least 2"));
+}
