@@ -28,9 +28,9 @@ struct flamingo::DecoderLayer<C, P> {
 TEST_CASE("a config's type picks its decoder, a host's own too", "[decoder]") {
   using P = Cpu<float>;
   constexpr Llama llama{.dim = 12, .layers = 2, .heads = 3, .kv_heads = 3, .hidden = 17, .vocabulary = 19};
-  STATIC_CHECK(std::is_same_v<DecoderOf<llama, P>, model::LlamaDecoder<llama, P>>);
-  STATIC_CHECK(std::is_same_v<DecoderOf<Bigrams{}, P>, BigramDecoder<Bigrams{}, P>>);
+  STATIC_REQUIRE(std::is_same_v<DecoderOf<llama, P>, model::LlamaDecoder<llama, P>>);
+  STATIC_REQUIRE(std::is_same_v<DecoderOf<Bigrams{}, P>, BigramDecoder<Bigrams{}, P>>);
   constexpr FlamingoConfig<Llama, Bigrams> config{};  // any type will do for vision
-  STATIC_CHECK(std::is_same_v<DecoderOf<config.lm, P>, BigramDecoder<Bigrams{}, P>>);
+  STATIC_REQUIRE(std::is_same_v<DecoderOf<config.lm, P>, BigramDecoder<Bigrams{}, P>>);
   CHECK(config.gated_blocks() == 1);
 }

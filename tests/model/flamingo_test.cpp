@@ -44,7 +44,7 @@ bool same_rows(const Tensor<R>& a, const Tensor<R>& b, int first, int count) {
 
 TEST_CASE("gated blocks stand before the decoder blocks that every and offset name", "[flamingo]") {
   using Model = Case<Cpu<float>>::Model;
-  STATIC_CHECK(Model::gated_blocks == 2);
+  STATIC_REQUIRE(Model::gated_blocks == 2);
   for (std::size_t i = 0; i < 5; ++i) CHECK(Model::gated_before(i) == (i == 1 ? 0 : i == 3 ? 1 : Model::none));
   CHECK(config.first_gated() == 1);
 }

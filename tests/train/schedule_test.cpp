@@ -12,8 +12,8 @@ namespace {
 std::vector<double> golden(std::string_view name) {
   const io::MappedFile file(std::string(FLAMINGO_TEST_DATA) + "/goldens/schedules.json");
   std::vector<double> rates;
-  for (const io::Json& rate : io::Json::parse(file.text(), "schedules.json").at(name).as_array())
-    rates.push_back(rate.as_double());
+  const io::Json all = io::Json::parse(file.text(), "schedules.json");
+  for (const io::Json& rate : all.at(name).as_array()) rates.push_back(rate.as_double());
   return rates;
 }
 void agree_with(std::string_view name, const Schedule& schedule, std::size_t steps) {

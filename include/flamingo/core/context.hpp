@@ -36,6 +36,20 @@ class Memory {
   };
   Scope scope() { return Scope(arena_); }
 
+  /// Gives back, when it ends, what was kept since it began: also where a pass throws.
+  class [[nodiscard]] KeptScope {
+   public:
+    explicit KeptScope(Arena& arena) : arena_(arena), mark_(arena.kept()) {}
+    KeptScope(const KeptScope&) = delete;
+    KeptScope& operator=(const KeptScope&) = delete;
+    ~KeptScope() { arena_.release(mark_); }
+
+   private:
+    Arena& arena_;
+    std::size_t mark_;
+  };
+  KeptScope kept_scope() { return KeptScope(arena_); }
+
  protected:
   Memory() = default;
   explicit Memory(Arena arena) : arena_(arena) {}
@@ -43,8 +57,8 @@ class Memory {
 };
 
 /// The CPU: an arena over lazily committed memory, and a pool of threads.
-template <Real R, Isa I>
-class Context<Cpu<R, I>> : public Memory {
+template <Real R, Isa Set>
+class Context<Cpu<R, Set>> : public Memory {
  public:
   static constexpr std::size_t default_capacity = std::size_t{64} << 30;
 

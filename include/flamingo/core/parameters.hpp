@@ -1,6 +1,6 @@
 /// What a layer says about its parameters, and what a parameter can be: stored, packed, frozen, or an adapter's.
 ///
-/// A layer declares `template <class S> struct Parameters` with members named by role (Matrix<S, O, I>, Vector<S, D>,
+/// A layer declares `template <class S> struct Parameters` with members named by role (Matrix<S, O, D>, Vector<S, D>,
 /// Table<S, V, D>, Added<S, V, D>) and lists them once in `each`. The storage policy S decides what a member is.
 #pragma once
 #include <array>
@@ -13,15 +13,15 @@
 
 namespace flamingo {
 
-/// A weight matrix w (O, I), row-major: y = x wᵀ. Also a table of O rows of I features.
-template <Platform P, int O, int I, class T = typename P::Real>
+/// A weight matrix w (O, D), row-major: y = x wᵀ. Also a table of O rows of I features.
+template <Platform P, int O, int D, class T = typename P::Real>
 struct MatrixView {
   using Element = T;
-  static constexpr int out = O, in = I;
+  static constexpr int out = O, in = D;
 
   T* data = nullptr;
   [[no_unique_address]] Extent<O> rows{};
-  [[no_unique_address]] Extent<I> columns{};
+  [[no_unique_address]] Extent<D> columns{};
 
   constexpr std::size_t size() const { return static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns); }
   constexpr T* row(int o) const { return data + static_cast<std::size_t>(o) * static_cast<std::size_t>(columns); }
@@ -73,17 +73,17 @@ constexpr FormatSize size_of(Format format) {
   return {1, 4};
 }
 
-/// A frozen matrix (O, I) in any format: bytes that are perhaps mapped from a file, and scales where the format has
+/// A frozen matrix (O, D) in any format: bytes that are perhaps mapped from a file, and scales where the format has
 /// them.
-template <Platform P, int O, int I>
+template <Platform P, int O, int D>
 struct PackedMatrix {
-  static constexpr int out = O, in = I;
+  static constexpr int out = O, in = D;
 
   const std::byte* data = nullptr;
   const float* scales = nullptr;  ///< (O), for Format::int8 alone
   Format format = Format::f32;
   [[no_unique_address]] Extent<O> rows{};
-  [[no_unique_address]] Extent<I> columns{};
+  [[no_unique_address]] Extent<D> columns{};
 
   constexpr std::size_t row_bytes() const {
     const FormatSize s = size_of(format);
@@ -95,8 +95,8 @@ struct PackedMatrix {
 template <Platform P, class T = typename P::Real>
 struct Stored {
   using Place = P;
-  template <int O, int I>
-  using Matrix = MatrixView<P, O, I, T>;
+  template <int O, int D>
+  using Matrix = MatrixView<P, O, D, T>;
   template <int V, int D>
   using Table = MatrixView<P, V, D, T>;
   template <int V, int D>
@@ -109,8 +109,8 @@ struct Stored {
 template <Platform P>
 struct Packed {
   using Place = P;
-  template <int O, int I>
-  using Matrix = PackedMatrix<P, O, I>;
+  template <int O, int D>
+  using Matrix = PackedMatrix<P, O, D>;
   template <int V, int D>
   using Table = PackedMatrix<P, V, D>;
   template <int V, int D>
@@ -121,7 +121,7 @@ struct Packed {
 
 /// Nothing: the gradients of a part that is not trained.
 struct Frozen {
-  template <int O, int I>
+  template <int O, int D>
   using Matrix = NoGrad;
   template <int V, int D>
   using Table = NoGrad;
@@ -135,7 +135,7 @@ struct Frozen {
 template <Platform P, class T = AccumulateOf<P>>
 struct Adapters {
   using Place = P;
-  template <int O, int I>
+  template <int O, int D>
   using Matrix = NoGrad;
   template <int V, int D>
   using Table = NoGrad;
@@ -145,8 +145,8 @@ struct Adapters {
   using Vector = NoGrad;
 };
 
-template <class S, int O, int I>
-using Matrix = typename S::template Matrix<O, I>;
+template <class S, int O, int D>
+using Matrix = typename S::template Matrix<O, D>;
 template <class S, int V, int D>
 using Table = typename S::template Table<V, D>;
 template <class S, int V, int D>
@@ -165,8 +165,10 @@ struct Name {
   constexpr operator std::string_view() const { return {text.data(), size}; }
 
   constexpr void append(std::string_view s) {
-    for (const char c : s)
-      if (size < text.size()) text[size++] = c;
+    for (const char c : s) {
+      if (size == text.size()) fail("name", "'", std::string_view(*this), "' is as long as a parameter's name can be");
+      text[size++] = c;
+    }
   }
   /// this.child, or child where this is empty
   constexpr Name dot(std::string_view child) const {
@@ -265,13 +267,13 @@ template <class W>
 struct WeightTraits {
   static constexpr bool is = false;
 };
-template <class P, int O, int I, class T>
-struct WeightTraits<MatrixView<P, O, I, T>> {
+template <class P, int O, int D, class T>
+struct WeightTraits<MatrixView<P, O, D, T>> {
   static constexpr bool is = true;
   using Place = P;
 };
-template <class P, int O, int I>
-struct WeightTraits<PackedMatrix<P, O, I>> {
+template <class P, int O, int D>
+struct WeightTraits<PackedMatrix<P, O, D>> {
   static constexpr bool is = true;
   using Place = P;
 };
@@ -296,12 +298,12 @@ template <class V>
 concept VectorSink = detail::VectorTraits<std::remove_cvref_t<V>>::is || !wanted<V>;
 
 /// Rows [first, first + count) of a matrix: the part of a vocabulary.
-template <Platform P, int O, int I, class T>
-constexpr MatrixView<P, dynamic, I, T> slice(const MatrixView<P, O, I, T>& w, int first, int count) {
+template <Platform P, int O, int D, class T>
+constexpr MatrixView<P, dynamic, D, T> slice(const MatrixView<P, O, D, T>& w, int first, int count) {
   return {w.row(first), Extent<dynamic>(count), w.columns};
 }
-template <Platform P, int O, int I>
-constexpr PackedMatrix<P, dynamic, I> slice(const PackedMatrix<P, O, I>& w, int first, int count) {
+template <Platform P, int O, int D>
+constexpr PackedMatrix<P, dynamic, D> slice(const PackedMatrix<P, O, D>& w, int first, int count) {
   return {w.data + static_cast<std::size_t>(first) * w.row_bytes(), w.scales ? w.scales + first : nullptr, w.format,
           Extent<dynamic>(count), w.columns};
 }

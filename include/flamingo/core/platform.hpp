@@ -22,7 +22,7 @@ constexpr Isa native_isa = Isa::portable;
 #endif
 
 /// The CPU, computing in R.
-template <Real R, Isa I = native_isa>
+template <Real R, Isa Set = native_isa>
 struct Cpu {
   using Real = R;
   static constexpr std::string_view name = "cpu";

@@ -10,11 +10,14 @@
 
 namespace flamingo {
 
-/// Numbers of a layer's flat buffer: each parameter begins at a multiple of 16, the gaps hold zeros.
+/// Room of a parameter in a flat buffer: each begins at a multiple of 16, the gaps hold zeros.
+constexpr std::size_t flat_size(const Spec& spec) { return (spec.size() + 15) / 16 * 16; }
+
+/// Numbers of a layer's flat buffer.
 template <class Layer>
 constexpr std::size_t flat_size() {
   std::size_t n = 0;
-  auto add = [&n](const Spec& spec) { n += (spec.size() + 15) / 16 * 16; };
+  auto add = [&n](const Spec& spec) { n += flat_size(spec); };
   Layer::each(add);
   return n;
 }
@@ -24,7 +27,7 @@ template <class Layer, class T, class Parameters>
 void place(T* flat, Parameters& p) {
   auto put = [&flat](const Spec& spec, auto& leaf) {
     if constexpr (wanted<decltype(leaf)>) leaf.data = flat;
-    flat += (spec.size() + 15) / 16 * 16;
+    flat += flat_size(spec);
   };
   Layer::each(put, p);
 }

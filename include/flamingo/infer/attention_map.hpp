@@ -92,19 +92,6 @@ void each_probability(const AttentionShape& shape, const Saved& saved, const Spa
   }
 }
 
-/// Gives back, when it ends, what was kept since it began.
-class KeptScope {
- public:
-  explicit KeptScope(Arena& arena) : arena_(arena), mark_(arena.kept()) {}
-  KeptScope(const KeptScope&) = delete;
-  KeptScope& operator=(const KeptScope&) = delete;
-  ~KeptScope() { arena_.release(mark_); }
-
- private:
-  Arena& arena_;
-  std::size_t mark_;
-};
-
 }  // namespace detail
 
 /// Attention of `tokens` of one document. `media` names its pictures among the feature rows, in the order of its tags;
@@ -113,13 +100,15 @@ template <class M, Platform P, class Connector, class Lm, class F>
 AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const Lm& lm, const Sequence& document,
                              const F& features, std::span<const Medium> media, std::span<const int> tokens) {
   using Resampler = typename M::ResamplerLayer;
+  check(int(features.width) == Resampler::E, "attention_maps", "features are ", features.shape(), ", expected width ",
+        Resampler::E);
   check(document.media == static_cast<int>(media.size()), "attention_maps", "the document has ", document.media,
         " media, ", media.size(), " are given");
   for (const int t : tokens)
     check(t >= 0 && t < static_cast<int>(document.ids.size()), "attention_maps", "token ", t, " of ",
           document.ids.size());
   const auto scope = ctx.scope();
-  const detail::KeptScope kept(ctx.arena());
+  const auto kept = ctx.kept_scope();
   const int media_count = static_cast<int>(media.size());
   const auto resampling = ResamplerPlan::of(M::config.resampler, media);
   const auto latents = keep<M::E>(ctx, media_count * M::R);

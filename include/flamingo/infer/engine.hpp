@@ -285,6 +285,12 @@ class Engine {
     plan.first = N ? plan.rows.runs()[0].first : 0;
     std::vector<int> media;
     for (const NewTokens& piece : pieces) {
+      check(piece.phi.size() == piece.ids.size() && (piece.parents.empty() || piece.parents.size() == piece.ids.size()),
+            "engine", piece.ids.size(), " tokens with ", piece.phi.size(), " φ and ", piece.parents.size(),
+            " parents: each token has one of each, or none has a parent");
+      for (std::size_t t = 0; t < piece.parents.size(); ++t)
+        check(piece.parents[t] >= -1 && piece.parents[t] < static_cast<int>(t), "engine", "token ", t,
+              " follows token ", piece.parents[t], ": parents come before their children");
       const int first = static_cast<int>(plan.ids.size());
       plan.ids.insert(plan.ids.end(), piece.ids.begin(), piece.ids.end());
       add_self_spans(plan, piece, first);

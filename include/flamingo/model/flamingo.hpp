@@ -36,12 +36,26 @@ struct Connector {
   }
 };
 
+/// The width of an encoder's features by its config, or dynamic where a host's config does not tell.
+template <class Vision>
+constexpr int vision_width(const Vision& v) {
+  if constexpr (requires { v.dim(); })
+    return v.dim();
+  else if constexpr (requires { v.dim; })
+    return v.dim;
+  else
+    return dynamic;
+}
+
 /// The decoder with its gated blocks, over latents that the Resampler made.
 template <auto C, Platform P>
 struct Flamingo {
   static_assert(C.xattn.every > 0 && C.xattn.offset >= 0 && C.xattn.offset < C.xattn.every,
                 "XattnConfig: every must be positive and offset below it");
   static_assert(C.xattn.offset < C.lm.layers, "XattnConfig: no decoder block has a gated block before it");
+
+  static_assert(agree(vision_width(C.vision), C.resampler.features()),
+                "FlamingoConfig: resampler.vision_dim differs from the width of the encoder's features");
 
   using Real = typename P::Real;
   using Connect = Connector<C, P>;

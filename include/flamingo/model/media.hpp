@@ -43,6 +43,7 @@ inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<cons
   };
   for (int from = 0, to = 0; from < tokens; from = to) {
     const int p = phi[static_cast<std::size_t>(from)];
+    check(p >= 0, "sequence", "token ", from, " has φ ", p, ", expected 0 or more");
     while (to < tokens && phi[static_cast<std::size_t>(to)] == p) ++to;  // a run of tokens with one φ
     if (M == 0) continue;
     if (p == 0) {
@@ -70,7 +71,7 @@ struct Sequence {
   std::vector<int> ids{};
   std::vector<int> phi{};      ///< of each token
   std::vector<int> targets{};  ///< id that should follow each token, or -1: no loss there
-  int first_medium = 0;      ///< its media are first_medium .. first_medium + media - 1 of the batch
+  int first_medium = 0;        ///< its media are first_medium .. first_medium + media - 1 of the batch
   int media = 0;
 };
 

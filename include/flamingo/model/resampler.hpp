@@ -26,7 +26,7 @@ struct ResamplerPlan {
   int media = 0;
   SpanList spans;            ///< span m: the latents of medium m over its features (pool 0) and themselves (pool 1)
   std::vector<int> latents;  ///< 0 .. R - 1 for each medium
-  std::vector<Blend> times;  ///< of each feature row
+  std::vector<Blend> times;  ///< of each feature row; empty without time embeddings
   std::vector<int> places;   ///< of each feature row
 
   static ResamplerPlan of(const ResamplerConfig& c, std::span<const Medium> media);
@@ -64,7 +64,6 @@ struct ResamplerBlock {
   struct Saved {
     typename NormLayer::template Saved<need> norm_features, norm_latents, norm_dense;
     If<need.any(), Rows<P, D>> features, latents;  ///< after their norms
-    If<need.any(), Rows<P, KV>> k_features, v_features, k_latents, v_latents;
     typename Attend::template Saved<need> attention;
     typename Dense::template Saved<need> dense;
   };
@@ -95,7 +94,7 @@ struct ResamplerBlock {
     const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, middle, normed_middle);
     const auto d = Dense::template forward<need>(ctx, w.dense, normed_middle, branch);  // (M R, D)
     ops::add(ctx, middle, branch, y);
-    return {nf, nx, nd, normed_features, normed, kf, vf, kx, vx, a, d};
+    return {nf, nx, nd, normed_features, normed, a, d};
   }
 
   /// Writes dx; adds to dfeatures, which every block's features share, and to g.
@@ -283,8 +282,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
     check(medium.frames > 0 && medium.rows > 0 && medium.rows % medium.frames == 0, "resampler", "medium ", m, " has ",
           medium.rows, " rows in ", medium.frames,
           " frames: each frame must have the same number of rows, at least one");
-    check(medium.first == static_cast<int>(plan.times.size()), "resampler", "medium ", m, " begins at row ",
-          medium.first, ", expected ", plan.times.size(), ": media lie one after another");
+    check(medium.first == static_cast<int>(plan.places.size()), "resampler", "medium ", m, " begins at row ",
+          medium.first, ", expected ", plan.places.size(), ": media lie one after another");
     check(c.media == 0 || medium.place < c.media, "resampler", "medium ", medium.place,
           " of a document: the table of places has ", c.media, " rows");
     plan.spans.begin(m * c.latents, c.latents);
@@ -292,7 +291,7 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
     plan.spans.add({1, m * c.latents, c.latents, 0, 0});
     for (int r = 0; r < c.latents; ++r) plan.latents.push_back(r);
     for (int row = 0; row < medium.rows; ++row) {
-      plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames));
+      if (c.frames > 0) plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames));
       plan.places.push_back(medium.place);
     }
   }

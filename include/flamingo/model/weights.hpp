@@ -4,10 +4,12 @@
 /// A foreign file is read through a function from our parameter names to its tensor names. Loading is strict: every
 /// parameter must be found with its shape; what is missing or wrong is listed in one error.
 #pragma once
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -114,10 +116,13 @@ struct PackedWeights {
   }
 
  private:
-  template <int O, int I>
-  void point(PackedMatrix<P, O, I>& leaf, const Spec&, const io::TensorView& tensor, Held held) {
+  template <int O, int D>
+  void point(PackedMatrix<P, O, D>& leaf, const Spec&, const io::TensorView& tensor, Held held) {
     Format format{};
-    if (held == Held::as_stored && detail::packs_as(tensor.dtype, format)) {
+    // Numbers are read in place only where they are aligned; a file may put them anywhere.
+    const bool aligned =
+        tensor.dtype != io::DType::f32 || reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % alignof(float) == 0;
+    if (held == Held::as_stored && aligned && detail::packs_as(tensor.dtype, format)) {
       leaf.format = format;
       leaf.data = tensor.bytes.data();
     } else {
@@ -125,8 +130,8 @@ struct PackedWeights {
       leaf.data = reinterpret_cast<const std::byte*>(numbers<float>(tensor));
     }
   }
-  template <int O, int I, class T>
-  void point(MatrixView<P, O, I, T>& leaf, const Spec&, const io::TensorView& tensor, Held) {
+  template <int O, int D, class T>
+  void point(MatrixView<P, O, D, T>& leaf, const Spec&, const io::TensorView& tensor, Held) {
     leaf.data = const_cast<T*>(numbers<T>(tensor));
   }
   template <int D, class T>

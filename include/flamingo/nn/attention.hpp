@@ -28,15 +28,6 @@ struct AttentionConfig {
   RotaryPairs rotary_pairs = RotaryPairs::halves;
   float deviation = 0.02f;  ///< of new weights
   int split = 1;            ///< processes that divide the heads between them
-
-  /// The part of one of the processes.
-  constexpr AttentionConfig local() const {
-    AttentionConfig part = *this;
-    part.heads /= split;
-    part.kv_heads /= split;
-    part.split = 1;
-    return part;
-  }
 };
 
 /// The pools that one attention reads.

@@ -80,8 +80,8 @@ void convert(Context<P>& ctx, const X& x, const Y& y) {
 }
 
 /// The rows of a stored table or of learned latents, to be read or to be added to.
-template <Platform P, int O, int I, class T>
-constexpr Rows<P, I, T> rows_of(const MatrixView<P, O, I, T>& w) {
+template <Platform P, int O, int D, class T>
+constexpr Rows<P, D, T> rows_of(const MatrixView<P, O, D, T>& w) {
   return {w.data, int(w.rows), w.columns};
 }
 constexpr NoGrad rows_of(NoGrad) { return {}; }

@@ -31,12 +31,12 @@ namespace ops {
 namespace detail {
 
 // Kernels are compiled once, not once for each pair of widths.
-template <Platform P, int O, int I, class T>
-MatrixView<P, dynamic, dynamic, T> of_any_size(const MatrixView<P, O, I, T>& w) {
+template <Platform P, int O, int D, class T>
+MatrixView<P, dynamic, dynamic, T> of_any_size(const MatrixView<P, O, D, T>& w) {
   return {w.data, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
 }
-template <Platform P, int O, int I>
-PackedMatrix<P, dynamic, dynamic> of_any_size(const PackedMatrix<P, O, I>& w) {
+template <Platform P, int O, int D>
+PackedMatrix<P, dynamic, dynamic> of_any_size(const PackedMatrix<P, O, D>& w) {
   return {w.data, w.scales, w.format, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
 }
 

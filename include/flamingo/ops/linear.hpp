@@ -1,4 +1,4 @@
-/// linear: y = x wᵀ + b      x (N, I)   w (O, I)   b (O)   y (N, O)
+/// linear: y = x wᵀ + b      x (N, D)   w (O, D)   b (O)   y (N, O)
 #pragma once
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>

@@ -1,7 +1,12 @@
 /// AdamW over a layer's flat buffer, with groups by parameter and one global clipping of the gradient.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <flamingo/core/store.hpp>
@@ -31,7 +36,7 @@ class Optimizer {
   explicit Optimizer(OptimizerOptions options = {}) : options_(std::move(options)) {
     std::size_t at = 0;
     auto add = [&](const Spec& spec) {
-      const std::size_t size = (spec.size() + 15) / 16 * 16;
+      const std::size_t size = flat_size(spec);
       const Group group = options_.group(spec);
       if (pieces_.empty() || pieces_.back().group.rate != group.rate || pieces_.back().group.decay != group.decay)
         pieces_.push_back({at, 0, group});
@@ -39,6 +44,8 @@ class Optimizer {
       at += size;
     };
     Layer::each(add);
+    check(at <= static_cast<std::size_t>(std::numeric_limits<int>::max()), "optimizer", "the layer has ", at,
+          " numbers, at most ", std::numeric_limits<int>::max(), " fit one buffer: split it over processes");
   }
 
   /// Updates weights by gradients; returns the gradient's global norm before clipping. torch's clipping:

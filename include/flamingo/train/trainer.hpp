@@ -79,8 +79,10 @@ class Trainer {
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
     constexpr typename Model::Trained trained{};
+    check(batch.features.size() % std::size_t{Resampler::E} == 0, "trainer", "the batch has ", batch.features.size(),
+          " features, expected whole rows of ", Resampler::E);
     const auto scope = ctx_.scope();
-    const Kept kept(ctx_.arena());
+    const auto kept = ctx_.kept_scope();
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
     const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R);
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
@@ -114,19 +116,6 @@ class Trainer {
   }
 
  private:
-  /// Gives back, when it ends, what was kept since it began: also where a pass throws.
-  class Kept {
-   public:
-    explicit Kept(Arena& arena) : arena_(arena), mark_(arena.kept()) {}
-    Kept(const Kept&) = delete;
-    Kept& operator=(const Kept&) = delete;
-    ~Kept() { arena_.release(mark_); }
-
-   private:
-    Arena& arena_;
-    std::size_t mark_;
-  };
-
   Context<P>& ctx_;
   const LmWeights& lm_;
   Schedule schedule_;

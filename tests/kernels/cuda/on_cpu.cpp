@@ -1,4 +1,4 @@
-/// What the CPU says of the same runs, compiled without CUDA's vocabulary.
+/// What the CPU says of the same runs in double, compiled without CUDA's vocabulary.
 #include <flamingo/cpu.hpp>
 
 #include "kernels/cuda/layers.hpp"
@@ -6,9 +6,7 @@
 
 namespace flamingo::test {
 
-template Results operations<Cpu<float, Isa::portable>>();
 template Results operations<Cpu<double, Isa::portable>>();
-template Results layers<Cpu<float, Isa::portable>>();
 template Results layers<Cpu<double, Isa::portable>>();
 
 }  // namespace flamingo::test

@@ -112,7 +112,8 @@ struct Operations : Run<P> {
     const int N = 11, V = 5, D = 7;
     const auto table_rows = this->rows(V, D, 41), x = this->rows(N, D, 42), y = this->blank(N, D),
                sum = this->rows(V, D, 43), dtable = this->rows(V, D, 44);
-    const auto index = table(ctx, std::vector<int>{3, 0, 3, 4, 1, 3, 0, 0, 4, 3, 1});  // nobody reads row 2
+    const std::vector<int> indices{3, 0, 3, 4, 1, 3, 0, 0, 4, 3, 1};  // nobody reads row 2
+    const auto index = table(ctx, indices);
     std::vector<Blend> blends;
     for (int n = 0; n < N; ++n)
       blends.push_back({n % 4, n % 3 == 0 ? n % 4 : n % 4 + 1, 0.125f * static_cast<float>(n % 7)});

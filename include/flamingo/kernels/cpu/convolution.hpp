@@ -45,9 +45,9 @@ struct Convolution<Cpu<R, Set>> {
     });
   }
 
-  template <int O, int I>
+  template <int O, int D>
   static void backward_weight(Context<P>& ctx, In<P> x, std::span<const Grid> grids, In<P> dy, const Window& window,
-                              int groups, const MatrixView<P, O, I, R>& dw) {
+                              int groups, const MatrixView<P, O, D, R>& dw) {
     const auto scope = ctx.scope();
     const Windows windows(ctx, grids, window);
     if (groups == x.width && groups == dy.width)

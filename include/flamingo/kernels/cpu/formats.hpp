@@ -116,12 +116,12 @@ struct PackedSource {
 };
 
 /// Calls f with the source that reads w.
-template <class R, Platform P, int O, int I, class T, class F>
-void with_source(const MatrixView<P, O, I, T>& w, const F& f) {
+template <class R, Platform P, int O, int D, class T, class F>
+void with_source(const MatrixView<P, O, D, T>& w, const F& f) {
   f(PlainSource<R, std::remove_const_t<T>>{w.data, static_cast<std::size_t>(w.columns)});
 }
-template <class R, Platform P, int O, int I, class F>
-void with_source(const PackedMatrix<P, O, I>& w, const F& f) {
+template <class R, Platform P, int O, int D, class F>
+void with_source(const PackedMatrix<P, O, D>& w, const F& f) {
   const std::size_t row = w.row_bytes();
   switch (w.format) {
     case Format::f32:

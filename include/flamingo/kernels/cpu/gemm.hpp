@@ -17,22 +17,22 @@
 namespace flamingo::kernels {
 
 /// Shape of the register tile: mr rows of A by two vectors of B.
-template <class R, Isa I>
+template <class R, Isa Set>
 struct Tile {
-  static constexpr int vector_bytes = I == Isa::avx512 ? 64 : I == Isa::avx2 ? 32 : 16;
+  static constexpr int vector_bytes = Set == Isa::avx512 ? 64 : Set == Isa::avx2 ? 32 : 16;
   static constexpr int lanes = vector_bytes / static_cast<int>(sizeof(R));
   static constexpr int nr = 2 * lanes;
   // Accumulators, two vectors of B and one broadcast must fit the register file: 32 registers with AVX-512 and NEON,
   // 16 else.
-  static constexpr int mr = I == Isa::avx512 || I == Isa::neon ? 12 : 6;
+  static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;
   static constexpr int kc = 256;  ///< k is cut here: a panel (kc, nr) stays in the first-level cache
   using Vector [[gnu::vector_size(vector_bytes)]] = R;
 };
 
 /// C (M, N) = A B or += A B, with A read in place at any strides and B given by a packer.
-template <class R, Isa I>
+template <class R, Isa Set>
 struct Gemm {
-  using Shape = Tile<R, I>;
+  using Shape = Tile<R, Set>;
   using V = typename Shape::Vector;
   static constexpr int nr = Shape::nr, lanes = Shape::lanes, kc = Shape::kc;
   // A column block is a task of at most `widest` panels, which together stay in the second-level cache.

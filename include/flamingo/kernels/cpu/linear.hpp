@@ -35,8 +35,8 @@ struct Linear<Cpu<R, Set>> {
     });
   }
 
-  template <int O, int I>
-  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, I, R>& dw) {
+  template <int O, int D>
+  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, D, R>& dw) {
     const PlainSource<R, R> source{x.data, static_cast<std::size_t>(x.width)};
     G::run(ctx.threads(), dw.rows, dw.columns, x.rows, {dy.data, 1, static_cast<std::size_t>(dy.width)},
            {dw.data, static_cast<std::size_t>(dw.columns), true},

@@ -45,8 +45,8 @@ struct Attention<Cuda<R>> {
                "attention");
     with_tile(shape.head_dim, [&](auto tile) {
       check_cuda(raw::attention_forward<decltype(tile)::value, Number>(raw_of(shape, q), spans.lists.tables, strided(q),
-                                                            raw_of(pools), A(shape.scale), raw_of(position), strided(y),
-                                                            lse.data, ctx.stream()),
+                                                                       raw_of(pools), A(shape.scale), raw_of(position),
+                                                                       strided(y), lse.data, ctx.stream()),
                  "attention");
     });
   }

@@ -31,8 +31,8 @@ struct Linear<Cuda<R>> {
                                           ctx.stream()),
                "linear_backward");
   }
-  template <int O, int I>
-  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, I, AccumulateOf<P>>& dw) {
+  template <int O, int D>
+  static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, D, AccumulateOf<P>>& dw) {
     check_cuda(raw::linear_backward_weight(bare(dy.data), bare(x.data), dw.data, static_cast<AccumulateOf<P>*>(nullptr),
                                            x.rows, dw.columns, dw.rows, ctx.stream()),
                "linear_backward");

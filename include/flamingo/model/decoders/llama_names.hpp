@@ -1,6 +1,7 @@
 /// What other programs call the tensors of a LLaMA-type decoder.
 #pragma once
 #include <array>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,6 +73,8 @@ inline void check_gguf_llama(const Llama& c, const io::Gguf& file) {
   };
   check(file.text("general.architecture") == "llama", "load", file.path().string(), " holds a model of type ",
         file.text("general.architecture"), ", expected llama");
+  check(c.rotary_pairs == RotaryPairs::adjacent, "load", file.path().string(),
+        ": GGUF permutes q and k for adjacent rotary pairs, the compiled config turns halves");
   compare("llama.embedding_length", c.dim);
   compare("llama.block_count", c.layers);
   compare("llama.attention.head_count", c.heads);

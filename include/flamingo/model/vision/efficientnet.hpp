@@ -38,16 +38,16 @@ constexpr MobileBlock block_of(const EfficientNetLite& c, int i) {
   return {};
 }
 
-/// A convolution of O filters of I numbers each, with the batch norm behind it folded in.
-template <int O, int I>
+/// A convolution of O filters of D numbers each, with the batch norm behind it folded in.
+template <int O, int D>
 struct Folded {
   template <class S>
   struct Parameters {
-    Matrix<S, O, I> weight;
+    Matrix<S, O, D> weight;
     Vector<S, O> bias;
   };
   static constexpr void each(auto& visit, auto&... p) {
-    visit(matrix_spec("weight", O, I, Init::given()), p.weight...);
+    visit(matrix_spec("weight", O, D, Init::given()), p.weight...);
     visit(vector_spec("bias", O, Init::given()), p.bias...);
   }
 };
@@ -199,8 +199,8 @@ struct EfficientNet {
     ops::convolution(ctx, pixels, pictures, w.stem.weight, w.stem.bias, stem_window, 1, x, Clip::relu6());
     return run_blocks<0>(ctx, w, x, grids, y);
   }
-  template <std::size_t i, class W, int I>
-  static int run_blocks(Context<P>& ctx, const W& w, const Rows<P, I>& x, std::vector<Grid>& grids,
+  template <std::size_t i, class W, int Width>
+  static int run_blocks(Context<P>& ctx, const W& w, const Rows<P, Width>& x, std::vector<Grid>& grids,
                         const Rows<P, D>& y) {
     if constexpr (i < count) {
       std::vector<Grid> out = windows_of(grids, Block<i>::window);

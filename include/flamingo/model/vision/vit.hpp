@@ -127,7 +127,8 @@ struct VisionTransformer {
   static_assert(C.image > 0 && C.patch > 0 && C.image % C.patch == 0, "Vit: patch must divide image");
   static_assert(C.class_token || !C.class_out, "Vit: class_out needs a class_token");
 
-  static constexpr int D = C.dim, S = C.grid() * C.grid(), T = S + (C.class_token ? 1 : 0), I = 3 * C.patch * C.patch;
+  static constexpr int D = C.dim, S = C.grid() * C.grid(), T = S + (C.class_token ? 1 : 0),
+                       pixels_of_patch = 3 * C.patch * C.patch;
   static constexpr bool drops_class = C.class_token && !C.class_out;
   static constexpr auto layers = static_cast<std::size_t>(C.layers);
   static constexpr Window patch = square(C.patch, C.patch, Padding::valid);
@@ -137,7 +138,7 @@ struct VisionTransformer {
 
   template <class St>
   struct Parameters {
-    Matrix<St, D, I> patch;  ///< columns [line][column][colour]
+    Matrix<St, D, pixels_of_patch> patch;  ///< columns [line][column][colour]
     If<C.patch_bias, Vector<St, D>> patch_bias;
     If<C.class_token, Table<St, 1, D>> class_token;
     Table<St, T, D> positions;
@@ -146,7 +147,7 @@ struct VisionTransformer {
     If<C.post_norm, typename NormLayer::template Parameters<St>> post_norm;
   };
   static constexpr void each(auto& visit, auto&... p) {
-    visit(matrix_spec("patch", D, I, Init::normal(0.02f)), p.patch...);
+    visit(matrix_spec("patch", D, pixels_of_patch, Init::normal(0.02f)), p.patch...);
     if constexpr (C.patch_bias) visit(vector_spec("patch_bias", D, Init::zero()), p.patch_bias...);
     if constexpr (C.class_token) visit(table_spec("class_token", 1, D, Init::normal(0.02f)), p.class_token...);
     visit(table_spec("positions", T, D, Init::normal(0.02f)), p.positions...);

@@ -2,7 +2,7 @@
 ///
 ///   y = x wᵀ + bias,   dx = dy w,   dw += dyᵀ x,   dbias += Σ_rows dy
 ///
-/// x, dx (N, I); w, dw (O, I); y, dy (N, O); bias, dbias (O); rows packed. Sums, dw and dbias in Accumulate<R>. All
+/// x, dx (N, D); w, dw (O, D); y, dy (N, O); bias, dbias (O); rows packed. Sums, dw and dbias in Accumulate<R>. All
 /// three products are one: c(m, n) = Σ_k a(m, k) b(n, k), each operand stored with k or with its rows contiguous. Every
 /// sum runs over k in order, in one thread (one matrix unit), so the bits of a row do not depend on the other rows.
 #pragma once
@@ -210,25 +210,25 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
   sum[column] += own;
 }
 
-/// Writes y (N, O) = x (N, I) wᵀ + bias; bias may be null.
+/// Writes y (N, O) = x (N, D) wᵀ + bias; bias may be null.
 template <class R>
-cudaError_t linear_forward(const R* x, const R* w, const R* bias, R* y, int N, int I, int O, cudaStream_t stream) {
-  return product<true, true, false>(x, w, bias, y, N, O, I, stream);
+cudaError_t linear_forward(const R* x, const R* w, const R* bias, R* y, int N, int D, int O, cudaStream_t stream) {
+  return product<true, true, false>(x, w, bias, y, N, O, D, stream);
 }
 
-/// Writes dx (N, I) = dy (N, O) w.
+/// Writes dx (N, D) = dy (N, O) w.
 template <class R>
-cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int I, int O, cudaStream_t stream) {
-  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), dx, N, I, O, stream);
+cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, int O, cudaStream_t stream) {
+  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), dx, N, D, O, stream);
 }
 
-/// Adds dyᵀ x to dw (O, I) and the column sums of dy to dbias (O); each may be null. No atomics: the same bits every
+/// Adds dyᵀ x to dw (O, D) and the column sums of dy to dbias (O); each may be null. No atomics: the same bits every
 /// time.
 template <class R>
-cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, Accumulate<R>* dbias, int N, int I,
+cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, Accumulate<R>* dbias, int N, int D,
                                    int O, cudaStream_t stream) {
   if (dw) {
-    const cudaError_t error = product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, I, N, stream);
+    const cudaError_t error = product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, D, N, stream);
     if (error != cudaSuccess) return error;
   }
   if (!dbias) return cudaSuccess;

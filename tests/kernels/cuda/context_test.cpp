@@ -1,0 +1,89 @@
+#include <flamingo/kernels/cuda/context.cuh>
+
+#include <numeric>
+
+#include <catch2/catch.hpp>
+
+using namespace flamingo;
+
+namespace {
+
+template <class T>
+std::vector<T> host(Context<Cuda<float>>& ctx, const T* device, std::size_t count) {
+  std::vector<T> numbers(count);
+  download(ctx, device, count, numbers.data());
+  return numbers;
+}
+
+}  // namespace
+
+TEST_CASE("CUDA's errors become ours, with the call and the runtime's words", "[cuda]") {
+  CHECK_NOTHROW(check_cuda(cudaSuccess, "linear"));
+  CHECK_THROWS_WITH(check_cuda(cudaErrorInvalidValue, "linear"), "[linear] cudaErrorInvalidValue: invalid argument");
+  CHECK_THROWS_WITH(Context<Cuda<float>>(std::size_t{1} << 50),
+                    "[cudaMalloc] cudaErrorMemoryAllocation: out of memory");
+  Context<Cuda<float>> ctx(4096);
+  CHECK_THROWS_WITH(keep(ctx, 33, 32), Catch::Contains("[arena] out of memory: 4224 bytes asked for, 4096 of 4096"));
+}
+
+TEST_CASE("tables reach the device's kept end, though the host's are gone and staging is small", "[cuda]") {
+  Context<Cuda<float>> ctx(std::size_t{1} << 16, 26);  // halves of 13 bytes: most tables are cut
+  std::vector<View<Cuda<float>, 1, const int>> tables;
+  for (int n = 1; n < 40; n += 7) {
+    std::vector<int> numbers(static_cast<std::size_t>(n));
+    std::iota(numbers.begin(), numbers.end(), 100 * n);
+    tables.push_back(table(ctx, numbers));
+    std::fill(numbers.begin(), numbers.end(), -1);
+  }
+  CHECK(ctx.arena().kept() > 0);
+  CHECK(ctx.arena().scratched() == 0);
+  for (const auto& t : tables) {
+    std::vector<int> expected(t.size());
+    std::iota(expected.begin(), expected.end(), 100 * t.shape[0]);
+    CHECK(host(ctx, t.data, t.size()) == expected);
+  }
+  CHECK_THROWS_WITH(Context<Cuda<float>>(64, 1),
+                    "[staging] 1 bytes of staging memory, expected at least 2: it has two halves");
+}
+
+TEST_CASE("tables of spans bring their lists, and know how far they reach", "[cuda]") {
+  Context<Cuda<float>> ctx(std::size_t{1} << 16);
+  Spans<Cuda<float>> spans;
+  {
+    SpanList list;
+    list.begin(2, 5, 11);
+    list.add({.pool = 1, .first = 3, .count = 20, .position = 7, .causal = 1});
+    list.begin(7, 3);
+    list.spans.back().uniform = 1;
+    list.add({.pool = 0, .first = 0, .count = 2, .position = 0, .causal = 0});
+    spans = table(ctx, list);
+  }
+  CHECK(spans.lists.rows == 10);
+  CHECK(spans.lists.pool_rows == std::array<int, max_pools>{2, 23, 0, 0});
+  const auto on_host = host(ctx, spans.spans.data, spans.spans.size());
+  REQUIRE(on_host.size() == 2);
+  CHECK(on_host[0].position == 11);
+  CHECK(on_host[1].uniform == 1);
+  const raw::AttentionTables& t = spans.lists.tables;
+  REQUIRE(t.query_tile_count == 3);  // rows of no span, and one for each span
+  CHECK(host(ctx, t.query_tiles, 3)[1].first_row == 2);
+  REQUIRE(t.key_tile_count == 3);  // pool 0, and two of pool 1
+  CHECK(host(ctx, t.key_tiles, 3)[2].rows == 7);
+  CHECK(host(ctx, t.segments, 2)[0].causal == 1);
+
+  SpanList shared;  // two softmaxes for row 3
+  shared.begin(0, 4);
+  shared.begin(3, 2);
+  CHECK_THROWS_AS(table(ctx, shared), Error);
+  CHECK_THROWS_WITH(table(ctx, shared), Catch::Contains("shares query row 3 with another"));
+}
+
+TEST_CASE("a context may move, and its arena with it", "[cuda]") {
+  Context<Cuda<double>> first(4096);
+  const auto t = table(first, std::vector<double>{2, 3, 5});
+  Context<Cuda<double>> second = std::move(first);
+  std::vector<double> numbers(3);
+  download(second, t.data, 3, numbers.data());
+  CHECK(numbers == std::vector<double>{2, 3, 5});
+  CHECK(second.arena().kept() == 64);
+}
