@@ -69,26 +69,70 @@ struct Evaluation {
     return s;
   }
 
-  /// Captions of held-out concepts under real, shuffled and blank sight.
+  /// Captions of held-out concepts under real, shuffled and blank sight, a batch of pictures at a time.
   Json captions(std::span<const std::size_t> members) {
+    constexpr std::size_t batch = 32;
     Json::Object all;
     for (const auto& [name, sight] :
          {std::pair{"real", Sight::real}, {"shuffled", Sight::shuffled}, {"blank", Sight::blank}}) {
       std::vector<double> nats, f1;
-      for (std::size_t n = 0; n < members.size(); ++n) {
-        const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
-        Seen look = seen(sight == Sight::shuffled ? other : i);
-        if (sight == Sight::blank) look.features = blank;
-        auto state = captioner.prompt({}, look);
-        const auto ranked = captioner.rank(state, std::span(&pictures[i].caption, 1));
-        nats.push_back(-ranked[0].mean());
-        f1.push_back(keyword_f1(captioner.describe(state).text, pictures[i].caption));
+      for (std::size_t from = 0; from < members.size(); from += batch) {
+        const std::size_t count = std::min(batch, members.size() - from);
+        std::vector<flamingo::TextState> prompts, documents;
+        std::vector<flamingo::Sequence> sequences;
+        for (std::size_t n = from; n < from + count; ++n) {
+          const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
+          Seen look = seen(sight == Sight::shuffled ? other : i);
+          if (sight == Sight::blank) look.features = blank;
+          prompts.push_back(captioner.prompt({}, look));
+          sequences.push_back(
+              flamingo::sequence_of(flamingo::Document{}.image(look.name).text(" " + pictures[i].caption),
+                                    backbones.tokenizer, backbones.tags));
+          documents.push_back(captioner.engine().begin(sequences.back(), std::array{captioner.add(look)}));
+        }
+        const std::vector<double> likely = nats_of(documents, sequences);
+        nats.insert(nats.end(), likely.begin(), likely.end());
+        const auto said = captioner.describe(prompts);
+        for (std::size_t n = 0; n < count; ++n)
+          f1.push_back(keyword_f1(said[n].text, pictures[members[from + n]].caption));
+        prompts.clear();
+        documents.clear();
         captioner.engine().drop_unused_media();
       }
       all.push_back({name, Json::Object{{"nats_per_token", interval(nats)}, {"keyword_f1", interval(f1)}}});
     }
     all.push_back({"pictures", static_cast<std::int64_t>(members.size())});
     return all;
+  }
+
+  /// Nats a token of what each document asks for.
+  std::vector<double> nats_of(std::vector<flamingo::TextState>& documents,
+                              const std::vector<flamingo::Sequence>& sequences) {
+    const auto scope = ctx.scope();
+    std::vector<flamingo::TextState*> states;
+    for (flamingo::TextState& document : documents) states.push_back(&document);
+    const auto hidden = captioner.engine().read(states);
+    std::vector<int> rows, targets;
+    std::vector<std::size_t> owners;
+    int first = 0;
+    for (std::size_t d = 0; d < sequences.size(); ++d) {
+      const auto& asked = sequences[d].targets;
+      for (std::size_t t = 0; t < asked.size(); ++t)
+        if (asked[t] >= 0) {
+          rows.push_back(first + static_cast<int>(t));
+          targets.push_back(asked[t]);
+          owners.push_back(d);
+        }
+      first += static_cast<int>(asked.size());
+    }
+    const std::vector<double> log_p = captioner.engine().log_likelihoods(hidden, rows, targets);
+    std::vector<double> sums(sequences.size(), 0), counts(sequences.size(), 0);
+    for (std::size_t n = 0; n < log_p.size(); ++n) {
+      sums[owners[n]] -= log_p[n];
+      ++counts[owners[n]];
+    }
+    for (std::size_t d = 0; d < sums.size(); ++d) sums[d] /= counts[d];
+    return sums;
   }
 
   /// The `shots` training pictures whose mean features are most like a picture's, the likest last (the paper's RICES).

@@ -43,10 +43,13 @@ class Captioner {
 
   /// What the model says, greedily, up to the end of the chunk.
   flamingo::Generated describe(flamingo::TextState& state, int most_tokens = 12) {
+    return describe(std::span(&state, 1), most_tokens)[0];
+  }
+  std::vector<flamingo::Generated> describe(std::span<flamingo::TextState> states, int most_tokens = 12) {
     const flamingo::GenerateOptions options{.max_new_tokens = most_tokens,
                                             .stop_ids = backbones_.tags.end_of_chunk,
                                             .bytes_of = [this](int id) { return backbones_.tokenizer.bytes(id); }};
-    return flamingo::generate(engine_, std::span(&state, 1), options)[0];
+    return flamingo::generate(engine_, states, options);
   }
 
   /// log p of each text, its end included, after the prompt.

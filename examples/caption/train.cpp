@@ -18,10 +18,10 @@ using namespace caption;
 struct Options {
   std::filesystem::path backbones, pictures, manifest, out;
   double minutes = 60;
-  long steps = 3000;
+  long steps = 800;
   int threads = 0;
-  double rate = 6e-4;
-  long warmup = 400;
+  double rate = 7e-4;
+  long warmup = 150;
 };
 
 constexpr const char* usage =
@@ -30,7 +30,7 @@ constexpr const char* usage =
     "  MANIFEST             made by examples/data/manifest.py\n"
     "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
     "  --minutes N          stop after N minutes, wherever it is; run again to go on (default 60)\n"
-    "  --steps N            length of the schedule (default 3000)\n";
+    "  --steps N            length of the schedule (default 800)\n";
 
 Options parse(int argc, char** argv) {
   Options o;

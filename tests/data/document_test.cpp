@@ -1,5 +1,6 @@
 #include <flamingo/data/document.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>

@@ -1,6 +1,8 @@
 #include <flamingo/model/flamingo.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "model/flamingo_case.hpp"
 #include "support/platforms.hpp"

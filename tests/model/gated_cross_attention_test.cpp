@@ -1,6 +1,8 @@
 #include <flamingo/model/gated_cross_attention.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/model/media.hpp>

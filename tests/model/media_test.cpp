@@ -1,9 +1,11 @@
 #include <flamingo/model/media.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <flamingo/core/random.hpp>
 

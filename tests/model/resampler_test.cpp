@@ -1,6 +1,8 @@
 #include <flamingo/model/resampler.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <numeric>
 
 #include <flamingo/cpu.hpp>

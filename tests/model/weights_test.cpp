@@ -1,6 +1,7 @@
 #include <flamingo/model/weights.hpp>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/nn/feed_forward.hpp>

@@ -1,5 +1,7 @@
 /// What tests of layers share: two processes of a split layer as threads, and parameters divided between them.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <barrier>
 #include <thread>
 #include <vector>

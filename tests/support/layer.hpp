@@ -1,5 +1,6 @@
 /// A layer in a test: parameters far from where they begin, and its gradients against central differences in double.
 #pragma once
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <string>

@@ -1,5 +1,6 @@
 #include <flamingo/train/optimizer.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <limits>
 

@@ -1,8 +1,10 @@
 #include <flamingo/train/progress.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <regex>
 #include <sstream>
+#include <string>
 
 using flamingo::Progress;
 

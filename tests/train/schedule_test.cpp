@@ -1,6 +1,9 @@
 #include <flamingo/train/schedule.hpp>
 
 #include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <flamingo/io/json.hpp>
 #include <flamingo/io/mapped_file.hpp>

@@ -1,6 +1,8 @@
 #include <flamingo/train/trainer.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <limits>
 
 #include "support/platforms.hpp"
