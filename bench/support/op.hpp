@@ -2,6 +2,7 @@
 #pragma once
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -49,15 +50,19 @@ bool time_op(const std::string& name, Work work, const Prepare& prepare) {
     const auto timed = [=](benchmark::State& state) {
       Context<P> ctx(threads);
       const auto run = prepare(ctx);
+      using Clock = std::chrono::steady_clock;
+      const auto begin = Clock::now();
       for (auto _ : state) {
         const auto scope = ctx.scope();
         run();
         benchmark::ClobberMemory();
       }
+      const std::chrono::duration<double> time = Clock::now() - begin;
+      const double runs = static_cast<double>(state.iterations());
       constexpr auto rate = benchmark::Counter::kIsIterationInvariantRate;
       if (work.operations > 0) {
         state.counters["operations"] = benchmark::Counter(work.operations, rate);
-        state.counters["of_peak"] = benchmark::Counter(work.operations / peak<float>(ctx.threads()), rate);
+        state.counters["of_peak"] = work.operations * runs / time.count() / peak<float>(ctx.threads());
       }
       if (work.bytes > 0) state.counters["bytes"] = benchmark::Counter(work.bytes, rate, benchmark::Counter::kIs1024);
     };

@@ -18,7 +18,6 @@ TEMPLATE_TEST_CASE("each operation of Cuda agrees with the CPU's", "[cuda]", flo
   const Worst worst = worst_distance(got, expected);
   INFO(worst.name);
   CHECK(worst.distance < allowed);
-  CHECK(got.size() == 95);
 }
 
 TEST_CASE("attention on Cuda holds its tables against its tensors", "[cuda]") {
