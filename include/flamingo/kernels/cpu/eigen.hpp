@@ -53,13 +53,11 @@ auto mean(const Array& x) {
 template <class T>
 struct Chunk {
   static constexpr std::size_t size = 256;  // a few of them lie in the first-level cache
-  Eigen::Array<T, static_cast<int>(size), 1> numbers;
+  using Numbers = Eigen::Array<T, static_cast<int>(size), 1>;
+  Numbers numbers = Numbers::Zero();
 
   Chunk() = default;
-  Chunk(const T* from, std::size_t n) {
-    std::copy_n(from, n, numbers.data());
-    std::fill_n(numbers.data() + n, size - n, T(0));
-  }
+  Chunk(const T* from, std::size_t n) { std::copy_n(from, n, numbers.data()); }
   void write(T* to, std::size_t n) const { std::copy_n(numbers.data(), n, to); }
 };
 /// Calls f(first, count) over 0 .. n, each count at most a chunk.
