@@ -85,7 +85,7 @@ void check_differences() {
 template <auto C>
 void check_differences() {
   using Case = FlamingoCase<C, P>;
-  STATIC_REQUIRE(Case::Model::gated_blocks == (3 - C.xattn.offset + C.xattn.every - 1) / C.xattn.every);
+  STATIC_REQUIRE(Case::Model::gated_blocks == C.gated_blocks());
   check_differences<C, Case::frozen_lm>();
   check_differences<C, Case::trained_lm>();
 }

@@ -17,10 +17,53 @@ struct Llama {
   int context = 2048;      ///< most tokens of a sequence
   double rotary_base = 10000;
   RotaryPairs rotary_pairs = RotaryPairs::halves;
+  RotaryScaling rotary_scaling{};
   float epsilon = 1e-5f;
   bool tied = false;  ///< the output layer is the embedding table
 
   constexpr int head_size() const { return head_dim ? head_dim : dim / heads; }
+};
+
+/// A decoder of the MPT type (MosaicML 2023): LayerNorm, linear biases of distance, GELU, no biases at all, the output
+/// layer tied to the embedding.
+struct Mpt {
+  int dim = 4096;  ///< D
+  int layers = 32;
+  int heads = 32;          ///< H
+  int hidden = 0;          ///< F; 0: 4 D
+  int vocabulary = 50432;  ///< V
+  int added = 0;           ///< rows after the vocabulary that a host trains while the table stays frozen
+  int context = 2048;      ///< most tokens of a sequence
+  float alibi = 8;         ///< largest exponent of the biases' slopes
+  float clamp = 0;         ///< queries, keys and values lie within [-clamp, clamp] (clip_qkv); 0: not clamped
+  bool qk_norm = false;    ///< LayerNorm without bias over the whole rows of queries and keys (MPT-1B's attn_qk_ln)
+  float epsilon = 1e-5f;
+  bool tied = true;
+
+  constexpr int head_size() const { return dim / heads; }
+  constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
+};
+
+/// A decoder of the GPT-NeoX type (Black et al. 2022): LayerNorm, rotary positions on a part of each head, biases, both
+/// branches of a block side by side or one after the other.
+struct GptNeox {
+  int dim = 6144;  ///< D
+  int layers = 44;
+  int heads = 64;              ///< H
+  int hidden = 0;              ///< F; 0: 4 D
+  int vocabulary = 50432;      ///< V
+  int added = 0;               ///< rows after the vocabulary that a host trains while the table stays frozen
+  int context = 2048;          ///< most tokens of a sequence
+  float rotary_share = 0.25f;  ///< of a head's features that turn (rotary_pct)
+  double rotary_base = 10000;
+  bool parallel = true;  ///< use_parallel_residual
+  Activation activation = Activation::gelu;
+  float epsilon = 1e-5f;
+  bool tied = false;
+
+  constexpr int head_size() const { return dim / heads; }
+  constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
+  constexpr int turned() const { return static_cast<int>(static_cast<float>(head_size()) * rotary_share); }
 };
 
 }  // namespace flamingo

@@ -13,16 +13,20 @@ struct FlamingoConfig {
   XattnConfig xattn{};
   Lm lm{};
 
-  /// Whether a gated block stands before decoder block i.
-  constexpr bool gated(int i) const { return i % xattn.every == xattn.offset; }
-  /// Gated blocks in all.
-  constexpr int gated_blocks() const {
+  /// Whether a gated block stands before decoder block i, or, where i is lm.layers, after the last.
+  constexpr bool gated(int i) const { return xattn.gated(i, lm.layers); }
+  /// Gated blocks before decoder block `end`; by default all of them.
+  constexpr int gated_blocks(int end = -1) const {
     int n = 0;
-    for (int i = 0; i < lm.layers; ++i) n += gated(i);
+    for (int i = 0; i < (end < 0 ? lm.layers + 1 : end); ++i) n += gated(i);
     return n;
   }
   /// The first decoder block with a gated block before it: below it nothing runs backward.
-  constexpr int first_gated() const { return xattn.offset; }
+  constexpr int first_gated() const {
+    int i = 0;
+    while (i < lm.layers && !gated(i)) ++i;
+    return i;
+  }
 };
 
 }  // namespace flamingo

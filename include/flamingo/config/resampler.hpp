@@ -14,7 +14,8 @@ struct ResamplerConfig {
   int layers = 6;
   int heads = 16;     ///< H
   int head_dim = 96;  ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
-  int widening = 4;   ///< hidden width of the feed-forward over D
+  QkNorm qk_norm = QkNorm::none;
+  int widening = 4;  ///< hidden width of the feed-forward over D
   Activation activation = Activation::squared_relu;
   int frames = 8;  ///< rows of the learned time table; 0: none. Longer videos read between its rows
   int media = 0;   ///< rows of a table added by a medium's place in its document (lucidrains' models); 0: none

@@ -1,5 +1,8 @@
 /// Sizes and choices of the GATED XATTN-DENSE blocks, and where they stand in the decoder.
 #pragma once
+#include <cstdint>
+#include <initializer_list>
+
 #include <flamingo/core/kinds.hpp>
 
 namespace flamingo {
@@ -15,19 +18,44 @@ enum class NoImage {
   uniform,  ///< OpenFlamingo's masks: the mean over every medium's values, later ones too
 };
 
+/// A set of numbers 0 ... 127.
+struct Places {
+  std::uint64_t low = 0, high = 0;
+
+  static constexpr Places of(std::initializer_list<int> numbers) {
+    Places places;
+    for (const int n : numbers) (n < 64 ? places.low : places.high) |= std::uint64_t{1} << (n % 64);
+    return places;
+  }
+  constexpr bool any() const { return low || high; }
+  constexpr bool has(int n) const { return n < 128 && ((n < 64 ? low : high) >> (n % 64) & 1); }
+};
+
 struct XattnConfig {
-  int every = 4;   ///< a gated block before every `every`-th decoder block ...
-  int offset = 0;  ///< ... namely before blocks i with i mod every == offset (the paper 0, OpenFlamingo every - 1)
-  int heads = 16;
+  int every = 4;     ///< a gated block before every `every`-th decoder block ...
+  int offset = 0;    ///< ... namely before blocks i with i mod every == offset (the paper 0, OpenFlamingo every - 1)
+  Places places{};   ///< or, where not empty, before these blocks; L, the number of blocks, is after the last
+  int heads = 16;    ///< H
+  int kv_heads = 0;  ///< G; 0: as many as heads
   int head_dim = 128;
+  QkNorm qk_norm = QkNorm::none;
   int widening = 4;
+  int hidden = 0;  ///< F of the dense half; 0: widening D
   Activation activation = Activation::squared_relu;
+  bool gated_dense = false;         ///< the dense half is SwiGLU or its like (Idefics, Llama 3.2)
+  NormKind norm = NormKind::layer;  ///< before both halves
   bool norm_media = false;    ///< LayerNorm on the visual rows inside the block (the paper's; reproductions have none)
   bool vector_gates = false;  ///< one gate a feature instead of one a layer
   Visibility visibility = Visibility::last_image;
   NoImage before_first = NoImage::zero;  ///< tokens with φ = 0 (OpenFlamingo attending to all earlier media: uniform)
   NoImage beyond_last = NoImage::zero;   ///< tokens with φ > M (OpenFlamingo attending to the last medium: uniform)
   float epsilon = 1e-5f;
+
+  /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`.
+  constexpr bool gated(int i, int layers) const {
+    return places.any() ? places.has(i) && i <= layers : i < layers && i % every == offset;
+  }
+  constexpr int key_heads() const { return kv_heads ? kv_heads : heads; }
 };
 
 }  // namespace flamingo

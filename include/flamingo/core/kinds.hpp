@@ -16,10 +16,34 @@ enum class Activation {
   squared_relu,  ///< max(z, 0)², as the paper's new layers
 };
 
+/// The norms of a residual branch.
+enum class NormKind {
+  layer,           ///< mean and deviation, scale and bias
+  layer_unbiased,  ///< the same without a bias (MPT)
+  rms,             ///< root mean square and scale
+};
+
+/// Norms of queries and keys, each with parameters of its own, before positions are put into them.
+enum class QkNorm {
+  none,
+  heads_rms,    ///< RMS norm over each head's features (Idefics' and Llama 3.2's cross-attention)
+  heads_layer,  ///< LayerNorm over each head's features (Idefics' Resampler)
+  rows_layer,   ///< LayerNorm without bias over all heads at once (MPT)
+};
+
 /// Which two features of a head turn together under rotary positions.
 enum class RotaryPairs {
   halves,    ///< feature i with feature i + K/2 (GPT-NeoX, Hugging Face's LLaMA)
   adjacent,  ///< feature 2i with feature 2i + 1 (the original, GGUF's LLaMA)
+};
+
+/// Rotary frequencies stretched for contexts longer than those of training (Llama 3.1's rule). Waves that turn more
+/// than `high` times within `context` tokens stay, those that turn less than `low` times are slowed by `factor`, and
+/// between the two it goes over smoothly.
+struct RotaryScaling {
+  float factor = 1;  ///< 1: none
+  float low = 1, high = 4;
+  int context = 8192;
 };
 
 }  // namespace flamingo

@@ -110,8 +110,7 @@ class Engine {
   /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
   /// keys and values in every gated block are computed unless the same content is here already.
   template <class F>
-    requires RowsOn<F, P>
-  CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
+  requires RowsOn<F, P> CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
     static_assert(has_media, "add_medium: this model has no gated blocks");
     using Resampler = typename M::ResamplerLayer;
     check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
@@ -178,7 +177,7 @@ class Engine {
     const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
     auto x = hidden, z = scratch<D>(ctx_, N);
     M::Decoder::embed(ctx_, lm_, table(ctx_, plan.ids), x);
-    for (std::size_t i = 0; i < M::layers; ++i) {
+    for (std::size_t i = 0; i <= M::layers; ++i) {
       if constexpr (has_media)
         if (const std::size_t j = M::gated_before(i); j != M::none) {
           watch(j, x);
@@ -186,6 +185,7 @@ class Engine {
                                                    z);
           std::swap(x, z);
         }
+      if (i == M::layers) break;
       M::Block::template forward<no_gradients>(ctx_, lm_.blocks[i], x, positions, text_.k[i].slice(first, N),
                                                text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z);
       std::swap(x, z);
@@ -346,8 +346,8 @@ Engine<M, Connector, Lm> make_engine(Context<P>& ctx, const Connector& connector
 }
 /// An engine for LanguageModel<C, P>.
 template <class M, Platform P, class Lm>
-  requires(M::gated_blocks == 0)
-Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm, const EngineOptions& options = {}) {
+requires(M::gated_blocks == 0) Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm,
+                                                                  const EngineOptions& options = {}) {
   static constexpr Nothing nothing{};
   return {ctx, nothing, lm, options};
 }

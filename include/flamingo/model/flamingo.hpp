@@ -52,7 +52,7 @@ template <auto C, Platform P>
 struct Flamingo {
   static_assert(C.xattn.every > 0 && C.xattn.offset >= 0 && C.xattn.offset < C.xattn.every,
                 "XattnConfig: every must be positive and offset below it");
-  static_assert(C.xattn.offset < C.lm.layers, "XattnConfig: no decoder block has a gated block before it");
+  static_assert(C.gated_blocks() > 0, "XattnConfig: no decoder block has a gated block before it");
 
   static_assert(agree(vision_width(C.vision), C.resampler.features()),
                 "FlamingoConfig: resampler.vision_dim differs from the width of the encoder's features");
@@ -68,12 +68,12 @@ struct Flamingo {
   static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks;
   static constexpr std::size_t none = ~std::size_t{0};
 
-  /// Which gated block stands before decoder block i, or none.
+  /// Which gated block stands before decoder block i, or after the last where i is `layers`; or none.
   static constexpr std::size_t gated_before(std::size_t i) {
-    return C.gated(static_cast<int>(i))
-               ? (i - static_cast<std::size_t>(C.xattn.offset)) / static_cast<std::size_t>(C.xattn.every)
-               : none;
+    const int block = static_cast<int>(i);
+    return C.gated(block) ? static_cast<std::size_t>(C.gated_blocks(block)) : none;
   }
+  static constexpr bool gated_last = gated_before(layers) != none;
 
   /// What is trained: the connector always, the decoder if asked. Below the first trained layer nothing runs backward.
   struct Trained {
@@ -103,17 +103,18 @@ struct Flamingo {
     Saved<t> saved;
     auto x = keep<D>(ctx, N);
     Decoder::embed(ctx, lm, table(ctx, plan.ids), x);
-    for (std::size_t i = 0; i < layers; ++i) {
+    for (std::size_t i = 0; i <= layers; ++i) {
       if (const std::size_t j = gated_before(i); j != none) {
         const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
         saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
         Pools<P> pools;
         pools.add({k, v});
-        const auto z = keep<D>(ctx, N);
+        const auto z = i == layers ? hidden : keep<D>(ctx, N);
         saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], x, pools, cross, z);
         x = z;
       }
-      const bool last = i + 1 == layers;
+      if (i == layers) break;
+      const bool last = i + 1 == layers && !gated_last;
       if (i < first_kept(t)) {
         const auto inner = ctx.scope();
         const auto k = scratch<Block::KV>(ctx, N), v = scratch<Block::KV>(ctx, N);
@@ -143,9 +144,11 @@ struct Flamingo {
     const auto dpart = scratch<E>(ctx, MR);
     ops::copy(ctx, dhidden, dx);
     ops::clear(ctx, dlatents);
-    for (std::size_t i = layers; i-- > first_kept(t);) {
-      Block::backward(ctx, lm.blocks[i], s.blocks[i], positions, self, dx, dnext, glm.blocks[i]);
-      std::swap(dx, dnext);
+    for (std::size_t i = layers + 1; i-- > first_kept(t);) {
+      if (i < layers) {
+        Block::backward(ctx, lm.blocks[i], s.blocks[i], positions, self, dx, dnext, glm.blocks[i]);
+        std::swap(dx, dnext);
+      }
       if (const std::size_t j = gated_before(i); j != none) {
         const PoolGradients<P> dpools{{{dk, dv}}};
         Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dx, dnext, dpools, gconnector.gated[j]);

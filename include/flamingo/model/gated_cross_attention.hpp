@@ -15,11 +15,20 @@ namespace flamingo::model {
 template <XattnConfig C, int Dim, int MediaDim, Platform P>
 struct GatedCrossAttention {
   static constexpr int D = Dim, E = MediaDim, gate_size = C.vector_gates ? D : 1;
-  using NormLayer = nn::LayerNorm<D, P>;
+  using NormLayer = nn::Norm<C.norm, D, P>;
   using MediaNorm = nn::LayerNorm<E, P>;
-  using Attend = nn::Attention<
-      AttentionConfig{.dim = D, .source_dim = E, .heads = C.heads, .kv_heads = C.heads, .head_dim = C.head_dim}, P>;
-  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening* D, .activation = C.activation}, P>;
+  using Attend = nn::Attention<AttentionConfig{.dim = D,
+                                               .source_dim = E,
+                                               .heads = C.heads,
+                                               .kv_heads = C.key_heads(),
+                                               .head_dim = C.head_dim,
+                                               .qk_norm = C.qk_norm,
+                                               .epsilon = C.epsilon},
+                               P>;
+  static constexpr FeedForwardConfig dense_config{
+      .dim = D, .hidden = C.hidden ? C.hidden : C.widening * D, .activation = C.activation};
+  using Dense =
+      std::conditional_t<C.gated_dense, nn::GatedFeedForward<dense_config, P>, nn::FeedForward<dense_config, P>>;
   static constexpr int KV = Attend::KV;
 
   template <class S>

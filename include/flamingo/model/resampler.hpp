@@ -39,8 +39,14 @@ template <ResamplerConfig C, Platform P>
 struct ResamplerBlock {
   static constexpr int D = C.dim;
   using NormLayer = nn::LayerNorm<D, P>;
-  using Attend = nn::Attention<
-      AttentionConfig{.dim = D, .source_dim = D, .heads = C.heads, .kv_heads = C.heads, .head_dim = C.head_dim}, P>;
+  using Attend = nn::Attention<AttentionConfig{.dim = D,
+                                               .source_dim = D,
+                                               .heads = C.heads,
+                                               .kv_heads = C.heads,
+                                               .head_dim = C.head_dim,
+                                               .qk_norm = C.qk_norm,
+                                               .epsilon = C.epsilon},
+                               P>;
   using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening* D, .activation = C.activation}, P>;
   static constexpr int KV = Attend::KV;
 

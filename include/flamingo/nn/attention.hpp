@@ -1,13 +1,19 @@
 /// Attention with its projections: y = out attend(query x, key s, value s), for self- and cross-attention alike.
 ///
 /// In two halves, because keys and values live on their own: `project` makes them (into a run's memory or a cache),
-/// `attend` reads whatever pools hold them.
+/// `attend` reads whatever pools hold them. Between projection and scores queries and keys may be clamped, normed and
+/// turned, in this order.
 #pragma once
 #include <array>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include <flamingo/core/context.hpp>
+#include <flamingo/core/kinds.hpp>
 #include <flamingo/core/need.hpp>
+#include <flamingo/nn/norm.hpp>
+#include <flamingo/ops/activation.hpp>
 #include <flamingo/ops/attention.hpp>
 #include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/residual.hpp>
@@ -23,12 +29,37 @@ struct AttentionConfig {
   int kv_heads = 8;      ///< G
   int head_dim = 64;     ///< K
   bool bias = false;
+  float clamp = 0;  ///< queries, keys and values lie within [-clamp, clamp] (MPT's clip_qkv); 0: they are not clamped
+  QkNorm qk_norm = QkNorm::none;
+  float epsilon = 1e-5f;  ///< of the norms of queries and keys
   bool rotary = false;
+  int turned = 0;  ///< features of a head that turn; 0: all
   double rotary_base = 10000;
   RotaryPairs rotary_pairs = RotaryPairs::halves;
+  RotaryScaling rotary_scaling{};
+  float alibi = 0;          ///< largest exponent of the slopes of linear biases (MPT's alibi_bias_max, 8); 0: none
   float deviation = 0.02f;  ///< of new weights
   int split = 1;            ///< processes that divide the heads between them
+
+  constexpr RotaryShape rotary_shape() const {
+    return {head_dim, turned ? turned : head_dim, rotary_base, rotary_pairs, rotary_scaling};
+  }
 };
+
+/// The slopes of ALiBi (Press et al. 2022) for H heads: 2^(-limit h / H), h = 1 ... H, where H is a power of two. Else
+/// those of the next power, the odd places first.
+template <class T>
+std::vector<T> alibi_slopes(int heads, float limit) {
+  int power = 1;
+  while (power < heads) power *= 2;
+  std::vector<T> all, slopes;
+  for (int h = 1; h <= power; ++h) all.push_back(std::exp2(-static_cast<T>(limit) * static_cast<T>(h) / T(power)));
+  if (power == heads) return all;
+  for (std::size_t h = 1; h < all.size(); h += 2) slopes.push_back(all[h]);
+  for (std::size_t h = 0; h < all.size(); h += 2) slopes.push_back(all[h]);
+  slopes.resize(static_cast<std::size_t>(heads));
+  return slopes;
+}
 
 /// The pools that one attention reads.
 template <Platform P>
@@ -45,6 +76,23 @@ using PoolGradients = std::array<KeyValueGradient<P>, max_pools>;
 
 namespace nn {
 
+/// The norm of queries or keys (·, heads K): of each head by itself, or of all heads at once.
+template <QkNorm N, int Heads, int K, Platform P>
+struct HeadNorm {
+  static constexpr bool whole = N == QkNorm::rows_layer;
+  static constexpr int width = whole ? Heads * K : K;
+  static constexpr NormKind kind = N == QkNorm::heads_rms     ? NormKind::rms
+                                   : N == QkNorm::heads_layer ? NormKind::layer
+                                                              : NormKind::layer_unbiased;
+  using Layer = Norm<kind, width, P>;
+
+  /// Rows of heads as rows of what is normed.
+  template <class T>
+  static Rows<P, width, T> pieces(const Rows<P, Heads * K, T>& x) {
+    return {x.data, x.rows * (Heads * K / width), {}};
+  }
+};
+
 /// x, y (N, D)   s (·, E)   q (N, H K)   k, v (·, G K)
 template <AttentionConfig C, Platform P>
 struct Attention {
@@ -52,12 +100,17 @@ struct Attention {
                 "AttentionConfig: heads must be a multiple of kv_heads");
   static_assert(C.heads % C.split == 0 && C.kv_heads % C.split == 0,
                 "AttentionConfig: split must divide heads and kv_heads");
-  static_assert(!C.rotary || C.head_dim % 2 == 0,
-                "AttentionConfig: rotary positions turn pairs, head_dim must be even");
+  static_assert(!C.rotary || (C.rotary_shape().turned % 2 == 0 && C.turned <= C.head_dim),
+                "AttentionConfig: rotary positions turn pairs: turned, or head_dim, must be even");
+  static_assert(C.qk_norm != QkNorm::rows_layer || C.split == 1,
+                "AttentionConfig: a norm over all heads cannot be split between processes");
 
-  static constexpr int D = C.dim, E = C.source_dim, Q = C.heads / C.split * C.head_dim,
-                       KV = C.kv_heads / C.split * C.head_dim;
+  static constexpr int D = C.dim, E = C.source_dim, H = C.heads / C.split, G = C.kv_heads / C.split, K = C.head_dim,
+                       Q = H * K, KV = G * K;
+  static constexpr bool norms = C.qk_norm != QkNorm::none, clamps = C.clamp > 0;
   using Real = typename P::Real;
+  using QueryNorm = HeadNorm<C.qk_norm, H, K, P>;
+  using KeyNorm = HeadNorm<C.qk_norm, G, K, P>;
 
   template <class S>
   struct Parameters {
@@ -67,6 +120,8 @@ struct Attention {
     If<C.bias, Vector<S, Q>> query_bias;
     If<C.bias, Vector<S, KV>> key_bias, value_bias;
     If<C.bias, Vector<S, D>> out_bias;
+    If<norms, typename QueryNorm::Layer::template Parameters<S>> query_norm;
+    If<norms, typename KeyNorm::Layer::template Parameters<S>> key_norm;
   };
   static constexpr void each(auto& visit, auto&... p) {
     visit(matrix_spec("query", Q, D, Init::normal(C.deviation), Split::rows), p.query...);
@@ -79,27 +134,56 @@ struct Attention {
       visit(vector_spec("value_bias", KV, Init::zero(), Split::rows), p.value_bias...);
       visit(vector_spec("out_bias", D, Init::zero()), p.out_bias...);
     }
+    if constexpr (norms) {
+      auto query = within(visit, "query_norm"), key = within(visit, "key_norm");
+      QueryNorm::Layer::each(query, p.query_norm...);
+      KeyNorm::Layer::each(key, p.key_norm...);
+    }
   }
 
-  static constexpr RotaryShape turns{C.head_dim, C.head_dim, C.rotary_base, C.rotary_pairs};
-  static AttentionShape shape() {
-    return {C.heads / C.split, C.kv_heads / C.split, C.head_dim, 1 / std::sqrt(static_cast<float>(C.head_dim))};
-  }
+  static AttentionShape shape() { return {H, G, K, 1 / std::sqrt(static_cast<float>(K))}; }
 
-  /// k = key s, turned to its positions; v = value s. Positions are read for rotary alone.
+  /// k = key s, clamped, normed and turned to its positions; v = value s, clamped. Positions are read for rotary alone.
   template <class W, RowsOn<P> X>
   static void project(Context<P>& ctx, const W& w, const X& s, View<P, 1, const int> positions, const Rows<P, KV>& k,
                       const Rows<P, KV>& v) {
-    ops::linear(ctx, s, w.key, w.key_bias, k);      // (·, G K)
-    ops::linear(ctx, s, w.value, w.value_bias, v);  // (·, G K)
-    if constexpr (C.rotary) ops::rotary(ctx, turns, positions, k);
+    if constexpr (norms) {
+      const auto scope = ctx.scope();
+      const auto raw = scratch<KV>(ctx, k.rows);
+      linear(ctx, s, w.key, w.key_bias, raw);
+      KeyNorm::Layer::template forward<no_gradients>(ctx, w.key_norm, C.epsilon, KeyNorm::pieces(raw),
+                                                     KeyNorm::pieces(k));
+    } else {
+      linear(ctx, s, w.key, w.key_bias, k);  // (·, G K)
+    }
+    linear(ctx, s, w.value, w.value_bias, v);  // (·, G K)
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions, k);
   }
-  /// Writes ds and adds to g. Turns dk back in place.
-  template <class W, class G, class X, RowsSink<P> DS>
+  /// Writes ds and adds to g. Changes dk and dv in place, back through what was done to k and v. What norms and clamps
+  /// need of the projections is computed again.
+  template <class W, class G_, class X, RowsSink<P> DS>
   static void project_backward(Context<P>& ctx, const W& w, const X& s, View<P, 1, const int> positions,
-                               const Rows<P, KV>& dk, const Rows<P, KV>& dv, const DS& ds, const G& g) {
+                               const Rows<P, KV>& dk, const Rows<P, KV>& dv, const DS& ds, const G_& g) {
     const auto scope = ctx.scope();
-    if constexpr (C.rotary) ops::rotary_backward(ctx, turns, positions, dk);
+    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions, dk);
+    if constexpr (norms || clamps) {
+      const auto inner = ctx.scope();
+      const auto raw = scratch<KV>(ctx, dk.rows);
+      linear(ctx, s, w.key, w.key_bias, raw);
+      if constexpr (norms) {
+        const auto normed = scratch<KV>(ctx, dk.rows);
+        const auto mark = ctx.kept_scope();
+        const auto saved = KeyNorm::Layer::template forward<all_gradients>(
+            ctx, w.key_norm, C.epsilon, KeyNorm::pieces(raw), KeyNorm::pieces(normed));
+        KeyNorm::Layer::backward(ctx, w.key_norm, saved, KeyNorm::pieces(dk), KeyNorm::pieces(normed), g.key_norm);
+        ops::copy(ctx, normed, dk);
+      }
+      if constexpr (clamps) {
+        ops::clamp_backward(ctx, C.clamp, raw, dk);
+        linear(ctx, s, w.value, w.value_bias, raw);
+        ops::clamp_backward(ctx, C.clamp, raw, dv);
+      }
+    }
     ops::linear_backward(ctx, s, w.key, dk, ds, g.key, g.key_bias);
     if constexpr (wanted<DS>) {
       const auto ds_value = scratch<E>(ctx, dv.rows);
@@ -114,7 +198,9 @@ struct Attention {
   template <Need need>
   struct Saved {
     If<need.weights, Rows<P, D, const Real>> x;
-    If<need.any(), Rows<P, Q>> q, attended;
+    If<need.any(), Rows<P, Q>> q, attended;  ///< q as the scores read it
+    If<norms, typename QueryNorm::Layer::template Saved<need>> query_norm;
+    If<need.any() && clamps, Rows<P, Q>> clamped;  ///< q after its clamp
     If<need.any(), Rows<P, dynamic, AccumulateOf<P>>> lse;
     If<need.any(), Pools<P>> pools;
   };
@@ -123,30 +209,68 @@ struct Attention {
   static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, View<P, 1, const int> positions,
                             const Pools<P>& pools, const Spans<P>& spans, const Y& y) {
     const auto scope = ctx.scope();
+    Saved<need> saved;
     const auto q = take<need.any(), Q>(ctx, x.rows), attended = take<need.any(), Q>(ctx, x.rows);
-    const auto lse = take<need.any(), dynamic, AccumulateOf<P>>(ctx, x.rows, C.heads / C.split);
-    ops::linear(ctx, x, w.query, w.query_bias, q);  // (N, H K)
-    if constexpr (C.rotary) ops::rotary(ctx, turns, positions, q);
-    ops::attention(ctx, shape(), q, pools.view(), spans, NoPosition{}, attended, lse);  // (N, H K)
-    ops::linear(ctx, attended, w.out, y);                                               // (N, D)
+    const auto lse = take<need.any(), dynamic, AccumulateOf<P>>(ctx, x.rows, H);
+    if constexpr (norms) {
+      const auto raw = take<need.any(), Q>(ctx, x.rows);
+      linear(ctx, x, w.query, w.query_bias, raw);
+      saved.query_norm = QueryNorm::Layer::template forward<need>(ctx, w.query_norm, C.epsilon, QueryNorm::pieces(raw),
+                                                                  QueryNorm::pieces(q));
+      saved.clamped = raw;
+    } else {
+      linear(ctx, x, w.query, w.query_bias, q);  // (N, H K)
+      saved.clamped = q;
+    }
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions, q);
+    ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx), attended, lse);  // (N, H K)
+    ops::linear(ctx, attended, w.out, y);                                                // (N, D)
     ops::leave<C.split>(ctx, y);
     if constexpr (C.bias) ops::add_bias(ctx, w.out_bias, y);
-    return {x, q, attended, lse, pools};
+    saved.x = x;
+    saved.q = q;
+    saved.attended = attended;
+    saved.lse = lse;
+    saved.pools = pools;
+    return saved;
   }
 
   /// Writes dx and the pools' gradients, and adds to g.
-  template <Need need, class W, class G, RowsOn<P> Y, RowsSink<P> DX>
+  template <Need need, class W, class G_, RowsOn<P> Y, RowsSink<P> DX>
   static void attend_backward(Context<P>& ctx, const W& w, const Saved<need>& s, View<P, 1, const int> positions,
                               const Spans<P>& spans, const Y& dy, const DX& dx, const PoolGradients<P>& dpools,
-                              const G& g) {
+                              const G_& g) {
     const auto scope = ctx.scope();
     const auto dattended = scratch<Q>(ctx, dy.rows), dq = scratch<Q>(ctx, dy.rows);
     ops::linear_backward(ctx, s.attended, w.out, dy, dattended, g.out, g.out_bias);
-    ops::attention_backward(ctx, shape(), s.q, s.pools.view(), spans, NoPosition{}, s.attended, s.lse, dattended, dq,
+    ops::attention_backward(ctx, shape(), s.q, s.pools.view(), spans, position(ctx), s.attended, s.lse, dattended, dq,
                             {dpools.data(), static_cast<std::size_t>(s.pools.count)}, NoGrad{});
-    if constexpr (C.rotary) ops::rotary_backward(ctx, turns, positions, dq);
+    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions, dq);
+    if constexpr (norms) {
+      QueryNorm::Layer::backward(ctx, w.query_norm, s.query_norm, QueryNorm::pieces(dq), QueryNorm::pieces(dattended),
+                                 g.query_norm);
+      ops::copy(ctx, dattended, dq);
+    }
+    if constexpr (clamps) ops::clamp_backward(ctx, C.clamp, s.clamped, dq);
     ops::linear_backward(ctx, s.x, w.query, dq, dx, g.query, g.query_bias);
     ops::enter<C.split>(ctx, dx);
+  }
+
+ private:
+  /// y = x wᵀ + b, clamped where the config says so.
+  template <RowsOn<P> X, class W, class B, RowsOn<P> Y>
+  static void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
+    ops::linear(ctx, x, w, b, y);
+    if constexpr (clamps) ops::clamp(ctx, C.clamp, y);
+  }
+  static auto position(Context<P>& ctx) {
+    if constexpr (C.alibi > 0) {
+      static_assert(C.split == 1, "AttentionConfig: the slopes of linear biases are those of all heads; split is 1");
+      static const std::vector<AccumulateOf<P>> slopes = alibi_slopes<AccumulateOf<P>>(C.heads, C.alibi);
+      return Alibi<P>{table(ctx, slopes)};
+    } else {
+      return NoPosition{};
+    }
   }
 };
 

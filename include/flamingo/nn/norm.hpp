@@ -1,6 +1,9 @@
-/// LayerNorm and RmsNorm as layers: ops/norm.hpp with parameters of their own.
+/// LayerNorm and RmsNorm as layers, and Norm, which a NormKind picks: ops/norm.hpp with parameters of their own.
 #pragma once
+#include <type_traits>
+
 #include <flamingo/core/context.hpp>
+#include <flamingo/core/kinds.hpp>
 #include <flamingo/core/need.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/ops/norm.hpp>
@@ -8,15 +11,16 @@
 namespace flamingo::nn {
 
 /// y = (x - mean) / deviation * scale + bias      x, y (N, D)
-template <int D, Platform P>
+template <int D, Platform P, bool Biased = true>
 struct LayerNorm {
   template <class S>
   struct Parameters {
-    Vector<S, D> scale, bias;
+    Vector<S, D> scale;
+    If<Biased, Vector<S, D>> bias;
   };
   static constexpr void each(auto& visit, auto&... p) {
     visit(vector_spec("scale", D, Init::one()), p.scale...);
-    visit(vector_spec("bias", D, Init::zero()), p.bias...);
+    if constexpr (Biased) visit(vector_spec("bias", D, Init::zero()), p.bias...);
   }
 
   template <Need need>
@@ -63,5 +67,9 @@ struct RmsNorm {
     ops::rms_norm_backward(ctx, s.x, s.moments, w.scale, dy, dx, g.scale);
   }
 };
+
+/// The norm of a kind over D features.
+template <NormKind N, int D, Platform P>
+using Norm = std::conditional_t<N == NormKind::rms, RmsNorm<D, P>, LayerNorm<D, P, N == NormKind::layer>>;
 
 }  // namespace flamingo::nn

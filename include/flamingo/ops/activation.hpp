@@ -1,4 +1,5 @@
 /// activate: y = f(x), element by element      gate_activate: y = f(gate) * up, the product of a gated feed-forward
+/// clamp: x = max(-limit, min(x, limit)), in place
 #pragma once
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/kinds.hpp>
@@ -28,6 +29,20 @@ void activate_backward(Context<P>& ctx, const X& x, const Y& dy, const DX& dx) {
           ": their shapes differ");
     kernels::Activate<P>::template backward<A>(ctx, x, dy, any(dx));
   }
+}
+
+/// x becomes max(-limit, min(x, limit)).
+template <Platform P, RowsOn<P> X>
+void clamp(Context<P>& ctx, float limit, const X& x) {
+  check(limit > 0, "clamp", "limit is ", limit, ", expected a positive number");
+  kernels::Activate<P>::clamp(ctx, limit, any(x));
+}
+/// dx becomes zero where the clamped x lies at a limit.
+template <Platform P, RowsOn<P> X, RowsOn<P> DX>
+void clamp_backward(Context<P>& ctx, float limit, const X& x, const DX& dx) {
+  check(x.shape() == dx.shape(), "clamp_backward", "x is ", x.shape(), " and dx is ", dx.shape(),
+        ": their shapes differ");
+  kernels::Activate<P>::clamp_backward(ctx, limit, x, any(dx));
 }
 
 /// gate, up, y of one shape.

@@ -3,6 +3,8 @@
 /// x (N, H K), in place; positions (N). Keys are turned before they are cached; attention knows nothing of it.
 #pragma once
 #include <array>
+#include <cmath>
+#include <numbers>
 #include <type_traits>
 
 #include <flamingo/core/context.hpp>
@@ -20,6 +22,19 @@ struct RotaryShape {
   int turned = 64;    ///< features of a head that turn; even
   double base = 10000;
   RotaryPairs pairs = RotaryPairs::halves;
+  RotaryScaling scaling{};
+
+  /// The angle by which pair i turns from one position to the next.
+  double frequency(int i) const {
+    const double plain = std::pow(base, -2.0 * i / turned);
+    if (scaling.factor == 1) return plain;
+    const double low = scaling.low, high = scaling.high, factor = scaling.factor;
+    const double turns = plain * scaling.context / (2 * std::numbers::pi);
+    if (turns < low) return plain / factor;
+    if (turns > high) return plain;
+    const double kept = (turns - low) / (high - low);
+    return (1 - kept) * plain / factor + kept * plain;
+  }
 };
 
 namespace ops {

@@ -90,6 +90,21 @@ struct Activate<Cpu<R, Set>> {
       f.write(dx.data + at, n);
     });
   }
+  static void clamp(Context<P>& ctx, float limit, Out<P> x) {
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      Chunk z(x.data + at, n);
+      z.numbers = z.numbers.max(R(-limit)).min(R(limit));
+      z.write(x.data + at, n);
+    });
+  }
+  static void clamp_backward(Context<P>& ctx, float limit, In<P> x, Out<P> dx) {
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(x.data + at, n);
+      Chunk g(dx.data + at, n);
+      g.numbers = (z.numbers.abs() < R(limit)).select(g.numbers, R(0));
+      g.write(dx.data + at, n);
+    });
+  }
   template <Activation A>
   static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
     each_chunk(ctx, gate.size(), [&](std::size_t at, std::size_t n) {

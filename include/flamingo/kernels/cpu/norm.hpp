@@ -18,7 +18,10 @@ struct Norm<Cpu<R, Set>> {
       const auto row = line(x, n);
       const R mean = kernels::mean(row);
       const R rstd = R(1) / std::sqrt((row - mean).square().mean() + R(epsilon));
-      line(y, n) = (row - mean) * rstd * line(scale) + line(bias);
+      if constexpr (wanted<Bias>)
+        line(y, n) = (row - mean) * rstd * line(scale) + line(bias);
+      else
+        line(y, n) = (row - mean) * rstd * line(scale);
       moments.row(n)[0] = mean;
       moments.row(n)[1] = rstd;
     });

@@ -17,7 +17,7 @@ struct Rotary<Cpu<R, Set>> {
     const int half = shape.turned / 2, heads = int(x.width) / shape.head_dim;
     const bool adjacent = shape.pairs == RotaryPairs::adjacent;
     Line<double> frequency(half);  // angles in double: a position of thousands times a frequency of 1
-    for (int i = 0; i < half; ++i) frequency[i] = std::pow(shape.base, -2.0 * i / shape.turned);
+    for (int i = 0; i < half; ++i) frequency[i] = shape.frequency(i);
     parallel_pieces(ctx, static_cast<std::size_t>(x.rows), 16, [&](std::size_t from, std::size_t count) {
       Line<R> c(half), s(half);
       for (int n = static_cast<int>(from); n < static_cast<int>(from + count); ++n) {

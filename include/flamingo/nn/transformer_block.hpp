@@ -1,0 +1,106 @@
+/// A pre-norm transformer block: self-attention and a feed-forward layer, each with a norm before it and added to what
+/// it reads.
+///
+///   y = x + attend(norm(x))      z = y + feed_forward(norm_dense(y))
+///   parallel: z = x + attend(norm(x)) + feed_forward(norm_dense(x))
+#pragma once
+#include <flamingo/nn/attention.hpp>
+#include <flamingo/nn/feed_forward.hpp>
+#include <flamingo/nn/norm.hpp>
+
+namespace flamingo {
+
+struct TransformerBlockConfig {
+  AttentionConfig attention{};
+  FeedForwardConfig dense{};
+  bool gated_dense = false;  ///< SwiGLU and its like: down (f(gate x) * up x)
+  NormKind norm = NormKind::layer;
+  float epsilon = 1e-5f;
+  bool parallel = false;  ///< both branches read x (GPT-NeoX)
+};
+
+namespace nn {
+
+/// All rows (N, D); k, v (N, G K).
+template <TransformerBlockConfig C, Platform P>
+struct TransformerBlock {
+  static_assert(C.attention.dim == C.attention.source_dim && C.attention.dim == C.dense.dim,
+                "TransformerBlockConfig: attention and feed-forward differ in width");
+
+  static constexpr int D = C.attention.dim;
+  using NormLayer = Norm<C.norm, D, P>;
+  using Attend = Attention<C.attention, P>;
+  using Dense = std::conditional_t<C.gated_dense, GatedFeedForward<C.dense, P>, FeedForward<C.dense, P>>;
+  static constexpr int KV = Attend::KV;
+
+  template <class S>
+  struct Parameters {
+    typename NormLayer::template Parameters<S> norm, norm_dense;
+    typename Attend::template Parameters<S> attention;
+    typename Dense::template Parameters<S> dense;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    auto norm = within(visit, "norm"), attention = within(visit, "attention"), second = within(visit, "norm_dense"),
+         dense = within(visit, "dense");
+    NormLayer::each(norm, p.norm...);
+    Attend::each(attention, p.attention...);
+    NormLayer::each(second, p.norm_dense...);
+    Dense::each(dense, p.dense...);
+  }
+
+  template <Need need>
+  struct Saved {
+    typename NormLayer::template Saved<need> norm, norm_dense;
+    If<need.weights, Rows<P, D>> normed;
+    typename Attend::template Saved<need> attention;
+    typename Dense::template Saved<need> dense;
+  };
+
+  /// Pool 0 holds the rows' own keys and values, which are written to `own` first: rows of a cache, or of the arena.
+  /// Spans say what else of pool 0 and of further pools is seen. z may not be x.
+  template <Need need, class W>
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, View<P, 1, const int> positions,
+                             const Rows<P, KV>& own_k, const Rows<P, KV>& own_v, const Pools<P>& pools,
+                             const Spans<P>& spans, const Rows<P, D>& z) {
+    const auto scope = ctx.scope();
+    const int N = x.rows;
+    Saved<need> s;
+    const auto normed = take<need.weights, D>(ctx, N), branch = scratch<D>(ctx, N);
+    s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
+    s.normed = normed;
+    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
+    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
+    const auto y = take < need.any() && !C.parallel, D > (ctx, N);
+    ops::add(ctx, x, branch, y);
+
+    const auto normed_y = take<need.weights, D>(ctx, N);
+    s.norm_dense = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, C.parallel ? x : y, normed_y);
+    s.dense = Dense::template forward<need>(ctx, w.dense, normed_y, branch);  // (N, D)
+    ops::add(ctx, y, branch, z);
+    return s;
+  }
+
+  /// Writes dx and adds to g. Only the rows' own keys and values carry gradients; a cached prefix has none.
+  template <Need need, class W, class G>
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, View<P, 1, const int> positions,
+                       const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
+    const auto scope = ctx.scope();
+    const int N = dz.rows;
+    const auto dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
+    Dense::backward(ctx, w.dense, s.dense, dz, dnormed, g.dense);
+    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
+    ops::accumulate(ctx, dz, dy);  // the residual path
+
+    const auto dk = scratch<KV>(ctx, N), dv = scratch<KV>(ctx, N);
+    const PoolGradients<P> dpools{{{dk, dv}}};
+    const auto& dbranch = C.parallel ? dz : dy;
+    Attend::attend_backward(ctx, w.attention, s.attention, positions, spans, dbranch, dnormed, dpools, g.attention);
+    Attend::project_backward(ctx, w.attention, s.normed, positions, dk, dv, dsource, g.attention);
+    ops::accumulate(ctx, dsource, dnormed);  // the rows ask and are asked
+    NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
+    ops::accumulate(ctx, dy, dx);  // the residual path
+  }
+};
+
+}  // namespace nn
+}  // namespace flamingo
