@@ -110,7 +110,8 @@ class Engine {
   /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
   /// keys and values in every gated block are computed unless the same content is here already.
   template <class F>
-  requires RowsOn<F, P> CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
+    requires RowsOn<F, P>
+  CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
     static_assert(has_media, "add_medium: this model has no gated blocks");
     using Resampler = typename M::ResamplerLayer;
     check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
@@ -346,8 +347,8 @@ Engine<M, Connector, Lm> make_engine(Context<P>& ctx, const Connector& connector
 }
 /// An engine for LanguageModel<C, P>.
 template <class M, Platform P, class Lm>
-requires(M::gated_blocks == 0) Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm,
-                                                                  const EngineOptions& options = {}) {
+  requires(M::gated_blocks == 0)
+Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm, const EngineOptions& options = {}) {
   static constexpr Nothing nothing{};
   return {ctx, nothing, lm, options};
 }

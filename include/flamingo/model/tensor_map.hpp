@@ -78,8 +78,8 @@ class TensorTable {
   TensorTable() = default;
   /// A function of names alone.
   template <class F>
-  requires std::convertible_to<std::invoke_result_t<const F&, std::string_view>, std::string> TensorTable(F name_of)
-      : name_of_(std::move(name_of)) {}
+    requires std::convertible_to<std::invoke_result_t<const F&, std::string_view>, std::string>
+  TensorTable(F name_of) : name_of_(std::move(name_of)) {}
   /// `ignored` are patterns of foreign tensors that hold nothing of ours (buffers, copies of tied weights).
   TensorTable(std::vector<TensorRule> rules, std::vector<std::string> ignored = {})
       : rules_(std::move(rules)), ignored_(std::move(ignored)), by_rules_(true) {}
