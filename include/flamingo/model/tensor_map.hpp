@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -81,6 +82,8 @@ class TensorTable {
     requires std::convertible_to<std::invoke_result_t<const F&, std::string_view>, std::string>
   TensorTable(F name_of) : name_of_(std::move(name_of)) {}
   /// `ignored` are patterns of foreign tensors that hold nothing of ours (buffers, copies of tied weights).
+  TensorTable(std::initializer_list<TensorRule> rules, std::vector<std::string> ignored = {})
+      : TensorTable(std::vector<TensorRule>(rules), std::move(ignored)) {}
   TensorTable(std::vector<TensorRule> rules, std::vector<std::string> ignored = {})
       : rules_(std::move(rules)), ignored_(std::move(ignored)), by_rules_(true) {}
 

@@ -1,14 +1,18 @@
-/// Weights of a layer out of tensor files, and back: frozen parts packed as the file has them, trained parts as
-/// numbers.
+/// Weights of a layer out of tensor files, and back: frozen parts packed as the file has them or as a host asks,
+/// trained parts as numbers.
 ///
-/// A foreign file is read through a function from our parameter names to its tensor names. Loading is strict: every
-/// parameter must be found with its shape; what is missing or wrong is listed in one error.
+/// A TensorTable says where each parameter lies. Loading is strict: every parameter must be found with its shape, every
+/// tensor must be read whole; what is missing, unexpected or wrong is told in one error.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <functional>
+#include <map>
 #include <memory>
+#include <numeric>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -16,53 +20,116 @@
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/io/safetensors.hpp>
+#include <flamingo/model/tensor_map.hpp>
 
 namespace flamingo {
 
-/// Our dotted name -> the file's name.
-using NameMap = std::function<std::string(std::string_view)>;
-inline std::string same_name(std::string_view name) { return std::string(name); }
-
-namespace detail {
-
-/// Gathers what is wrong with a checkpoint, to say all of it at once.
+/// What a load found: which tensors were used, which parameters have none, which tensors nobody asked for. Several
+/// parts may load with one report.
 class LoadReport {
  public:
-  explicit LoadReport(std::string file) : file_(std::move(file)) {}
+  explicit LoadReport(std::string source) : source_(std::move(source)) {}
 
-  /// The tensor for a parameter, if it is there in the right shape.
+  /// Parameters by these patterns of ours may be missing: they keep what they hold.
+  void expect_missing(std::string pattern) { expected_.push_back(std::move(pattern)); }
+
+  /// The tensor for a parameter, if it is there in the right shape; `place` says where in it.
   template <class File>
-  const io::TensorView* find(const File& file, const Spec& spec, const NameMap& name_of) {
-    const std::string name = name_of(spec.name);
-    const io::TensorView* tensor = file.find(name);
+  const io::TensorView* find(const File& file, const Spec& spec, const TensorPlace& place) {
+    const io::TensorView* tensor = file.find(place.name);
     if (!tensor) {
-      note("missing '" + name + "'");
+      int number = 0;
+      const bool expected = std::any_of(expected_.begin(), expected_.end(), [&](const std::string& pattern) {
+        return detail::matches(pattern, spec.name, number);
+      });
+      if (expected)
+        missing_.push_back(place.name);
+      else
+        note("missing '" + place.name + "'");
       return nullptr;
     }
-    // The inner axes of a convolution, or a gate of shape (1), may be written in more or fewer extents than ours.
-    const bool same_rows = tensor->shape.size() < 2 ? spec.rows == 1 : tensor->shape.front() == spec.rows;
-    if (tensor->count() != static_cast<std::int64_t>(spec.size()) || (spec.role != Role::vector && !same_rows)) {
+    if (!fits(*tensor, spec, place)) {
       std::ostringstream expected;
       flamingo::detail::write(expected, spec.shape());
-      note("'" + name + "' has shape " + io::shape_text(tensor->shape) + ", expected " + expected.str());
+      note("'" + place.name + "' has shape " + io::shape_text(tensor->shape) + ", expected " + expected.str() +
+           (place.group || place.first ? " or more rows" : ""));
       return nullptr;
     }
+    Use& use = used_[place.name];
+    use.all = static_cast<std::size_t>(tensor->count());
+    use.read += spec.size();
     return tensor;
   }
+
+  /// Tensors of the file that no part has read and `table` does not ignore, and those read in part.
+  template <class File>
+  void look_for_unexpected(const File& file, const TensorTable& table) {
+    for (const io::TensorView& tensor : file.tensors()) {
+      const auto found = used_.find(tensor.name);
+      if (found == used_.end() ? !table.ignores(tensor.name) : found->second.read < found->second.all)
+        unexpected_.push_back(tensor.name);
+    }
+    for (const std::string& name : unexpected_) note("nobody asks for all of '" + name + "'");
+  }
+
+  std::vector<std::string> used() const {
+    std::vector<std::string> names;
+    for (const auto& [name, use] : used_) names.push_back(name);
+    return names;
+  }
+  const std::vector<std::string>& missing() const { return missing_; }  ///< expected to be
+  const std::vector<std::string>& unexpected() const { return unexpected_; }
+
+  /// Throws if anything does not fit.
   void finish() const {
     if (count_ == 0) return;
-    fail("load", file_, ": ", count_, count_ == 1 ? " tensor does" : " tensors do", " not fit: ", text_,
+    fail("load", source_, ": ", count_, count_ == 1 ? " tensor does" : " tensors do", " not fit: ", text_,
          count_ > listed ? ", ..." : "");
   }
 
  private:
   static constexpr int listed = 8;
+  struct Use {
+    std::size_t all = 0, read = 0;
+  };
+
+  static bool fits(const io::TensorView& tensor, const Spec& spec, const TensorPlace& place) {
+    const auto count = static_cast<std::size_t>(tensor.count());
+    const bool vector = spec.role == Role::vector;
+    const int lines = vector ? spec.columns : spec.rows, width = vector ? 1 : spec.columns;
+    if (place.group || place.first) {  // a part of a larger tensor
+      const auto last = static_cast<std::size_t>(place.row(lines - 1)) + 1;
+      return !tensor.shape.empty() && count % static_cast<std::size_t>(width) == 0 &&
+             tensor.shape.front() == static_cast<std::int64_t>(count) / width &&
+             last <= count / static_cast<std::size_t>(width);
+    }
+    if (count != spec.size()) return false;
+    // The inner axes of a convolution, or a gate of shape (1), may be written in more or fewer extents than ours.
+    if (vector) return true;
+    if (tensor.shape.size() < 2) return spec.rows == 1;
+    return tensor.shape.front() == (place.layout == Layout::transposed ? spec.columns : spec.rows) ||
+           (spec.rows == 1 && tensor.shape.front() == 1);
+  }
   void note(const std::string& what) {
     if (count_++ < listed) text_ += (text_.empty() ? "" : "; ") + what;
   }
-  std::string file_, text_;
+
+  std::string source_, text_;
+  std::vector<std::string> expected_, missing_, unexpected_;
+  std::map<std::string, Use> used_;
   int count_ = 0;
 };
+
+/// How frozen matrices are held. As the file stores them, they are read where the file is mapped; in any other form
+/// they are converted once, row by row, into memory of their own.
+enum class Held {
+  as_stored,
+  as_floats,
+  as_bf16,
+  as_int8,  ///< a scale for each row
+};
+
+namespace detail {
 
 inline bool packs_as(io::DType dtype, Format& format) {
   switch (dtype) {
@@ -89,10 +156,66 @@ inline bool packs_as(io::DType dtype, Format& format) {
   }
 }
 
-}  // namespace detail
+/// The rows of a parameter as they lie in a foreign tensor, one at a time as numbers.
+template <class T>
+class PlacedRows {
+ public:
+  PlacedRows(const io::TensorView& tensor, const Spec& spec, const TensorPlace& place)
+      : place_(place),
+        width_(spec.role == Role::vector ? 1 : spec.columns),
+        lines_(spec.role == Role::vector ? spec.columns : spec.rows),
+        row_{tensor.name, tensor.dtype, {width_}, {}},
+        bytes_(tensor.bytes) {
+    const std::int64_t numbers = std::int64_t{lines_} * width_;
+    whole_bytes_ = static_cast<std::size_t>(io::byte_size(tensor.dtype, std::span(&numbers, 1)));
+    if (place.layout == Layout::transposed) {
+      whole_.resize(spec.size());
+      io::convert(tensor, std::span<T>(whole_));
+    } else if (place.layout == Layout::channels_first) {
+      check(width_ % place.channels == 0, "load", "'", tensor.name, "' has ", width_, " columns, no multiple of ",
+            place.channels, " channels");
+      whole_.resize(static_cast<std::size_t>(width_));
+    }
+  }
+  int lines() const { return lines_; }
 
-/// How frozen matrices are held: as the file stores them, mapped; or as floats, which costs memory and saves time.
-enum class Held { as_stored, as_floats };
+  /// Row r of the parameter.
+  void read(int r, std::span<T> out) {
+    if (place_.layout == Layout::transposed) {
+      for (std::size_t c = 0; c < out.size(); ++c)
+        out[c] = whole_[c * static_cast<std::size_t>(lines_) + static_cast<std::size_t>(r)];
+      return;
+    }
+    const std::int64_t size_or_none = io::byte_size(row_.dtype, row_.shape);
+    check(size_or_none >= 0, "load", "'", row_.name, "' is ", row_.dtype, ": its rows of ", width_,
+          " are no whole blocks");
+    const auto size = static_cast<std::size_t>(size_or_none);
+    row_.bytes = bytes_.subspan(static_cast<std::size_t>(place_.row(r)) * size, size);
+    if (place_.layout != Layout::channels_first) return io::convert(row_, out);
+    io::convert(row_, std::span<T>(whole_));
+    const auto channels = static_cast<std::size_t>(place_.channels), cells = out.size() / channels;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = whole_[i % channels * cells + i / channels];
+  }
+  /// All of them, one after another.
+  void read_all(T* to) {
+    if (place_.layout != Layout::transposed && place_.layout != Layout::channels_first && !place_.group &&
+        bytes_.size() == whole_bytes_)  // as they lie there
+      return io::convert({row_.name, row_.dtype, {std::int64_t{lines_} * width_}, bytes_},
+                         std::span<T>(to, static_cast<std::size_t>(lines_) * static_cast<std::size_t>(width_)));
+    for (int r = 0; r < lines_; ++r)
+      read(r, {to + static_cast<std::size_t>(r) * static_cast<std::size_t>(width_), static_cast<std::size_t>(width_)});
+  }
+
+ private:
+  TensorPlace place_;
+  int width_, lines_;
+  io::TensorView row_;
+  std::span<const std::byte> bytes_;
+  std::size_t whole_bytes_ = 0;  ///< of a tensor that holds this parameter alone
+  std::vector<T> whole_;         ///< all of a transposed tensor, or one row of a convolution's
+};
+
+}  // namespace detail
 
 /// Read-only weights of a layer that share their memory: copies are cheap and refer to the same bytes.
 template <class Layer, Platform P>
@@ -100,91 +223,213 @@ struct PackedWeights {
   typename Layer::template Parameters<Packed<P>> views{};
   std::vector<std::shared_ptr<const void>> owners;
 
-  /// `file` (io::Safetensors or io::Gguf) stays mapped as long as any copy of these weights lives.
+  /// `file` (anything with find, tensors and path: io::Safetensors, io::Gguf, io::Checkpoint) stays mapped as long as
+  /// any copy of these weights lives. Without a report of the caller's, whatever is missing or wrong throws.
   template <class File>
   static PackedWeights load(std::shared_ptr<const File> file, Held held = Held::as_stored,
-                            const NameMap& name_of = same_name) {
+                            const TensorTable& table = {}, LoadReport* report = nullptr) {
     PackedWeights w;
     w.owners.push_back(file);
-    detail::LoadReport report(file->path().string());
+    LoadReport own(file->path().string());
+    LoadReport& found = report ? *report : own;
     auto fetch = [&](const Spec& spec, auto& leaf) {
-      if (const io::TensorView* tensor = report.find(*file, spec, name_of)) w.point(leaf, spec, *tensor, held);
+      const TensorPlace place = table.place(spec);
+      if (const io::TensorView* tensor = found.find(*file, spec, place)) w.point(leaf, spec, *tensor, place, held);
     };
     Layer::each(fetch, w.views);
-    report.finish();
+    own.finish();
     return w;
   }
 
  private:
   template <int O, int D>
-  void point(PackedMatrix<P, O, D>& leaf, const Spec&, const io::TensorView& tensor, Held held) {
-    Format format{};
-    // Numbers are read in place only where they are aligned; a file may put them anywhere.
-    const bool aligned =
-        tensor.dtype != io::DType::f32 || reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % alignof(float) == 0;
-    if (held == Held::as_stored && aligned && detail::packs_as(tensor.dtype, format)) {
-      leaf.format = format;
-      leaf.data = tensor.bytes.data();
+  void point(PackedMatrix<P, O, D>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
+             Held held) {
+    Format stored{};
+    const bool packs = detail::packs_as(tensor.dtype, stored) && place.layout != Layout::channels_first &&
+                       place.layout != Layout::transposed;
+    if (packs && (held == Held::as_stored || (held == Held::as_bf16 && stored == Format::bf16) ||
+                  (held == Held::as_floats && stored == Format::f32))) {
+      leaf.format = stored;
+      leaf.data = stored_rows(spec, tensor, place);
+    } else if (held == Held::as_bf16) {
+      leaf.format = Format::bf16;
+      leaf.data = converted<bfloat16>(spec, tensor, place, [](std::span<const float> row, bfloat16* to) {
+        std::transform(row.begin(), row.end(), to, [](float x) { return bfloat16(x); });
+      });
+    } else if (held == Held::as_int8) {
+      auto scales = std::make_shared<std::vector<float>>();
+      leaf.format = Format::int8;
+      leaf.data = converted<std::int8_t>(spec, tensor, place, [&](std::span<const float> row, std::int8_t* to) {
+        float most = 0;
+        for (const float x : row) most = std::max(most, std::abs(x));
+        scales->push_back(most / 127);
+        const float inverse = most > 0 ? 127 / most : 0;
+        std::transform(row.begin(), row.end(), to,
+                       [inverse](float x) { return static_cast<std::int8_t>(std::lround(x * inverse)); });
+      });
+      leaf.scales = scales->data();
+      owners.push_back(std::move(scales));
     } else {
       leaf.format = Format::f32;
-      leaf.data = reinterpret_cast<const std::byte*>(numbers<float>(tensor));
+      leaf.data = reinterpret_cast<const std::byte*>(numbers<float>(spec, tensor, place));
     }
   }
   template <int O, int D, class T>
-  void point(MatrixView<P, O, D, T>& leaf, const Spec&, const io::TensorView& tensor, Held) {
-    leaf.data = const_cast<T*>(numbers<T>(tensor));
+  void point(MatrixView<P, O, D, T>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
+             Held) {
+    leaf.data = const_cast<T*>(numbers<T>(spec, tensor, place));
   }
   template <int D, class T>
-  void point(VectorView<P, D, T>& leaf, const Spec&, const io::TensorView& tensor, Held) {
-    leaf.data = const_cast<T*>(numbers<T>(tensor));
+  void point(VectorView<P, D, T>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
+             Held) {
+    leaf.data = const_cast<T*>(numbers<T>(spec, tensor, place));
+  }
+
+  /// Rows as the file has them: in place where they lie one after another, else gathered.
+  const std::byte* stored_rows(const Spec& spec, const io::TensorView& tensor, const TensorPlace& place) {
+    const std::int64_t width = spec.columns;
+    const auto row = static_cast<std::size_t>(io::byte_size(tensor.dtype, std::span(&width, 1)));
+    const std::byte* first = tensor.bytes.data() + static_cast<std::size_t>(place.first) * row;
+    // Numbers are read in place only where they are aligned; a file may put them anywhere.
+    const bool aligned =
+        tensor.dtype != io::DType::f32 || reinterpret_cast<std::uintptr_t>(first) % alignof(float) == 0;
+    if (aligned && (!place.group || place.group >= spec.rows || place.stride == place.group)) return first;
+    auto all = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(spec.rows) * row);
+    for (int r = 0; r < spec.rows; ++r)
+      std::memcpy(all->data() + static_cast<std::size_t>(r) * row,
+                  tensor.bytes.data() + static_cast<std::size_t>(place.row(r)) * row, row);
+    const std::byte* data = all->data();
+    owners.push_back(std::move(all));
+    return data;
+  }
+  /// Rows in another form, of one U a number.
+  template <class U, class Convert>
+  const std::byte* converted(const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
+                             const Convert& convert) {
+    const auto width = static_cast<std::size_t>(spec.columns);
+    auto all = std::make_shared<std::vector<U>>(spec.size());
+    detail::PlacedRows<float> rows(tensor, spec, place);
+    std::vector<float> row(width);
+    for (int r = 0; r < rows.lines(); ++r) {
+      rows.read(r, row);
+      convert(row, all->data() + static_cast<std::size_t>(r) * width);
+    }
+    const auto* data = reinterpret_cast<const std::byte*>(all->data());
+    owners.push_back(std::move(all));
+    return data;
   }
   template <class T>
-  const T* numbers(const io::TensorView& tensor) {
-    auto all = std::make_shared<std::vector<T>>(static_cast<std::size_t>(tensor.count()));
-    io::convert(tensor, std::span<T>(*all));
+  const T* numbers(const Spec& spec, const io::TensorView& tensor, const TensorPlace& place) {
+    auto all = std::make_shared<std::vector<T>>(spec.size());
+    detail::PlacedRows<T>(tensor, spec, place).read_all(all->data());
     const T* data = all->data();
     owners.push_back(std::move(all));
     return data;
   }
 };
 
-/// Fills stored parameters from a file.
+/// Fills stored parameters from a file. Without a report of the caller's, whatever is missing or wrong throws.
 template <class Layer, class File, class Parameters>
-void load_numbers(const File& file, Parameters& p, const NameMap& name_of = same_name) {
-  detail::LoadReport report(file.path().string());
+void load_numbers(const File& file, Parameters& p, const TensorTable& table = {}, LoadReport* report = nullptr) {
+  LoadReport own(file.path().string());
+  LoadReport& found = report ? *report : own;
   auto fetch = [&](const Spec& spec, auto& leaf) {
-    if (const io::TensorView* tensor = report.find(file, spec, name_of))
-      io::convert(*tensor, std::span(leaf.data, spec.size()));
+    const TensorPlace place = table.place(spec);
+    using T = std::remove_reference_t<decltype(*leaf.data)>;
+    if (const io::TensorView* tensor = found.find(file, spec, place))
+      detail::PlacedRows<T>(*tensor, spec, place).read_all(leaf.data);
   };
   Layer::each(fetch, p);
-  report.finish();
+  own.finish();
 }
 
-/// Tensors of stored parameters, named `prefix` + our name, converted to dtype (f32 or bf16); `bytes` holds them.
-template <class Layer, class Parameters>
-void append_tensors(const Parameters& p, std::string_view prefix, io::DType dtype, std::vector<io::TensorView>& tensors,
-                    std::vector<std::shared_ptr<std::vector<std::byte>>>& bytes) {
-  check(dtype == io::DType::f32 || dtype == io::DType::f64 || dtype == io::DType::bf16, "save", "dtype is ", dtype,
-        ", expected f32, f64 or bf16");
-  auto put = [&](const Spec& spec, const auto& leaf) {
-    const std::size_t n = spec.size();
-    auto buffer = std::make_shared<std::vector<std::byte>>(n * static_cast<std::size_t>(io::info(dtype).bytes));
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto write = [&](auto value) { std::memcpy(buffer->data() + i * sizeof(value), &value, sizeof(value)); };
-      if (dtype == io::DType::bf16)
-        write(bfloat16(static_cast<float>(leaf.data[i])).bits);
-      else if (dtype == io::DType::f64)
-        write(static_cast<double>(leaf.data[i]));
-      else
-        write(static_cast<float>(leaf.data[i]));
+/// Foreign tensors put together out of our parameters: what load_numbers read through the same tables.
+class TensorWriter {
+ public:
+  explicit TensorWriter(io::DType dtype) : dtype_(dtype) {
+    check(dtype == io::DType::f32 || dtype == io::DType::f64 || dtype == io::DType::f16 || dtype == io::DType::bf16,
+          "save", "dtype is ", dtype, ", expected f32, f64, f16 or bf16");
+  }
+
+  /// Stored parameters.
+  template <class Layer, class Parameters>
+  void add(const Parameters& p, const TensorTable& table = {}) {
+    auto put = [&](const Spec& spec, const auto& leaf) { this->put(spec, table.place(spec), leaf.data); };
+    Layer::each(put, p);
+  }
+
+  /// The tensors, in the order in which they were first named. Throws where a part of one is still unwritten.
+  std::vector<io::TensorView> tensors() const {
+    std::vector<io::TensorView> views;
+    for (const Tensor& t : tensors_) {
+      const auto all = static_cast<std::size_t>(t.lines) * static_cast<std::size_t>(t.width);
+      check(t.written == all, "save", "'", t.name, "' has ", all, " numbers, of which ", t.written, " were written");
+      views.push_back({t.name, dtype_, t.shape(), t.bytes});
     }
-    std::vector<std::int64_t> shape;
-    if (spec.role != Role::vector) shape.push_back(spec.rows);
-    shape.push_back(spec.columns);
-    tensors.push_back({std::string(prefix) + std::string(std::string_view(spec.name)), dtype, shape, *buffer});
-    bytes.push_back(std::move(buffer));
+    return views;
+  }
+
+ private:
+  struct Tensor {
+    std::string name;
+    int lines = 0, width = 1;
+    Layout layout = Layout::rows;
+    bool vector = false;
+    int channels = 3;
+    std::size_t written = 0;
+    std::vector<std::byte> bytes;
+
+    std::vector<std::int64_t> shape() const {
+      if (vector || layout == Layout::line) return {vector ? lines : width};
+      if (layout == Layout::transposed) return {width, lines};
+      if (layout == Layout::channels_first) {
+        const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(width / channels)));
+        return {lines, channels, side, side};
+      }
+      return {lines, width};
+    }
   };
-  Layer::each(put, p);
-}
+
+  template <class T>
+  void put(const Spec& spec, const TensorPlace& place, const T* numbers) {
+    const bool vector = spec.role == Role::vector;
+    const int lines = vector ? spec.columns : spec.rows, width = vector ? 1 : spec.columns;
+    const auto known = index_.try_emplace(place.name, tensors_.size());
+    if (known.second) tensors_.push_back({place.name, 0, width, place.layout, vector, place.channels, 0, {}});
+    Tensor& t = tensors_[known.first->second];
+    check(t.width == width && t.layout == place.layout && t.vector == vector, "save", "'", place.name,
+          "' is written by parameters of different shapes");
+    const auto size = static_cast<std::size_t>(io::info(dtype_).bytes), columns = static_cast<std::size_t>(width);
+    t.lines = std::max(t.lines, place.row(lines - 1) + 1);
+    t.bytes.resize(std::max(t.bytes.size(), static_cast<std::size_t>(t.lines) * columns * size));
+    const auto channels = static_cast<std::size_t>(place.channels), cells = columns / channels;
+    for (int r = 0; r < lines; ++r)
+      for (std::size_t c = 0; c < columns; ++c) {
+        const auto row = static_cast<std::size_t>(place.row(r));
+        std::size_t at = row * columns + c;
+        if (place.layout == Layout::transposed) at = c * static_cast<std::size_t>(lines) + row;
+        if (place.layout == Layout::channels_first) at = row * columns + c % channels * cells + c / channels;
+        write(t.bytes.data() + at * size, numbers[static_cast<std::size_t>(r) * columns + c]);
+      }
+    t.written += spec.size();
+  }
+  template <class T>
+  void write(std::byte* at, T number) const {
+    const auto put = [at](auto value) { std::memcpy(at, &value, sizeof(value)); };
+    if (dtype_ == io::DType::bf16)
+      put(bfloat16(static_cast<float>(number)).bits);
+    else if (dtype_ == io::DType::f16)
+      put(half(static_cast<float>(number)).bits);
+    else if (dtype_ == io::DType::f64)
+      put(static_cast<double>(number));
+    else
+      put(static_cast<float>(number));
+  }
+
+  io::DType dtype_;
+  std::vector<Tensor> tensors_;
+  std::map<std::string, std::size_t> index_;
+};
 
 }  // namespace flamingo

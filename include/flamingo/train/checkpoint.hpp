@@ -11,17 +11,21 @@
 
 namespace flamingo {
 
+/// Our names after a prefix.
+inline TensorTable named_after(std::string prefix) {
+  return {[prefix](std::string_view name) { return prefix + std::string(name); }};
+}
+
 /// Writes everything that a resumed run needs, at full precision.
 template <auto C, Platform P, class Lm>
 void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>& trainer) {
   using Connect = typename Trainer<C, P, Lm>::Connect;
   constexpr io::DType dtype = std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32;
-  std::vector<io::TensorView> tensors;
-  std::vector<std::shared_ptr<std::vector<std::byte>>> bytes;
-  append_tensors<Connect>(trainer.weights.views, "weights.", dtype, tensors, bytes);
-  append_tensors<Connect>(trainer.optimizer.first.views, "first.", dtype, tensors, bytes);
-  append_tensors<Connect>(trainer.optimizer.second.views, "second.", dtype, tensors, bytes);
-  io::write_safetensors(path, tensors, {{"step", std::to_string(trainer.optimizer.steps())}});
+  TensorWriter writer(dtype);
+  writer.add<Connect>(trainer.weights.views, named_after("weights."));
+  writer.add<Connect>(trainer.optimizer.first.views, named_after("first."));
+  writer.add<Connect>(trainer.optimizer.second.views, named_after("second."));
+  io::write_safetensors(path, writer.tensors(), {{"step", std::to_string(trainer.optimizer.steps())}});
 }
 
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
@@ -29,9 +33,6 @@ template <auto C, Platform P, class Lm>
 long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& trainer) {
   using Connect = typename Trainer<C, P, Lm>::Connect;
   const io::Safetensors file(path);
-  const auto named = [](std::string prefix) {
-    return [prefix](std::string_view name) { return prefix + std::string(name); };
-  };
   long step = -1;
   for (const auto& [key, value] : file.metadata())
     if (key == "step") {
@@ -43,9 +44,9 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
   check(step >= 0, "checkpoint", path.string(), " has no 'step' in its metadata");
   Store<Connect, P> weights;
   decltype(trainer.optimizer.first) first, second;
-  load_numbers<Connect>(file, weights.views, named("weights."));
-  load_numbers<Connect>(file, first.views, named("first."));
-  load_numbers<Connect>(file, second.views, named("second."));
+  load_numbers<Connect>(file, weights.views, named_after("weights."));
+  load_numbers<Connect>(file, first.views, named_after("first."));
+  load_numbers<Connect>(file, second.views, named_after("second."));
   trainer.weights = std::move(weights);
   trainer.optimizer.first = std::move(first);
   trainer.optimizer.second = std::move(second);
@@ -57,10 +58,9 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
 template <class Layer, class Parameters>
 void save_weights(const std::filesystem::path& path, const Parameters& p, io::DType dtype,
                   const io::Metadata& metadata = {}) {
-  std::vector<io::TensorView> tensors;
-  std::vector<std::shared_ptr<std::vector<std::byte>>> bytes;
-  append_tensors<Layer>(p, "", dtype, tensors, bytes);
-  io::write_safetensors(path, tensors, metadata);
+  TensorWriter writer(dtype);
+  writer.add<Layer>(p);
+  io::write_safetensors(path, writer.tensors(), metadata);
 }
 
 }  // namespace flamingo
