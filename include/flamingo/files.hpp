@@ -1,5 +1,5 @@
-/// What comes from and goes to files: weights, checkpoints, tokenizers, documents. Pictures need the component `images`
-/// (io/image.hpp, model/vision/preprocess.hpp).
+/// What comes from and goes to files: weights, checkpoints, tokenizers, documents, progress lines. Pictures need the
+/// component `images` (io/image.hpp, model/vision/preprocess.hpp).
 #pragma once
 #include <flamingo/data/document.hpp>
 #include <flamingo/io/gguf.hpp>
@@ -9,3 +9,4 @@
 #include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/weights.hpp>
 #include <flamingo/train/checkpoint.hpp>
+#include <flamingo/train/progress.hpp>

@@ -8,6 +8,5 @@
 #include <flamingo/infer/score.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/encoder.hpp>
-#include <flamingo/train/progress.hpp>
 #include <flamingo/train/trainer.hpp>
 #include <flamingo/version.hpp>

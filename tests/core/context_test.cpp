@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <flamingo/kernels/cpu/context.hpp>
+
 using namespace flamingo;
 using P = Cpu<float>;
 

@@ -2,10 +2,12 @@
 #pragma once
 #include <array>
 #include <cstddef>
-#include <sstream>
+#include <cstdio>
+#include <iosfwd>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace flamingo {
 
@@ -16,15 +18,33 @@ struct Error : std::runtime_error {
 
 namespace detail {
 
+/// What a text is made of, as streams write it. Other types than these need <sstream> where they are written.
 template <class T>
-void write(std::ostream& out, const T& what) {
-  out << what;
+void write(std::string& out, const T& what) {
+  if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+    out += std::string_view(what);
+  } else if constexpr (std::is_same_v<T, char>) {
+    out += what;
+  } else if constexpr (std::is_integral_v<T>) {
+    out += std::to_string(what);
+  } else if constexpr (std::is_floating_point_v<T>) {
+    std::array<char, 32> digits{};
+    std::snprintf(digits.data(), digits.size(), "%g", static_cast<double>(what));
+    out += digits.data();
+  } else {
+    std::basic_ostringstream<std::conditional_t<sizeof(T) != 0, char, T>> stream;
+    stream << what;
+    out += stream.str();
+  }
 }
 template <class T, std::size_t Rank>
-void write(std::ostream& out, const std::array<T, Rank>& shape) {
-  out << '(';
-  for (std::size_t i = 0; i < Rank; ++i) out << (i ? ", " : "") << shape[i];
-  out << ')';
+void write(std::string& out, const std::array<T, Rank>& shape) {
+  out += '(';
+  for (std::size_t i = 0; i < Rank; ++i) {
+    if (i) out += ", ";
+    write(out, shape[i]);
+  }
+  out += ')';
 }
 
 }  // namespace detail
@@ -32,10 +52,10 @@ void write(std::ostream& out, const std::array<T, Rank>& shape) {
 /// Throws Error("[where] what ..."). Arrays are written as shapes: (5, 7).
 template <class... What>
 [[noreturn]] void fail(std::string_view where, const What&... what) {
-  std::ostringstream text;
-  text << '[' << where << "] ";
+  std::string text = "[";
+  ((text += where) += "] ");
   (detail::write(text, what), ...);
-  throw Error(text.str());
+  throw Error(text);
 }
 
 /// fail(where, what...) unless ok; the text is built only then.

@@ -1,14 +1,12 @@
-/// What an op needs besides its tensors: memory, threads, counters. One per session or trainer; never global.
+/// What an op needs besides its tensors: memory, threads, counters. One per session or trainer; never global. Each
+/// platform's own is beside its kernels (kernels/cpu/context.hpp, kernels/cuda/context.cuh).
 #pragma once
 #include <cstddef>
-#include <functional>
-#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include <flamingo/core/arena.hpp>
 #include <flamingo/core/spans.hpp>
-#include <flamingo/core/threads.hpp>
 #include <flamingo/core/view.hpp>
 
 namespace flamingo {
@@ -54,27 +52,6 @@ class Memory {
   Memory() = default;
   explicit Memory(Arena arena) : arena_(arena) {}
   Arena arena_;
-};
-
-/// The CPU: an arena over lazily committed memory, and a pool of threads.
-template <Real R, Isa Set>
-class Context<Cpu<R, Set>> : public Memory {
- public:
-  static constexpr std::size_t default_capacity = std::size_t{64} << 30;
-
-  /// threads 0: all of the machine's. Capacity is address space; pages cost memory once touched.
-  explicit Context(int threads = 0, std::size_t capacity = default_capacity)
-      : threads_(std::make_unique<Threads>(threads)), range_(capacity) {
-    arena_ = Arena(range_.data(), range_.size());
-  }
-  Threads& threads() { return *threads_; }
-
-  /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
-  std::function<void(R*, std::size_t)> sum_over_processes;
-
- private:
-  std::unique_ptr<Threads> threads_;
-  AddressRange range_;
 };
 
 /// Counts bytes and operations of a run over P; its tensors point nowhere.

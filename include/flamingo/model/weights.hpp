@@ -12,8 +12,6 @@
 #include <map>
 #include <memory>
 #include <numeric>
-#include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -49,9 +47,9 @@ class LoadReport {
       return nullptr;
     }
     if (!fits(*tensor, spec, place)) {
-      std::ostringstream expected;
+      std::string expected;
       flamingo::detail::write(expected, spec.shape());
-      note("'" + place.name + "' has shape " + io::shape_text(tensor->shape) + ", expected " + expected.str() +
+      note("'" + place.name + "' has shape " + io::shape_text(tensor->shape) + ", expected " + expected +
            (place.group || place.first ? " or more rows" : ""));
       return nullptr;
     }

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <flamingo/core/context.hpp>
+#include <flamingo/kernels/cpu/context.hpp>
 
 #include "support/platforms.hpp"
 #include "support/tensor.hpp"

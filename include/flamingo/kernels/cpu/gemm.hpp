@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <flamingo/core/context.hpp>
+#include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/formats.hpp>
 
 namespace flamingo::kernels {

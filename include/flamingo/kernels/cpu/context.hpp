@@ -1,0 +1,33 @@
+/// The CPU half of core/context.hpp: lazily committed memory and a pool of threads.
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/threads.hpp>
+
+namespace flamingo {
+
+/// The CPU: an arena over lazily committed memory, and a pool of threads.
+template <Real R, Isa Set>
+class Context<Cpu<R, Set>> : public Memory {
+ public:
+  static constexpr std::size_t default_capacity = std::size_t{64} << 30;
+
+  /// threads 0: all of the machine's. Capacity is address space; pages cost memory once touched.
+  explicit Context(int threads = 0, std::size_t capacity = default_capacity)
+      : threads_(std::make_unique<Threads>(threads)), range_(capacity) {
+    arena_ = Arena(range_.data(), range_.size());
+  }
+  Threads& threads() { return *threads_; }
+
+  /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
+  std::function<void(R*, std::size_t)> sum_over_processes;
+
+ private:
+  std::unique_ptr<Threads> threads_;
+  AddressRange range_;
+};
+
+}  // namespace flamingo
