@@ -1,7 +1,8 @@
 /// What a layer says about its parameters, and what a parameter can be: stored, packed, frozen, or an adapter's.
 ///
 /// A layer declares `template <class S> struct Parameters` with members named by role (Matrix<S, O, D>, Vector<S, D>,
-/// Table<S, V, D>, Added<S, V, D>) and lists them once in `each`. The storage policy S decides what a member is.
+/// Table<S, V, D>, Learned<S, N, D>, Added<S, V, D>) and lists them once in `each`. The storage policy S decides what a
+/// member is.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -99,13 +100,15 @@ struct Stored {
   using Matrix = MatrixView<P, O, D, T>;
   template <int V, int D>
   using Table = MatrixView<P, V, D, T>;
+  template <int N, int D>
+  using Learned = MatrixView<P, N, D, T>;
   template <int V, int D>
   using Added = MatrixView<P, V, D, T>;
   template <int D>
   using Vector = VectorView<P, D, AccumulateOf<P>>;
 };
 
-/// Read-only weights: matrices in a format of their own each, vectors as numbers.
+/// Read-only weights: matrices in a format of their own each, vectors and learned rows as numbers.
 template <Platform P>
 struct Packed {
   using Place = P;
@@ -113,6 +116,8 @@ struct Packed {
   using Matrix = PackedMatrix<P, O, D>;
   template <int V, int D>
   using Table = PackedMatrix<P, V, D>;
+  template <int N, int D>
+  using Learned = MatrixView<P, N, D, typename P::Real>;
   template <int V, int D>
   using Added = MatrixView<P, V, D, typename P::Real>;
   template <int D>
@@ -125,6 +130,8 @@ struct Frozen {
   using Matrix = NoGrad;
   template <int V, int D>
   using Table = NoGrad;
+  template <int N, int D>
+  using Learned = NoGrad;
   template <int V, int D>
   using Added = NoGrad;
   template <int D>
@@ -139,6 +146,8 @@ struct Adapters {
   using Matrix = NoGrad;
   template <int V, int D>
   using Table = NoGrad;
+  template <int N, int D>
+  using Learned = NoGrad;
   template <int V, int D>
   using Added = MatrixView<P, V, D, T>;
   template <int D>
@@ -149,6 +158,9 @@ template <class S, int O, int D>
 using Matrix = typename S::template Matrix<O, D>;
 template <class S, int V, int D>
 using Table = typename S::template Table<V, D>;
+/// Rows that are read as they are: latents, positions, class tokens.
+template <class S, int N, int D>
+using Learned = typename S::template Learned<N, D>;
 template <class S, int V, int D>
 using Added = typename S::template Added<V, D>;
 template <class S, int D>

@@ -152,9 +152,9 @@ struct Resampler {
   struct Parameters {
     If<C.norm_input, typename InputNorm::template Parameters<S>> norm_input;
     If<leads_in, Matrix<S, D, E>> lead_in;
-    Table<S, R, D> latents;
-    If<has_time, Table<S, C.frames, D>> times;
-    If<has_places, Table<S, C.media, D>> places;
+    Learned<S, R, D> latents;
+    If<has_time, Learned<S, C.frames, D>> times;
+    If<has_places, Learned<S, C.media, D>> places;
     std::array<typename Block::template Parameters<S>, layers> blocks;
     If<C.final_norm, typename NormLayer::template Parameters<S>> norm;
   };

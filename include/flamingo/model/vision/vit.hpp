@@ -140,8 +140,8 @@ struct VisionTransformer {
   struct Parameters {
     Matrix<St, D, pixels_of_patch> patch;  ///< columns [line][column][colour]
     If<C.patch_bias, Vector<St, D>> patch_bias;
-    If<C.class_token, Table<St, 1, D>> class_token;
-    Table<St, T, D> positions;
+    If<C.class_token, Learned<St, 1, D>> class_token;
+    Learned<St, T, D> positions;
     If<C.pre_norm, typename NormLayer::template Parameters<St>> pre_norm;
     std::array<typename Block::template Parameters<St>, layers> blocks;
     If<C.post_norm, typename NormLayer::template Parameters<St>> post_norm;
