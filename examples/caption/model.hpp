@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include <flamingo/cpu.hpp>
 #include <flamingo/files.hpp>
 #include <flamingo/flamingo.hpp>
 #include <flamingo/model/vision/preprocess.hpp>

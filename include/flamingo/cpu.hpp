@@ -1,4 +1,5 @@
-/// The CPU platform: its kernels. Include it before or after flamingo.hpp, in each translation unit that computes.
+/// The CPU platform: its context and kernels. Include it in each translation unit that computes, before what uses a
+/// Context<Cpu<...>>; before or after flamingo.hpp.
 #pragma once
 #include <flamingo/kernels/cpu/activation.hpp>
 #include <flamingo/kernels/cpu/adamw.hpp>
