@@ -7,6 +7,7 @@
 
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/view.hpp>
+#include <flamingo/kernels/cpu/context.hpp>
 
 namespace flamingo::kernels {
 
