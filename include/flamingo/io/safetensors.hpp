@@ -70,13 +70,7 @@ class Safetensors {
   /// The tensor of that name, or null.
   const TensorView* find(std::string_view name) const { return list_.find(name); }
   /// The tensor of that name. Without one, an error that tells close names.
-  const TensorView& at(std::string_view name) const {
-    const TensorView* found = find(name);
-    if (found == nullptr)
-      fail("safetensors", place(), "there is no tensor '", name, "' among ", tensors().size(),
-           close_names(name, list_.names()));
-    return *found;
-  }
+  const TensorView& at(std::string_view name) const { return list_.at(name, "safetensors", path()); }
   const Metadata& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return file_.path(); }
 

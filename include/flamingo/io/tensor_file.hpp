@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -215,6 +216,14 @@ class TensorList {
   const TensorView* find(std::string_view name) const {
     const auto found = index_.find(std::string(name));
     return found == index_.end() ? nullptr : &tensors_[found->second];
+  }
+  /// The tensor of that name. Without one, an error of the reader `where` about the file `path` that tells close names.
+  const TensorView& at(std::string_view name, std::string_view where, const std::filesystem::path& path) const {
+    const TensorView* found = find(name);
+    if (found == nullptr)
+      fail(where, path.string(), ": there is no tensor '", name, "' among ", tensors_.size(),
+           close_names(name, names()));
+    return *found;
   }
   std::vector<std::string_view> names() const {
     std::vector<std::string_view> result;
