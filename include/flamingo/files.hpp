@@ -2,6 +2,7 @@
 /// component `images` (io/image.hpp, model/vision/preprocess.hpp).
 #pragma once
 #include <flamingo/data/document.hpp>
+#include <flamingo/io/checkpoint.hpp>
 #include <flamingo/io/gguf.hpp>
 #include <flamingo/io/safetensors.hpp>
 #include <flamingo/io/tokenizer.hpp>

@@ -41,6 +41,18 @@ TEST_CASE("a file appears whole or not at all", "[io][atomic_file]") {
   CHECK(count_files(folder.path()) == 1);
 }
 
+TEST_CASE("bytes can be written anywhere before the file appears", "[io][atomic_file]") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "a";
+  AtomicFile file(path);
+  file.write("head");
+  file.write_at(6, std::as_bytes(std::span("xy", 2)));
+  file.write_at(4, std::as_bytes(std::span("b", 1)));
+  file.write("a");
+  file.commit();
+  CHECK(read_bytes(path) == std::string("heada\0xy", 8));
+}
+
 TEST_CASE("an unusable place is refused", "[io][atomic_file]") {
   const TemporaryFolder folder;
   CHECK_THAT(error_of([&] { AtomicFile(folder.path() / "none" / "a"); }),

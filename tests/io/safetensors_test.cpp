@@ -96,6 +96,54 @@ TEST_CASE("nothing is written of tensors that do not fit", "[io][safetensors]") 
   CHECK(read_bytes(path) == "old");
 }
 
+TEST_CASE("large files are written in shards, piece by piece and in any order", "[io][safetensors]") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "m.safetensors";
+  std::vector<float> floats(6);
+  std::iota(floats.begin(), floats.end(), 0.f);
+  const std::vector<std::int8_t> bytes{1, 2, 3};
+  const auto all = std::as_bytes(std::span(floats));
+  SafetensorsWriter writer(
+      path, {{"a", DType::i8, {3}}, {"b", DType::f32, {2, 3}}, {"c", DType::f32, {6}}, {"none", DType::f16, {0}}},
+      {{"format", "pt"}}, 27);
+  writer.write(2, all);
+  writer.write(1, all.first(7));
+  writer.write(0, std::as_bytes(std::span(bytes)));
+  CHECK_THAT(error_of([&] { writer.commit(); }),
+             Catch::Contains("tensor 'b': it has 7 bytes, but f32 (2, 3) takes 24"));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "m-00001-of-00002.safetensors"));
+  CHECK_THAT(error_of([&] { writer.write(1, all); }), Catch::Contains("it has 31 bytes, but f32 (2, 3) takes 24"));
+  writer.write(1, all.subspan(7));
+  writer.commit();
+
+  const Safetensors first(folder.path() / "m-00001-of-00002.safetensors");
+  const Safetensors second(folder.path() / "m-00002-of-00002.safetensors");
+  REQUIRE(first.tensors().size() == 2);
+  CHECK(first.metadata() == Metadata{{"format", "pt"}});
+  CHECK(as_text(first.at("a").bytes) == "\1\2\3");
+  CHECK(as_text(first.at("b").bytes) == as_text(all));
+  CHECK(reinterpret_cast<std::uintptr_t>(first.at("b").bytes.data()) % 4 == 0);
+  CHECK(as_text(second.at("c").bytes) == as_text(all));
+  CHECK(second.at("none").bytes.empty());
+  const Json index = Json::parse(read_bytes(path.string() + ".index.json"));
+  CHECK(index.at("metadata").at("total_size").as_integer() == 51);
+  CHECK(index.at("weight_map").at("c").as_string() == "m-00002-of-00002.safetensors");
+
+  // Beside an index, one file of that name would be taken for another model.
+  CHECK_THAT(error_of([&] { write_safetensors(path, {}, {}); }),
+             Catch::Contains("m.safetensors.index.json: it exists"));
+  CHECK_THAT(error_of([&] {
+               SafetensorsWriter(folder.path() / "m.bin", {{"a", DType::i8, {3}}, {"b", DType::i8, {3}}}, {}, 3);
+             }),
+             Catch::Contains("expected a name that ends in .safetensors"));
+}
+
+TEST_CASE("a writer that is not committed leaves nothing", "[io][safetensors]") {
+  const TemporaryFolder folder;
+  { SafetensorsWriter writer(folder.path() / "m.safetensors", {{"a", DType::i8, {3}}, {"b", DType::i8, {3}}}, {}, 3); }
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
 TEST_CASE("hostile safetensors are refused", "[io][safetensors]") {
   const TemporaryFolder folder;
   const auto tensor = [](const std::string& fields) { return file_of("{\"t\":{" + fields + "}}", "abcdefgh"); };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <span>
@@ -47,6 +48,17 @@ class AtomicFile {
     }
   }
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// Writes from a byte of the file on; what nobody writes before commit() is zero. Leaves alone where write() goes on.
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::size_t piece = std::min(bytes.size(), std::size_t{1} << 30);
+      const auto written = ::pwrite(file_.number, bytes.data(), piece, static_cast<off_t>(offset));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) refuse("cannot write it");
+      offset += static_cast<std::uint64_t>(written);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+  }
 
   /// Flushes the bytes to the disk, then renames; afterwards the folder, so that the new name survives a power cut too.
   void commit() {

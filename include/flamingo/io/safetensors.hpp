@@ -1,12 +1,13 @@
 /// safetensors files: eight bytes of header length, a JSON header, then the tensors without a gap. Read mapped, written
-/// atomically.
+/// atomically, in one file or in shards.
 #pragma once
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -158,60 +159,167 @@ class Safetensors {
   Metadata metadata_;
 };
 
-/// Writes a file under its name in one step (see AtomicFile). The header keeps the order of `tensors`; the data are
-/// sorted by element size, largest first, so that every tensor is aligned to its elements. Throws Error for a repeated
-/// name, a quantised type and bytes that do not agree with a shape, before anything is written.
+/// What a file will hold of a tensor: everything but its bytes.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> shape;
+};
+
+/// Writes tensors whose bytes come piece by piece, in any order of tensors, into one file or several with an index.
+///
+/// With a shard size, tensors are laid into files of at most that many bytes (or one tensor) in their order. One file
+/// gets the name asked for, M.safetensors; several are M-00001-of-00003.safetensors, ... and M.safetensors.index.json,
+/// as transformers writes them. The files appear under their names in commit(), the index last. In a file the data are
+/// sorted by element size, largest first, so that every tensor is aligned to its elements.
+class SafetensorsWriter {
+ public:
+  /// Throws Error for a repeated name, a quantised type and a shape whose size overflows, before anything is written;
+  /// and where the other form (one file, or an index) of that name exists, which readers would take for this one.
+  SafetensorsWriter(std::filesystem::path path, std::vector<TensorInfo> tensors, const Metadata& metadata = {},
+                    std::int64_t shard_bytes = std::numeric_limits<std::int64_t>::max())
+      : path_(std::move(path)), tensors_(std::move(tensors)), places_(tensors_.size()) {
+    check_tensors();
+    const std::size_t shards = assign(shard_bytes);
+    for (std::size_t shard = 0; shard < shards; ++shard) open(shard, shards, metadata);
+    const std::filesystem::path other = shards > 1 ? path_ : index_path();
+    check(shards == 1 || path_.extension() == ".safetensors", "write_safetensors", path_.string(),
+          ": several files are needed, expected a name that ends in .safetensors");
+    check(!std::filesystem::exists(other), "write_safetensors", other.string(), ": it exists and would stand beside ",
+          shards > 1 ? "an index" : "one file", " of the same name; remove it first");
+  }
+
+  /// The next bytes of tensor i. Throws Error where it has no more.
+  void write(std::size_t i, std::span<const std::byte> piece) {
+    Place& place = places_.at(i);
+    check(piece.size() <= static_cast<std::size_t>(place.size - place.written), "write_safetensors", where(i),
+          "it has ", place.written + static_cast<std::int64_t>(piece.size()), " bytes, but ", tensors_[i].dtype, ' ',
+          shape_text(tensors_[i].shape), " takes ", place.size);
+    shards_[place.shard]->write_at(static_cast<std::uint64_t>(place.offset + place.written), piece);
+    place.written += static_cast<std::int64_t>(piece.size());
+  }
+
+  /// Gives the files their names. Throws Error, and leaves nothing, where bytes of a tensor are missing.
+  void commit() {
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      check(places_[i].written == places_[i].size, "write_safetensors", where(i), "it has ", places_[i].written,
+            " bytes, but ", tensors_[i].dtype, ' ', shape_text(tensors_[i].shape), " takes ", places_[i].size);
+    for (const auto& shard : shards_) shard->commit();
+    if (shards_.size() == 1) return;
+    Json::Object map;
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      map.push_back({tensors_[i].name, Json(shard_path(places_[i].shard, shards_.size()).filename().string())});
+      total += places_[i].size;
+    }
+    AtomicFile index(index_path());
+    index.write(Json(Json::Object{{"metadata", Json(Json::Object{{"total_size", Json(total)}})},
+                                  {"weight_map", Json(std::move(map))}})
+                    .dump(2));
+    index.commit();
+  }
+
+ private:
+  /// Where a tensor lies: the file, and there its first byte.
+  struct Place {
+    std::size_t shard = 0;
+    std::int64_t offset = 0, size = 0, written = 0;
+  };
+
+  std::string where(std::size_t i) const { return path_.string() + ": tensor '" + tensors_[i].name + "': "; }
+  std::filesystem::path index_path() const { return path_.string() + ".index.json"; }
+  std::filesystem::path shard_path(std::size_t shard, std::size_t shards) const {
+    if (shards == 1) return path_;
+    const auto number = [](std::size_t n) {
+      const std::string digits = std::to_string(n);
+      return std::string(5 - std::min<std::size_t>(5, digits.size()), '0') + digits;
+    };
+    return path_.parent_path() /
+           (path_.stem().string() + "-" + number(shard + 1) + "-of-" + number(shards) + ".safetensors");
+  }
+
+  void check_tensors() {
+    std::unordered_set<std::string_view> names{"__metadata__"};
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const TensorInfo& tensor = tensors_[i];
+      check(names.insert(tensor.name).second, "write_safetensors", where(i), "the name is taken, expected each once");
+      check(info(tensor.dtype).values == 1, "write_safetensors", where(i), "the format has no ", tensor.dtype);
+      places_[i].size = byte_size(tensor.dtype, tensor.shape);
+      check(places_[i].size >= 0, "write_safetensors", where(i), "the size of ", tensor.dtype, ' ',
+            shape_text(tensor.shape), " overflows");
+    }
+  }
+
+  /// Tells the shard of each tensor, and how many there are.
+  std::size_t assign(std::int64_t shard_bytes) {
+    std::size_t shard = 0;
+    std::int64_t used = 0;
+    for (Place& place : places_) {
+      if (used > 0 && place.size > shard_bytes - used) {
+        ++shard;
+        used = 0;
+      }
+      place.shard = shard;
+      used += place.size;
+    }
+    return shard + 1;
+  }
+
+  void open(std::size_t shard, std::size_t shards, const Metadata& metadata) {
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      if (places_[i].shard == shard) members.push_back(i);
+    std::vector<std::size_t> order = members;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return info(tensors_[a].dtype).bytes > info(tensors_[b].dtype).bytes;
+    });
+    std::int64_t end = 0;
+    for (const std::size_t i : order) {
+      places_[i].offset = end;
+      end += places_[i].size;
+    }
+    Json::Object header;
+    if (!metadata.empty()) {
+      Json::Object entries;
+      for (const auto& [name, text] : metadata) entries.push_back({name, Json(text)});
+      header.push_back({"__metadata__", Json(std::move(entries))});
+    }
+    for (const std::size_t i : members) {
+      const TensorInfo& tensor = tensors_[i];
+      const auto type = std::find_if(detail::safetensors_types.begin(), detail::safetensors_types.end(),
+                                     [&](const auto& entry) { return entry.second == tensor.dtype; });
+      Json::Array shape(tensor.shape.begin(), tensor.shape.end());
+      Json::Array offsets{places_[i].offset, places_[i].offset + places_[i].size};
+      header.push_back({tensor.name, Json(Json::Object{{"dtype", Json(type->first)},
+                                                       {"shape", Json(std::move(shape))},
+                                                       {"data_offsets", Json(std::move(offsets))}})});
+    }
+    std::string text = Json(std::move(header)).dump();
+    text.append((8 - text.size() % 8) % 8, ' ');
+    check(text.size() <= detail::safetensors_header_limit, "write_safetensors", path_.string(), ": the header takes ",
+          text.size(), " bytes, at most ", detail::safetensors_header_limit, " are allowed");
+    shards_.push_back(std::make_unique<AtomicFile>(shard_path(shard, shards)));
+    const auto length = static_cast<std::uint64_t>(text.size());
+    shards_.back()->write(std::as_bytes(std::span(&length, 1)));
+    shards_.back()->write(text);
+    for (const std::size_t i : members) places_[i].offset += static_cast<std::int64_t>(8 + text.size());
+  }
+
+  std::filesystem::path path_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<Place> places_;
+  std::vector<std::unique_ptr<AtomicFile>> shards_;
+};
+
+/// Writes tensors that lie in memory, in one step (see SafetensorsWriter, which tells the errors too).
 inline void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
-                              const Metadata& metadata = {}) {
-  const auto where = [&](const TensorView& tensor) { return path.string() + ": tensor '" + tensor.name + "': "; };
-  std::unordered_set<std::string_view> names{"__metadata__"};
-  std::vector<const TensorView*> order;
-  for (const TensorView& tensor : tensors) {
-    check(names.insert(tensor.name).second, "write_safetensors", where(tensor),
-          "the name is taken, expected each once");
-    check(info(tensor.dtype).values == 1, "write_safetensors", where(tensor), "the format has no ", tensor.dtype);
-    const std::int64_t size = byte_size(tensor.dtype, tensor.shape);
-    check(size >= 0 && static_cast<std::size_t>(size) == tensor.bytes.size(), "write_safetensors", where(tensor),
-          "it has ", tensor.bytes.size(), " bytes, but ", tensor.dtype, ' ', shape_text(tensor.shape), " takes ", size);
-    order.push_back(&tensor);
-  }
-  std::stable_sort(order.begin(), order.end(), [](const TensorView* a, const TensorView* b) {
-    return info(a->dtype).bytes > info(b->dtype).bytes;
-  });
-  std::vector<std::int64_t> offsets(tensors.size());
-  std::int64_t end = 0;
-  for (const TensorView* tensor : order) {
-    offsets[static_cast<std::size_t>(tensor - tensors.data())] = end;
-    end += static_cast<std::int64_t>(tensor->bytes.size());
-  }
-
-  Json::Object header;
-  if (!metadata.empty()) {
-    Json::Object entries;
-    for (const auto& [name, text] : metadata) entries.push_back({name, Json(text)});
-    header.push_back({"__metadata__", Json(std::move(entries))});
-  }
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const TensorView& tensor = tensors[i];
-    const auto type = std::find_if(detail::safetensors_types.begin(), detail::safetensors_types.end(),
-                                   [&](const auto& entry) { return entry.second == tensor.dtype; });
-    Json::Array shape(tensor.shape.begin(), tensor.shape.end());
-    const std::int64_t last = offsets[i] + static_cast<std::int64_t>(tensor.bytes.size());
-    header.push_back({tensor.name, Json(Json::Object{{"dtype", Json(type->first)},
-                                                     {"shape", Json(std::move(shape))},
-                                                     {"data_offsets", Json(Json::Array{offsets[i], last})}})});
-  }
-  std::string text = Json(std::move(header)).dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
-  check(text.size() <= detail::safetensors_header_limit, "write_safetensors", path.string(), ": the header takes ",
-        text.size(), " bytes, at most ", detail::safetensors_header_limit, " are allowed");
-
-  AtomicFile file(path);
-  const auto length = static_cast<std::uint64_t>(text.size());
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(text);
-  for (const TensorView* tensor : order) file.write(tensor->bytes);
-  file.commit();
+                              const Metadata& metadata = {},
+                              std::int64_t shard_bytes = std::numeric_limits<std::int64_t>::max()) {
+  std::vector<TensorInfo> infos;
+  for (const TensorView& tensor : tensors) infos.push_back({tensor.name, tensor.dtype, tensor.shape});
+  SafetensorsWriter writer(path, std::move(infos), metadata, shard_bytes);
+  for (std::size_t i = 0; i < tensors.size(); ++i) writer.write(i, tensors[i].bytes);
+  writer.commit();
 }
 
 }  // namespace flamingo::io
