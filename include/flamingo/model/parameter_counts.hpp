@@ -1,0 +1,104 @@
+/// How many numbers the parts of a model have, from configs at run time: what parameter_count<Layer>() tells of a
+/// compiled one. It is what is known of a checkpoint before anything is compiled for it.
+#pragma once
+#include <cstdint>
+
+#include <flamingo/config/decoder.hpp>
+#include <flamingo/config/flamingo.hpp>
+#include <flamingo/config/vision.hpp>
+
+namespace flamingo {
+
+namespace detail {
+
+constexpr std::int64_t norm_count(NormKind kind, std::int64_t dim) { return kind == NormKind::layer ? 2 * dim : dim; }
+
+/// Attention from rows of `dim` to rows of `source`: H query heads and G key heads of K features.
+constexpr std::int64_t attention_count(std::int64_t dim, std::int64_t source, std::int64_t H, std::int64_t G,
+                                       std::int64_t K, QkNorm norm, bool bias = false) {
+  const std::int64_t q = H * K, kv = G * K;
+  std::int64_t n = 2 * q * dim + 2 * kv * source;
+  if (bias) n += q + 2 * kv + dim;
+  if (norm == QkNorm::heads_rms) n += 2 * K;
+  if (norm == QkNorm::heads_layer) n += 4 * K;
+  if (norm == QkNorm::rows_layer) n += q + kv;
+  return n;
+}
+
+constexpr std::int64_t dense_count(std::int64_t dim, std::int64_t hidden, bool gated, bool bias) {
+  return (gated ? 3 : 2) * dim * hidden + (bias ? dim + hidden : 0);
+}
+
+/// Blocks, the last norm, and both tables.
+template <class Lm>
+constexpr std::int64_t decoder_count(const Lm& c, std::int64_t block, std::int64_t norm) {
+  const std::int64_t table = std::int64_t{c.vocabulary + c.added} * c.dim;
+  return c.layers * block + norm + table * (c.tied ? 1 : 2);
+}
+
+}  // namespace detail
+
+constexpr std::int64_t parameter_count_of(const Llama& c) {
+  const std::int64_t norm = detail::norm_count(NormKind::rms, c.dim);
+  return detail::decoder_count(
+      c,
+      2 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.kv_heads, c.head_size(), QkNorm::none) +
+          detail::dense_count(c.dim, c.hidden, true, false),
+      norm);
+}
+constexpr std::int64_t parameter_count_of(const Mpt& c) {
+  const std::int64_t norm = detail::norm_count(NormKind::layer_unbiased, c.dim);
+  return detail::decoder_count(c,
+                               2 * norm +
+                                   detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_size(),
+                                                           c.qk_norm ? QkNorm::rows_layer : QkNorm::none) +
+                                   detail::dense_count(c.dim, c.hidden_size(), false, false),
+                               norm);
+}
+constexpr std::int64_t parameter_count_of(const GptNeox& c) {
+  const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
+  return detail::decoder_count(
+      c,
+      2 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_size(), QkNorm::none, true) +
+          detail::dense_count(c.dim, c.hidden_size(), false, true),
+      norm);
+}
+constexpr std::int64_t parameter_count_of(const Vit& c) {
+  const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
+  const std::int64_t block =
+      2 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.dim / c.heads, QkNorm::none, true) +
+      detail::dense_count(c.dim, c.hidden_size(), false, true);
+  const std::int64_t rows = std::int64_t{c.grid()} * c.grid() + c.class_token;
+  return std::int64_t{c.dim} * (3 * c.patch * c.patch + c.patch_bias + c.class_token + rows) +
+         norm * (c.pre_norm + c.post_norm) + c.layers * block;
+}
+constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
+  if (c.layers == 0) return 0;
+  const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
+  const std::int64_t block = 3 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_dim, c.qk_norm) +
+                             detail::dense_count(c.dim, std::int64_t{c.widening} * c.dim, false, false);
+  return (c.norm_input ? detail::norm_count(NormKind::layer, c.features()) : 0) +
+         (c.features() != c.dim ? std::int64_t{c.features()} * c.dim : 0) +
+         std::int64_t{c.dim} * (c.latents + c.frames + c.media) + c.layers * block + (c.final_norm ? norm : 0);
+}
+/// One gated block in a decoder of width `dim`, over media rows of `media_dim`.
+constexpr std::int64_t parameter_count_of(const XattnConfig& c, std::int64_t dim, std::int64_t media_dim) {
+  return 2 * detail::norm_count(c.norm, dim) + (c.norm_media ? detail::norm_count(NormKind::layer, media_dim) : 0) +
+         detail::attention_count(dim, media_dim, c.heads, c.key_heads(), c.head_dim, c.qk_norm) +
+         detail::dense_count(dim, c.hidden ? c.hidden : c.widening * dim, c.gated_dense, false) +
+         2 * (c.vector_gates ? dim : 1);
+}
+
+/// What decoding keeps, in numbers: keys and values of a token in all blocks, and of a picture in all gated blocks.
+template <class Lm>
+constexpr std::int64_t kept_per_token(const Lm& c) {
+  std::int64_t heads = c.heads;
+  if constexpr (requires { c.kv_heads; }) heads = c.kv_heads;
+  return 2 * c.layers * heads * c.head_size();
+}
+template <class Vision, class Lm>
+constexpr std::int64_t kept_per_picture(const FlamingoConfig<Vision, Lm>& c) {
+  return 2 * std::int64_t{c.gated_blocks()} * c.resampler.latents * c.xattn.key_heads() * c.xattn.head_dim;
+}
+
+}  // namespace flamingo

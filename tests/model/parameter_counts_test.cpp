@@ -1,0 +1,66 @@
+#include <catch2/catch.hpp>
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/model/flamingo.hpp>
+#include <flamingo/model/parameter_counts.hpp>
+#include <flamingo/model/vision/encoder.hpp>
+
+using namespace flamingo;
+using P = Cpu<float>;
+
+namespace {
+
+template <class Layer>
+constexpr auto compiled = static_cast<std::int64_t>(parameter_count<Layer>());
+
+constexpr Llama llama{
+    .dim = 20, .layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 6, .hidden = 23, .vocabulary = 31, .added = 3};
+constexpr Mpt mpt{.dim = 28, .layers = 3, .heads = 7, .vocabulary = 31, .added = 2, .qk_norm = true};
+constexpr GptNeox neox{.dim = 20, .layers = 2, .heads = 5, .hidden = 43, .vocabulary = 37, .rotary_share = 1};
+constexpr Vit vit{.image = 15, .patch = 5, .dim = 12, .layers = 3, .heads = 3, .hidden = 19, .post_norm = true};
+constexpr ResamplerConfig resampler{.vision_dim = 11,
+                                    .norm_input = true,
+                                    .dim = 13,
+                                    .latents = 5,
+                                    .layers = 3,
+                                    .heads = 2,
+                                    .head_dim = 7,
+                                    .qk_norm = QkNorm::heads_layer,
+                                    .frames = 3,
+                                    .media = 2};
+constexpr XattnConfig plain{.heads = 3, .head_dim = 5, .norm_media = true, .vector_gates = true};
+constexpr XattnConfig swiglu{.heads = 4,
+                             .kv_heads = 2,
+                             .head_dim = 5,
+                             .qk_norm = QkNorm::heads_rms,
+                             .hidden = 17,
+                             .activation = Activation::silu,
+                             .gated_dense = true,
+                             .norm = NormKind::rms};
+
+constexpr Llama tied_llama = [] {
+  Llama c = llama;
+  c.tied = true;
+  return c;
+}();
+
+}  // namespace
+
+TEST_CASE("parameters counted at run time are those of the compiled layers", "[model][parameter_counts]") {
+  CHECK(parameter_count_of(llama) == compiled<DecoderOf<llama, P>>);
+  CHECK(parameter_count_of(tied_llama) == compiled<DecoderOf<tied_llama, P>>);
+  CHECK(parameter_count_of(mpt) == compiled<DecoderOf<mpt, P>>);
+  CHECK(parameter_count_of(neox) == compiled<DecoderOf<neox, P>>);
+  CHECK(parameter_count_of(vit) == compiled<Encoder<vit, P>>);
+  CHECK(parameter_count_of(resampler) == compiled<model::Resampler<resampler, P>>);
+  CHECK(parameter_count_of(plain, 11, 13) == compiled<model::GatedCrossAttention<plain, 11, 13, P>>);
+  CHECK(parameter_count_of(swiglu, 12, 13) == compiled<model::GatedCrossAttention<swiglu, 12, 13, P>>);
+}
+
+TEST_CASE("published sizes", "[model][parameter_counts]") {
+  // LLaMA-7B has 6,738,415,616 parameters, MPT-7B 6,649,286,656, MPT-1B's OpenFlamingo 3B's gated blocks and Resampler
+  // are 4 bytes a number in a file of 4.188 GB.
+  CHECK(parameter_count_of(Llama{}) == 6'738'415'616);
+  CHECK(parameter_count_of(Mpt{}) == 6'649'286'656);
+  CHECK(parameter_count_of(Vit{}) == 303'177'728);
+}
