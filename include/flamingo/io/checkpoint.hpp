@@ -215,10 +215,15 @@ inline Checkpoint open_flamingo_checkpoint(const std::filesystem::path& folder) 
   return all;
 }
 
-/// A checkpoint of either kind: a folder with checkpoint.pt or checkpoint.safetensors is OpenFlamingo's.
+/// Whether a folder is laid out so.
+inline bool is_open_flamingo(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "checkpoint.pt") ||
+         std::filesystem::exists(folder / "checkpoint.safetensors");
+}
+
+/// A checkpoint of either kind.
 inline Checkpoint open_checkpoint(const std::filesystem::path& path) {
-  if (std::filesystem::exists(path / "checkpoint.pt") || std::filesystem::exists(path / "checkpoint.safetensors"))
-    return open_flamingo_checkpoint(path);
+  if (is_open_flamingo(path)) return open_flamingo_checkpoint(path);
   return Checkpoint(path);
 }
 
