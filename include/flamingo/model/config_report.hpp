@@ -1,0 +1,183 @@
+/// What `flamingo-config FOLDER` prints: a header with a checkpoint's config, its sizes, and the memory that it takes.
+#pragma once
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <flamingo/core/check.hpp>
+#include <flamingo/model/parameter_counts.hpp>
+#include <flamingo/model/published.hpp>
+
+namespace flamingo {
+
+/// Parameters of a part; a decoder's keys and values are told beside them.
+struct PartSize {
+  std::string name;
+  std::int64_t parameters = 0;
+  bool trained = false;  ///< of the connector, which training changes
+};
+
+template <class Vision, class Lm>
+std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
+  const std::int64_t gated = parameter_count_of(c.xattn, c.lm.dim, c.resampler.dim);
+  return {{"vision encoder", parameter_count_of(c.vision), false},
+          {"Resampler", parameter_count_of(c.resampler), true},
+          {std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true},
+          {"language model", parameter_count_of(c.lm), false}};
+}
+template <class Lm>
+std::vector<PartSize> parts_of(const Lm& c) {
+  return {{"language model", parameter_count_of(c), false}};
+}
+
+namespace detail {
+
+/// 6738415616 -> 6,738,415,616
+inline std::string grouped(std::int64_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+/// Bytes as the largest of the units B to TiB that leaves at least 1, with three digits.
+inline std::string bytes_text(double bytes) {
+  constexpr std::array<std::string_view, 5> units{"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < units.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  std::array<char, 32> text{};
+  const int decimals = unit == 0 || bytes >= 100 ? 0 : bytes >= 10 ? 1 : 2;
+  std::snprintf(text.data(), text.size(), "%.*f ", decimals, bytes);
+  return std::string(text.data()) + std::string(units[unit]);
+}
+inline std::string line(std::string_view name, const std::string& value) {
+  constexpr std::size_t width = 46;
+  const std::size_t used = name.size() + value.size();
+  return "//   " + std::string(name) + std::string(used < width ? width - used : 1, ' ') + value + "\n";
+}
+
+/// The declaration of a config, its parts one a line.
+template <class T>
+std::string declaration(const T& config, std::string_view name) {
+  return "inline constexpr " + std::string(config_type(config)) + " " + std::string(name) + field_text(config) + ";\n";
+}
+template <class Vision, class Lm>
+std::string declaration(const FlamingoConfig<Vision, Lm>& config, std::string_view name) {
+  std::string parts;
+  each_field(config, [&](std::string_view part, const auto& value) {
+    parts += (parts.empty() ? "\n    ." : ",\n    .") + std::string(part) + " = " + field_text(value);
+  });
+  return "inline constexpr " + std::string(config_type(config)) + " " + std::string(name) + "{" + parts + "};\n";
+}
+
+}  // namespace detail
+
+/// Sizes and memory as comments of C++.
+template <class T>
+std::string size_report(const T& config) {
+  std::string text = "// Parameters\n";
+  std::int64_t all = 0, trained = 0;
+  for (const PartSize& part : parts_of(config)) {
+    text += detail::line(part.name, detail::grouped(part.parameters));
+    all += part.parameters;
+    trained += part.trained ? part.parameters : 0;
+  }
+  text += detail::line("all", detail::grouped(all));
+  const auto bytes = [](std::int64_t numbers, double of_each) {
+    return detail::bytes_text(static_cast<double>(numbers) * of_each);
+  };
+  text += "// Memory for inference: weights, and keys and values in float32\n";
+  text += detail::line("weights as float32", bytes(all, 4));
+  text += detail::line("weights as bfloat16", bytes(all, 2));
+  text += detail::line("weights as int8", bytes(all, 1));
+  if constexpr (requires { config.lm; }) {
+    text += detail::line("each token of a text", bytes(kept_per_token(config.lm), 4));
+    text += detail::line("each picture", bytes(kept_per_picture(config), 4));
+    text += "// Memory for training the connector, before activations (Dry<P> tells those)\n";
+    text += detail::line("weights, gradients, two moments", bytes(trained, 16));
+    text += detail::line("frozen parts as bfloat16", bytes(all - trained, 2));
+  } else {
+    text += detail::line("each token of a text", bytes(kept_per_token(config), 4));
+  }
+  return text;
+}
+
+/// The header: `name` is that of the constant. Throws Error as read_config() does, and where `name` is no name of C++.
+inline std::string config_header(const std::filesystem::path& folder, std::string_view name = "checkpoint") {
+  const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  check(!name.empty() && std::all_of(name.begin(), name.end(), letter) &&
+            std::isdigit(static_cast<unsigned char>(name.front())) == 0,
+        "config", "'", name, "' is no name of a constant");
+  const PublishedConfig config = read_config(folder);
+  const std::string shown = std::filesystem::absolute(folder).lexically_normal().filename().string();
+  std::string title;
+  for (const char c : shown) title += std::isprint(static_cast<unsigned char>(c)) != 0 && c != '\\' ? c : '?';
+  return std::visit(
+      [&](const auto& c) {
+        return "// The config of " + title + ", written by flamingo-config.\n//\n" + size_report(c) +
+               "#pragma once\n#include <flamingo/config/decoder.hpp>\n#include <flamingo/config/flamingo.hpp>\n"
+               "#include <flamingo/config/vision.hpp>\n\n" +
+               detail::declaration(c, name);
+      },
+      config);
+}
+
+/// Every field of the files that the config was made of, with "*" where a file states it.
+inline std::string field_report(const std::filesystem::path& folder) {
+  const std::vector<io::ConfigField> fields =
+      io::is_open_flamingo(folder) ? io::read_open_flamingo_config(folder).fields : io::read_hf_config(folder).fields;
+  std::string text;
+  for (const io::ConfigField& field : fields)
+    text += (field.given ? "* " : "  ") + field.name + " = " + field.value + "\n";
+  return text;
+}
+
+/// The program: its arguments are FOLDER [--name NAME] [--output FILE] [--fields].
+inline int flamingo_config(const std::vector<std::string>& arguments) {
+  std::string folder, name = "checkpoint", output;
+  bool fields = false;
+  try {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      const std::string& argument = arguments[i];
+      const bool value = argument == "--name" || argument == "--output";
+      check(!value || i + 1 < arguments.size(), "flamingo-config", argument, " needs a value");
+      if (argument == "--name")
+        name = arguments[++i];
+      else if (argument == "--output")
+        output = arguments[++i];
+      else if (argument == "--fields")
+        fields = true;
+      else {
+        check(folder.empty() && !argument.starts_with("--"), "flamingo-config", "'", argument, "' is not expected");
+        folder = argument;
+      }
+    }
+    check(!folder.empty(), "flamingo-config",
+          "usage: flamingo-config FOLDER [--name NAME] [--output FILE] [--fields]\n"
+          "Prints the C++ config of a checkpoint's folder, its sizes and the memory that it takes; with --fields the "
+          "fields of its files, '*' where a file states it.");
+    const std::string text = fields ? field_report(folder) : config_header(folder, name);
+    if (output.empty()) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+    } else {
+      io::AtomicFile file(output);
+      file.write(text);
+      file.commit();
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace flamingo
