@@ -7,9 +7,17 @@
 
 namespace flamingo {
 
-/// A vision transformer; the defaults are OpenAI's CLIP ViT-L/14 without its projection.
+/// What a vision transformer does with pictures of another size than its table of positions was made for.
+enum class OtherSizes {
+  refused,
+  bicubic,    ///< reads the table between its rows, as transformers' Idefics does (`interpolate_pos_encoding`)
+  antialias,  ///< the same by wider averages where the grid shrinks, as OpenCLIP resizes a table it loads
+};
+
+/// A vision transformer; the defaults are OpenAI's CLIP ViT-L/14 without its projection, its features those of
+/// OpenFlamingo.
 struct Vit {
-  int image = 224;  ///< pixels along each side
+  int image = 224;  ///< pixels along each side; the table of positions is made for them
   int patch = 14;   ///< pixels along each side of a patch
   int dim = 1024;   ///< D
   int layers = 24;
@@ -19,8 +27,9 @@ struct Vit {
   bool patch_bias = false;
   bool class_token = true;  ///< a learned row before the patches
   bool pre_norm = true;     ///< a LayerNorm between the embeddings and the first block
-  bool post_norm = false;   ///< a LayerNorm on the features
-  bool class_out = false;   ///< the class token is the first feature row of a picture; else patches alone
+  bool post_norm = false;   ///< a LayerNorm on the features (OpenFlamingo over OpenCLIP 3; none over OpenCLIP 2)
+  bool class_out = false;   ///< the class token is a picture's first feature row (Idefics); else patches alone
+  OtherSizes other_sizes = OtherSizes::refused;
   float epsilon = 1e-5f;
 
   constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }

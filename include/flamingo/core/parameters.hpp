@@ -200,11 +200,12 @@ struct Name {
 
 /// How a new parameter begins.
 struct Init {
-  enum class Kind : std::uint8_t { zero, one, normal, given } kind = Kind::zero;
-  float deviation = 0;
+  enum class Kind : std::uint8_t { zero, one, constant, normal, given } kind = Kind::zero;
+  float deviation = 0;  ///< of Kind::normal; the number itself of Kind::constant
 
   static constexpr Init zero() { return {}; }
   static constexpr Init one() { return {Kind::one, 0}; }
+  static constexpr Init constant(float number) { return {Kind::constant, number}; }
   static constexpr Init normal(float deviation) { return {Kind::normal, deviation}; }
   /// Never drawn: it comes from a checkpoint (frozen parts).
   static constexpr Init given() { return {Kind::given, 0}; }

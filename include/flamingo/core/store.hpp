@@ -42,6 +42,9 @@ void initialise(Parameters& p, std::uint64_t seed) {
         case Init::Kind::one:
           leaf.data[i] = T(1);
           break;
+        case Init::Kind::constant:
+          leaf.data[i] = T(spec.init.deviation);
+          break;
         case Init::Kind::normal:
           leaf.data[i] = T(spec.init.deviation * random.normal());
           break;

@@ -1,6 +1,9 @@
 /// LayerNorm and RmsNorm as layers, and Norm, which a NormKind picks: ops/norm.hpp with parameters of their own.
+/// UnitNorm has none.
 #pragma once
+#include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/kinds.hpp>
@@ -71,5 +74,35 @@ struct RmsNorm {
 /// The norm of a kind over D features.
 template <NormKind N, int D, Platform P>
 using Norm = std::conditional_t<N == NormKind::rms, RmsNorm<D, P>, LayerNorm<D, P, N == NormKind::layer>>;
+
+/// y = x / |x|, the Euclidean length; a row of zeros stays zero      x, y (N, D)
+template <int D, Platform P>
+struct UnitNorm {
+  template <Need need>
+  struct Saved {
+    If<need.any(), Rows<P, D, const typename P::Real>> x;
+    If<need.any(), Moments<P>> moments;
+  };
+
+  template <Need need, RowsOn<P> X, RowsOn<P> Y>
+  static Saved<need> forward(Context<P>& ctx, const X& x, const Y& y) {
+    const Moments<P> moments = take<need.any(), 2, AccumulateOf<P>>(ctx, x.rows);
+    ops::rms_norm(ctx, x, scale(ctx), epsilon, y, moments);
+    return {x, moments};
+  }
+  template <Need need, RowsOn<P> Y, RowsSink<P> DX>
+  static void backward(Context<P>& ctx, const Saved<need>& s, const Y& dy, const DX& dx) {
+    ops::rms_norm_backward(ctx, s.x, s.moments, scale(ctx), dy, dx, NoGrad{});
+  }
+
+ private:
+  static constexpr float epsilon = 1e-24f / D;  ///< of the mean square: PyTorch bounds the length by 1e-12
+  /// |x|² is D times the mean square.
+  static auto scale(Context<P>& ctx) {
+    using A = AccumulateOf<P>;
+    static const std::vector<A> all(static_cast<std::size_t>(D), static_cast<A>(1 / std::sqrt(double{D})));
+    return VectorView<P, D, const A>{table(ctx, all).data, {}};
+  }
+};
 
 }  // namespace flamingo::nn

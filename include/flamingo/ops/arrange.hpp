@@ -1,7 +1,8 @@
 /// gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]      blend: sum[n] += (1 - w) table[low] + w
-/// table[high]
+/// table[high]      combine: y[n] = Σ_k weight[n, k] table[row[n, k]]
 ///
-/// Copies of learned rows, selections of rows, and embeddings read between two entries (interpolated time).
+/// Copies of learned rows, selections of rows, and embeddings read between two entries (interpolated time) or many
+/// (resampled positions).
 #pragma once
 #include <type_traits>
 
@@ -14,6 +15,11 @@ namespace flamingo {
 struct Blend {
   int low = 0, high = 0;
   float weight = 0;  ///< of `high`
+};
+/// One of the rows of a table that are read together.
+struct Tap {
+  int row = 0;
+  float weight = 0;
 };
 
 namespace kernels {
@@ -56,6 +62,26 @@ void blend_backward(Context<P>& ctx, const S& dsum, std::type_identity_t<View<P,
     check(dsum.rows == places.shape[0] && int(dsum.width) == int(dtable.width), "blend_backward", "dsum is ",
           dsum.shape(), " and dtable is ", dtable.shape(), " with ", places.shape[0], " places");
     kernels::Arrange<P>::blend_backward(ctx, dsum, places, any(dtable));
+  }
+}
+
+/// Taps (N K): K for each row of y, those of a row one after another.
+template <Platform P, RowsOn<P> T, RowsOn<P> Y>
+void combine(Context<P>& ctx, const T& table, std::type_identity_t<View<P, 1, const Tap>> taps, const Y& y) {
+  static_assert(agree(width_of<T>, width_of<Y>), "combine: the widths of table and y differ");
+  check(int(y.width) == int(table.width) && (y.rows ? taps.shape[0] % y.rows : taps.shape[0]) == 0, "combine", "y is ",
+        y.shape(), " with ", taps.shape[0], " taps into a table of shape ", table.shape());
+  kernels::Arrange<P>::combine(ctx, table, taps, any(y));
+}
+/// Adds dy to the rows of dtable that were read, by their weights.
+template <Platform P, RowsOn<P> Y, RowsSink<P> DT>
+void combine_backward(Context<P>& ctx, const Y& dy, std::type_identity_t<View<P, 1, const Tap>> taps,
+                      const DT& dtable) {
+  if constexpr (wanted<DT>) {
+    check(int(dy.width) == int(dtable.width) && (dy.rows ? taps.shape[0] % dy.rows : taps.shape[0]) == 0,
+          "combine_backward", "dy is ", dy.shape(), " with ", taps.shape[0], " taps into a table of shape ",
+          dtable.shape());
+    kernels::Arrange<P>::combine_backward(ctx, dy, taps, any(dtable));
   }
 }
 

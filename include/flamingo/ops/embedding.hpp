@@ -26,6 +26,11 @@ void embed(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>> ids, con
         "), expected width ", int(table.columns));
   kernels::Embedding<P>::forward(ctx, ids, table, added, any(y));
 }
+/// The same without added rows.
+template <Platform P, WeightOn<P> T, RowsOn<P> Y>
+void embed(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>> ids, const T& table, const Y& y) {
+  embed(ctx, ids, table, MatrixView<P, 0, dynamic>{nullptr, {}, Extent<dynamic>(table.columns)}, y);
+}
 /// Adds dy to the rows of dtable and dadded that were read.
 template <Platform P, RowsOn<P> Y, WeightSink<P> DT, WeightSink<P> DA>
 void embed_backward(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>> ids, int vocabulary, const Y& dy,

@@ -1,4 +1,4 @@
-/// add: y = a + b      accumulate: sum += x      gated_add: y = x + tanh(gate) branch
+/// add: y = a + b      accumulate: sum += x      gated_add: y = x + tanh(gate) branch      exp_scale: y = exp(s) x
 ///
 /// A gate is one number for the whole layer (the paper) or one a feature (an Idefics option).
 #pragma once
@@ -67,6 +67,29 @@ void gated_add_backward(Context<P>& ctx, const Gate& gate, const Branch& branch,
     check(dbranch.shape() == dy.shape(), "gated_add_backward", "dbranch is ", dbranch.shape(), " and dy is ",
           dy.shape(), ": their shapes differ");
     kernels::Residual<P>::gated_backward(ctx, gate, dy, any(dbranch));
+  }
+}
+
+/// y = exp(s) x, s one number: a learned temperature kept as its logarithm. y may be x.
+template <Platform P, RowsOn<P> X, class S, RowsOn<P> Y>
+void exp_scale(Context<P>& ctx, const X& x, const S& s, const Y& y) {
+  static_assert(S::extent == 1, "exp_scale: s has one number");
+  check(x.shape() == y.shape(), "exp_scale", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
+  kernels::Residual<P>::exp_scale(ctx, x, s, any(y));
+}
+/// Adds exp(s) dy to dx and <dy, y> to ds.
+template <Platform P, class S, RowsOn<P> Y, RowsOn<P> DY, RowsSink<P> DX, VectorSink DS>
+void exp_scale_backward(Context<P>& ctx, const S& s, const Y& y, const DY& dy, const DX& dx, const DS& ds) {
+  if constexpr (wanted<DS>) {
+    static_assert(DS::extent == 1, "exp_scale_backward: ds has one number");
+    check(y.shape() == dy.shape(), "exp_scale_backward", "y is ", y.shape(), " and dy is ", dy.shape(),
+          ": their shapes differ");
+    kernels::Residual<P>::exp_scale_backward_scale(ctx, y, dy, ds);
+  }
+  if constexpr (wanted<DX>) {
+    check(dx.shape() == dy.shape(), "exp_scale_backward", "dx is ", dx.shape(), " and dy is ", dy.shape(),
+          ": their shapes differ");
+    kernels::Residual<P>::exp_scale_backward_input(ctx, s, dy, any(dx));
   }
 }
 

@@ -1,5 +1,7 @@
 /// Movement of rows on the CPU.
 #pragma once
+#include <span>
+
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/ops/arrange.hpp>
 
@@ -27,6 +29,20 @@ struct Arrange<Cpu<R, Set>> {
       line(dtable, b.low) += R(1 - b.weight) * line(dsum, n);
       line(dtable, b.high) += R(b.weight) * line(dsum, n);
     }
+  }
+  static void combine(Context<P>&, In<P> table, View<P, 1, const Tap> taps, Out<P> y) {
+    const int K = y.rows ? taps.shape[0] / y.rows : 0;
+    for (int n = 0; n < y.rows; ++n) {
+      line(y, n).setZero();
+      for (const Tap& tap : std::span(taps.data + static_cast<std::size_t>(n) * K, static_cast<std::size_t>(K)))
+        line(y, n) += R(tap.weight) * line(table, within("combine", tap.row, n, table.rows));
+    }
+  }
+  static void combine_backward(Context<P>&, In<P> dy, View<P, 1, const Tap> taps, Out<P> dtable) {
+    const int K = dy.rows ? taps.shape[0] / dy.rows : 0;
+    for (int n = 0; n < dy.rows; ++n)
+      for (const Tap& tap : std::span(taps.data + static_cast<std::size_t>(n) * K, static_cast<std::size_t>(K)))
+        line(dtable, within("combine_backward", tap.row, n, dtable.rows)) += R(tap.weight) * line(dy, n);
   }
   static void join(Context<P>&, In<P> a, In<P> b, Out<P> y) {
     for (int n = 0; n < y.rows; ++n) {

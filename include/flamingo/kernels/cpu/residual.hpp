@@ -50,6 +50,20 @@ struct Residual<Cpu<R, Set>> {
       for (int n = 0; n < dy.rows; ++n) line(dgate) += slope * line(dy, n) * line(branch, n);
     }
   }
+  template <class S>
+  static void exp_scale(Context<P>&, In<P> x, const S& s, Out<P> y) {
+    line(y) = std::exp(s.data[0]) * line(x);
+  }
+  template <class S>
+  static void exp_scale_backward_input(Context<P>&, const S& s, In<P> dy, Out<P> dx) {
+    line(dx) += std::exp(s.data[0]) * line(dy);
+  }
+  template <class DS>
+  static void exp_scale_backward_scale(Context<P>&, In<P> y, In<P> dy, const DS& ds) {
+    double sum = 0;  // as above
+    for (int n = 0; n < dy.rows; ++n) sum += static_cast<double>((line(dy, n) * line(y, n)).sum());
+    ds.data[0] += static_cast<R>(sum);
+  }
 };
 
 }  // namespace flamingo::kernels

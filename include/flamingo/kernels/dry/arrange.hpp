@@ -12,6 +12,8 @@ struct Arrange<Dry<Q>> {
   static void scatter_add(Context<P>&, In<P>, View<P, 1, const int>, Out<P>) {}
   static void blend(Context<P>&, In<P>, View<P, 1, const Blend>, Out<P>) {}
   static void blend_backward(Context<P>&, In<P>, View<P, 1, const Blend>, Out<P>) {}
+  static void combine(Context<P>&, In<P>, View<P, 1, const Tap>, Out<P>) {}
+  static void combine_backward(Context<P>&, In<P>, View<P, 1, const Tap>, Out<P>) {}
   static void join(Context<P>&, In<P>, In<P>, Out<P>) {}
   static void clear(Context<P>&, Out<P>) {}
   template <class X, class Y>

@@ -17,6 +17,12 @@ struct Residual<Dry<Q>> {
   static void gated_backward(Context<P>&, const Gate&, In<P>, Out<P>) {}
   template <class Gate, class DGate>
   static void gate_backward(Context<P>&, const Gate&, In<P>, In<P>, const DGate&) {}
+  template <class S>
+  static void exp_scale(Context<P>&, In<P>, const S&, Out<P>) {}
+  template <class S>
+  static void exp_scale_backward_input(Context<P>&, const S&, In<P>, Out<P>) {}
+  template <class DS>
+  static void exp_scale_backward_scale(Context<P>&, In<P>, In<P>, const DS&) {}
 };
 
 }  // namespace flamingo::kernels

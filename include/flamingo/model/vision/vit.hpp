@@ -1,18 +1,22 @@
 /// The vision transformer of CLIP (Dosovitskiy et al. 2020, Radford et al. 2021): patches, a class token, learned
 /// positions, pre-norm blocks.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include <flamingo/config/vision.hpp>
+#include <flamingo/model/vision/positions.hpp>
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/convolution.hpp>
+#include <flamingo/ops/embedding.hpp>
 
 namespace flamingo {
 
@@ -23,26 +27,61 @@ struct VitPlan {
   std::vector<int> patches;  ///< the row of each patch
   std::vector<int> classes;  ///< the row of each class token
   std::vector<int> first;    ///< M zeros: each picture begins with the one class token
+  std::vector<Tap> taps;     ///< where each row reads the table of positions, if other sizes are read
+  std::vector<int> entries;  ///< 0, 1, ... of that table
 
-  static VitPlan of(const Vit& c, int pictures) {
+  int rows() const { return static_cast<int>(places.size()); }
+
+  static VitPlan of(const Vit& c, std::span<const Grid> pictures) {
     VitPlan plan;
-    const int S = c.grid() * c.grid(), T = S + (c.class_token ? 1 : 0);
-    for (int m = 0; m < pictures; ++m) {
-      plan.spans.begin(m * T, T);
-      plan.spans.add({0, m * T, T, 0, 0});
+    const int before = c.class_token ? 1 : 0;
+    for (const Grid& picture : pictures) {
+      const int S = (picture.height / c.patch) * (picture.width / c.patch), T = S + before, from = plan.rows();
+      plan.spans.begin(from, T);
+      plan.spans.add({0, from, T, 0, 0});
       for (int t = 0; t < T; ++t) plan.places.push_back(t);
-      for (int t = T - S; t < T; ++t) plan.patches.push_back(m * T + t);
-      plan.classes.push_back(m * T);
+      for (int t = before; t < T; ++t) plan.patches.push_back(from + t);
+      plan.classes.push_back(from);
       plan.first.push_back(0);
     }
+    if (c.other_sizes != OtherSizes::refused) plan.read_positions(c, pictures);
     return plan;
+  }
+
+ private:
+  void read_positions(const Vit& c, std::span<const Grid> pictures) {
+    const int before = c.class_token ? 1 : 0;
+    // Idefics asks for a tenth of a cell more than there are, against rounding, and its scale keeps it.
+    const double more = c.other_sizes == OtherSizes::bicubic ? 0.1 : 0;
+    const auto axis = [&](int pixels) {
+      const int cells = pixels / c.patch;
+      return CubicAxis{c.grid(), cells, c.grid() / (cells + more), c.other_sizes == OtherSizes::antialias};
+    };
+    int room = 1;
+    for (const Grid& p : pictures) room = std::max(room, axis(p.height).taps() * axis(p.width).taps());
+    const auto alone = [&](int entry) {
+      taps.push_back({entry, 1});
+      taps.resize(taps.size() + static_cast<std::size_t>(room - 1));
+    };
+    for (const Grid& p : pictures) {
+      if (c.class_token) alone(0);
+      const bool same = p.height / c.patch == c.grid() && p.width / c.patch == c.grid() && p.height == p.width;
+      if (same)
+        for (int s = 0; s < c.grid() * c.grid(); ++s) alone(before + s);
+      else
+        append_cubic(axis(p.height), axis(p.width), before, room, taps);
+    }
+    entries.resize(static_cast<std::size_t>(c.grid() * c.grid() + before));
+    std::iota(entries.begin(), entries.end(), 0);
   }
 };
 
 namespace model {
 
 /// y = x + attend(norm(x))      z = y + feed_forward(norm(y))      all rows (N, D)
-template <Vit C, Platform P>
+///
+/// C is a Vit or a ClipText: the towers of CLIP differ in their spans alone.
+template <auto C, Platform P>
 struct VitBlock {
   static constexpr int D = C.dim;
   using NormLayer = nn::LayerNorm<D, P>;
@@ -120,6 +159,8 @@ struct VitBlock {
 };
 
 /// pixels (M image², 3) -> features (M S, D), or (M (S + 1), D) with the class token out, each picture by itself.
+///
+/// With other sizes allowed, pictures of any sizes give rows as their grids have cells.
 template <Vit C, Platform P>
 struct VisionTransformer {
   static_assert(C.dim > 0 && C.layers > 0 && C.heads > 0, "Vit: dim, layers and heads must be positive");
@@ -166,7 +207,11 @@ struct VisionTransformer {
   }
 
   /// The grid of a picture's features; a class token makes it one line.
-  static constexpr Grid features(const Grid&) { return C.class_out ? Grid{0, 1, T} : Grid{0, C.grid(), C.grid()}; }
+  static constexpr Grid features(const Grid& picture) {
+    const Grid grid =
+        C.other_sizes == OtherSizes::refused ? Grid{0, C.grid(), C.grid()} : windows_of(picture, patch);
+    return C.class_out ? Grid{0, 1, grid.rows() + 1} : grid;
+  }
 
   template <Need need>
   struct Saved {
@@ -182,11 +227,13 @@ struct VisionTransformer {
                              std::span<const Grid> grids, const Rows<P, D>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
-    const int M = pictures(pixels.rows, grids), N = M * T;
-    check(y.rows == M * features({}).rows(), "vit", "y is ", y.shape(), ", expected (", M * features({}).rows(), ", ",
-          D, ')');
+    check_pictures(pixels.rows, grids);
+    int out = 0;
+    for (const Grid& picture : grids) out += features(picture).rows();
+    check(y.rows == out, "vit", "y is ", y.shape(), ", expected (", out, ", ", D, ')');
     Saved<need> saved{};
-    saved.plan = VitPlan::of(C, M);
+    saved.plan = VitPlan::of(C, grids);
+    const int N = saved.plan.rows();
     saved.pixels = pixels;
     const auto spans = table(ctx, saved.plan.spans);
 
@@ -218,7 +265,7 @@ struct VisionTransformer {
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, std::span<const Grid> grids,
                        const Rows<P, D, const Real>& dy, const DX& dpixels, const G& g) {
     const auto scope = ctx.scope();
-    const int N = static_cast<int>(s.plan.places.size());
+    const int N = s.plan.rows();
     const auto spans = table(ctx, s.plan.spans);
     auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
     if constexpr (C.post_norm) {
@@ -240,12 +287,15 @@ struct VisionTransformer {
   }
 
  private:
-  static int pictures(int rows, std::span<const Grid> grids) {
+  static void check_pictures(int rows, std::span<const Grid> grids) {
     check_grids("vit", grids, rows);
     for (const Grid& grid : grids)
-      check(grid.height == C.image && grid.width == C.image, "vit", "a picture has ", grid.height, " x ", grid.width,
-            " pixels, expected ", C.image, " x ", C.image);
-    return static_cast<int>(grids.size());
+      if constexpr (C.other_sizes == OtherSizes::refused)
+        check(grid.height == C.image && grid.width == C.image, "vit", "a picture has ", grid.height, " x ", grid.width,
+              " pixels, expected ", C.image, " x ", C.image);
+      else
+        check(grid.height >= C.patch && grid.width >= C.patch, "vit", "a picture has ", grid.height, " x ", grid.width,
+              " pixels, expected at least ", C.patch, " x ", C.patch);
   }
 
   /// Rows that are no features have no gradient of their own.
@@ -264,13 +314,19 @@ struct VisionTransformer {
                     std::span<const Grid> grids, const Rows<P, D>& x) {
     const auto scope = ctx.scope();
     const int M = static_cast<int>(plan.first.size());
-    const auto patches = scratch<D>(ctx, M * S);
+    const auto patches = scratch<D>(ctx, static_cast<int>(plan.patches.size()));
     ops::convolution(ctx, pixels, grids, w.patch, w.patch_bias, patch, 1, patches);  // (M S, D)
-    ops::gather(ctx, ops::rows_of(w.positions), table(ctx, plan.places), x);         // (M T, D)
+    if constexpr (C.other_sizes == OtherSizes::refused) {
+      ops::embed(ctx, table(ctx, plan.places), w.positions, x);  // (M T, D)
+    } else {
+      const auto positions = scratch<D>(ctx, T);
+      ops::embed(ctx, table(ctx, plan.entries), w.positions, positions);  // (T, D)
+      ops::combine(ctx, positions, table(ctx, plan.taps), x);             // (N, D)
+    }
     ops::scatter_add(ctx, patches, table(ctx, plan.patches), x);
     if constexpr (C.class_token) {
       const auto classes = scratch<D>(ctx, M);
-      ops::gather(ctx, ops::rows_of(w.class_token), table(ctx, plan.first), classes);  // (M, D)
+      ops::embed(ctx, table(ctx, plan.first), w.class_token, classes);  // (M, D)
       ops::scatter_add(ctx, classes, table(ctx, plan.classes), x);
     }
   }
@@ -280,7 +336,10 @@ struct VisionTransformer {
     const auto scope = ctx.scope();
     const int M = static_cast<int>(s.plan.first.size());
     if constexpr (wanted<decltype(g.positions)>) {
-      ops::scatter_add(ctx, dx, table(ctx, s.plan.places), ops::rows_of(g.positions));
+      if constexpr (C.other_sizes == OtherSizes::refused)
+        ops::scatter_add(ctx, dx, table(ctx, s.plan.places), ops::rows_of(g.positions));
+      else
+        ops::combine_backward(ctx, dx, table(ctx, s.plan.taps), ops::rows_of(g.positions));
       if constexpr (C.class_token) {
         const auto dclasses = scratch<D>(ctx, M);
         ops::gather(ctx, dx, table(ctx, s.plan.classes), dclasses);
@@ -288,7 +347,7 @@ struct VisionTransformer {
       }
     }
     if constexpr (wanted<DX> || wanted<decltype(g.patch)>) {
-      const auto dpatches = scratch<D>(ctx, M * S);
+      const auto dpatches = scratch<D>(ctx, static_cast<int>(s.plan.patches.size()));
       ops::gather(ctx, dx, table(ctx, s.plan.patches), dpatches);
       // Without a gradient of the weights pixels are not saved, and only their shape is asked for.
       Rows<P, 3, const Real> pixels{nullptr, cells_of(grids), {}};
