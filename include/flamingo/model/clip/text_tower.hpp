@@ -117,7 +117,7 @@ struct ClipTextTower {
     ops::clear(ctx, dx);
     ops::scatter_add(ctx, dselected, table(ctx, plan.pooled), dx);
     for (std::size_t i = layers; i-- > 0;) {
-      Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
+      Block::template backward<need>(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
       std::swap(dx, dnext);
     }
     ops::embed_backward(ctx, table(ctx, plan.ids), V, dx, g.embedding, NoGrad{});

@@ -11,9 +11,8 @@
 
 #include <flamingo/config/vision.hpp>
 #include <flamingo/model/vision/positions.hpp>
-#include <flamingo/nn/attention.hpp>
-#include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
+#include <flamingo/nn/transformer_block.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/convolution.hpp>
 #include <flamingo/ops/embedding.hpp>
@@ -78,83 +77,38 @@ struct VitPlan {
 
 namespace model {
 
-/// y = x + attend(norm(x))      z = y + feed_forward(norm(y))      all rows (N, D)
-///
-/// C is a Vit or a ClipText: the towers of CLIP differ in their spans alone.
+/// A block of CLIP's towers. C is a Vit or a ClipText: they differ in their spans alone.
+template <auto C>
+inline constexpr TransformerBlockConfig vit_block{
+    .attention = {.dim = C.dim,
+                  .source_dim = C.dim,
+                  .heads = C.heads,
+                  .kv_heads = C.heads,
+                  .head_dim = C.dim / C.heads,
+                  .bias = true},
+    .dense = {.dim = C.dim, .hidden = C.hidden_size(), .activation = C.activation, .bias = true},
+    .epsilon = C.epsilon};
+
+/// nn/transformer_block.hpp over the rows' own keys and values, without positions.
 template <auto C, Platform P>
-struct VitBlock {
+struct VitBlock : nn::TransformerBlock<vit_block<C>, P> {
+  using Base = nn::TransformerBlock<vit_block<C>, P>;
   static constexpr int D = C.dim;
-  using NormLayer = nn::LayerNorm<D, P>;
-  using Attend = nn::Attention<
-      AttentionConfig{
-          .dim = D, .source_dim = D, .heads = C.heads, .kv_heads = C.heads, .head_dim = D / C.heads, .bias = true},
-      P>;
-  using Dense =
-      nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.hidden_size(), .activation = C.activation, .bias = true},
-                      P>;
-
-  template <class S>
-  struct Parameters {
-    typename NormLayer::template Parameters<S> norm, norm_dense;
-    typename Attend::template Parameters<S> attention;
-    typename Dense::template Parameters<S> dense;
-  };
-  static constexpr void each(auto& visit, auto&... p) {
-    auto norm = within(visit, "norm"), attention = within(visit, "attention"), second = within(visit, "norm_dense"),
-         dense = within(visit, "dense");
-    NormLayer::each(norm, p.norm...);
-    Attend::each(attention, p.attention...);
-    NormLayer::each(second, p.norm_dense...);
-    Dense::each(dense, p.dense...);
-  }
-
-  template <Need need>
-  struct Saved {
-    typename NormLayer::template Saved<need> norm, norm_dense;
-    If<need.weights, Rows<P, D>> normed;
-    typename Attend::template Saved<need> attention;
-    typename Dense::template Saved<need> dense;
-  };
 
   template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Spans<P>& spans,
-                             const Rows<P, D>& z) {
+  static typename Base::template Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x,
+                                                     const Spans<P>& spans, const Rows<P, D>& z) {
     const auto scope = ctx.scope();
-    const int N = x.rows;
-    const auto normed = take<need.weights, D>(ctx, N), branch = scratch<D>(ctx, N);
-    const auto k = take<need.any(), D>(ctx, N), v = take<need.any(), D>(ctx, N), y = take<need.any(), D>(ctx, N);
-    const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
-    Attend::project(ctx, w.attention, normed, {}, k, v);  // (N, H K)
+    const auto k = take<need.any(), D>(ctx, x.rows), v = take<need.any(), D>(ctx, x.rows);
     Pools<P> pools;
     pools.add({k, v});
-    const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, branch);  // (N, D)
-    ops::add(ctx, x, branch, y);
-
-    const auto normed_y = take<need.weights, D>(ctx, N);
-    const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
-    const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, branch);  // (N, D)
-    ops::add(ctx, y, branch, z);
-    return {n, nd, normed, a, d};
+    return Base::template forward<need>(ctx, w, x, {}, k, v, pools, spans, z);
   }
-
   /// Writes dx and adds to g.
   template <Need need, class W, class G>
-  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Spans<P>& spans, const Rows<P, D>& dz,
-                       const Rows<P, D>& dx, const G& g) {
-    const auto scope = ctx.scope();
-    const int N = dz.rows;
-    const auto dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
-    Dense::backward(ctx, w.dense, s.dense, dz, dnormed, g.dense);
-    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
-    ops::accumulate(ctx, dz, dy);  // the residual path
-
-    const auto dk = scratch<D>(ctx, N), dv = scratch<D>(ctx, N);
-    const PoolGradients<P> dpools{{{dk, dv}}};
-    Attend::attend_backward(ctx, w.attention, s.attention, {}, spans, dy, dnormed, dpools, g.attention);
-    Attend::project_backward(ctx, w.attention, s.normed, {}, dk, dv, dsource, g.attention);
-    ops::accumulate(ctx, dsource, dnormed);  // the rows ask and are asked
-    NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
-    ops::accumulate(ctx, dy, dx);  // the residual path
+  static void backward(Context<P>& ctx, const W& w, const typename Base::template Saved<need>& s,
+                       const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
+    Base::template backward<need>(ctx, w, s, {}, spans, dz, dx, g);
   }
 };
 
@@ -276,7 +230,7 @@ struct VisionTransformer {
       select_backward(ctx, s.plan, dy, dx);
     }
     for (std::size_t i = layers; i-- > 0;) {
-      Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
+      Block::template backward<need>(ctx, w.blocks[i], s.blocks[i], spans, dx, dnext, g.blocks[i]);
       std::swap(dx, dnext);
     }
     if constexpr (C.pre_norm) {
