@@ -24,6 +24,7 @@ struct Report {
   double outputs = 0, gradients = 0;  ///< worst relative distance of a tensor; infinite where shapes differ or one is NaN
   bool tokens = true;                 ///< decoding gave the same tokens
   std::string worst;                  ///< the tensor whose distance is the largest part of what is allowed
+  std::string wrong;                  ///< tensors of other sizes, tokens that differ, whatever else a check notes
   double float64_check = 0;           ///< how far the file's own gradients lie from a float64 run's
   double largest_norm = 0;            ///< of a gradient in the file
 
@@ -54,7 +55,7 @@ struct Report {
   template <class A, class B>
   void output(std::string_view name, const A& ours, const B& theirs) {
     const auto [error, norm] = distance(ours, theirs);
-    note(name, error == 0 ? 0 : error / norm, output_bound(), outputs);
+    count(name, error == 0 ? 0 : error / norm, output_bound(), outputs);
   }
   /// Small gradients are held to a share of the largest one: sums of terms that cancel keep the terms' rounding errors.
   /// Those that are zero by nature (a bias of all keys) are nothing but such errors, of both programs.
@@ -62,7 +63,7 @@ struct Report {
   void gradient(std::string_view name, const A& ours, const B& theirs) {
     const auto [error, norm] = distance(ours, theirs);
     const double least = largest_norm * (norm < 1e-5 * largest_norm ? 1e-2 : 1e-3);
-    note(name, error == 0 ? 0 : error / std::max(norm, least), gradient_bound(), gradients);
+    count(name, error == 0 ? 0 : error / std::max(norm, least), gradient_bound(), gradients);
   }
   /// Ids that must be the same.
   template <class A, class B>
@@ -70,21 +71,21 @@ struct Report {
     left_.erase(std::string(name));
     if (std::equal(std::begin(ours), std::end(ours), std::begin(theirs), std::end(theirs))) return;
     tokens = false;
-    worst = name;
-    share_ = infinite;
+    note(std::string(name) + " differs");
   }
+  void note(const std::string& what) { wrong += (wrong.empty() ? "" : "; ") + what; }
   /// A tensor that holds nothing to compare, or that another one's comparison covers.
   void skip(std::string_view name) { left_.erase(std::string(name)); }
 
   /// Names of the file's results that nothing was compared with.
   const std::set<std::string>& left() const { return left_; }
   bool agrees() const {
-    return tokens && left_.empty() && outputs <= output_bound() && gradients <= gradient_bound();
+    return tokens && wrong.empty() && left_.empty() && outputs <= output_bound() && gradients <= gradient_bound();
   }
   std::string text() const {
     std::ostringstream out;
     out << (agrees() ? "agrees" : "DIFFERS") << ": outputs " << outputs << ", gradients " << gradients << ", tokens "
-        << (tokens ? "the same" : "other ones") << ", worst " << worst;
+        << (tokens ? "the same" : "other ones") << ", worst " << worst << (wrong.empty() ? "" : ", wrong: ") << wrong;
     if (!left_.empty()) out << ", not compared: " << left_.size() << " from " << *left_.begin() << " on";
     return out.str();
   }
@@ -105,7 +106,7 @@ struct Report {
     if (!std::isfinite(difference)) return {infinite, 1};
     return {std::sqrt(difference), std::sqrt(norm)};
   }
-  void note(std::string_view name, double distance, double bound, double& most) {
+  void count(std::string_view name, double distance, double bound, double& most) {
     left_.erase(std::string(name));
     most = std::max(most, distance);
     if (distance / bound <= share_) return;
