@@ -78,6 +78,40 @@ TEMPLATE_LIST_TEST_CASE("norm layers keep and compute what is asked for, nothing
   check_needs<nn::LayerNorm<D, TestType>, TestType>();
   check_needs<nn::RmsNorm<D, TestType>, TestType>();
 }
+TEMPLATE_LIST_TEST_CASE("UnitNorm gives rows of length 1, and leaves zeros alone", "[nn]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  using Layer = nn::UnitNorm<D, P>;
+  Context<P> ctx(1, 1 << 20);
+  auto x = drawn_rows<R>(N, D, 1);
+  for (int i = 0; i < D; ++i) x(2, i) = 0;
+  Tensor<R> y(N, D, R(7));
+  Layer::template forward<no_gradients>(ctx, x.template rows_on<P, D>(), y.template rows_on<P, D>());
+  CHECK(ctx.arena().kept() == 0);
+  Tensor<double> expected(N, D);
+  for (int n = 0; n < N; ++n) {
+    double square = 0;
+    for (int i = 0; i < D; ++i) square += std::pow(static_cast<double>(x(n, i)), 2);
+    for (int i = 0; i < D; ++i) expected(n, i) = n == 2 ? 0 : static_cast<double>(x(n, i)) / std::sqrt(square);
+  }
+  CHECK(distance(y, expected).relative < chain_bound<R>(D + 6));
+  CHECK(all_zero(rows_of(y, 2, 1)));
+}
+TEST_CASE("UnitNorm's gradient is that of finite differences", "[nn]") {
+  using P = Cpu<double>;
+  using Layer = nn::UnitNorm<D, P>;
+  Context<P> ctx(1, 1 << 20);
+  auto x = drawn_rows<double>(N, D, 1), dy = drawn_rows<double>(N, D, 2);
+  Tensor<double> y(N, D), dx(N, D, 7);
+  const auto saved = Layer::forward<input_gradients>(ctx, x.rows_on<P, D>(), y.rows_on<P, D>());
+  Layer::backward(ctx, saved, dy.rows_on<P, D>(), dx.rows_on<P, D>());
+  const auto loss = [&] {
+    const auto scope = ctx.scope();
+    Layer::forward<no_gradients>(ctx, x.rows_on<P, D>(), y.rows_on<P, D>());
+    return inner(dy, y);
+  };
+  CHECK(gradient_check(x, dx, loss).relative < difference_bound());
+}
 TEST_CASE("norm layers name and begin their parameters as they say", "[nn]") {
   using P = Cpu<float>;
   const Store<nn::LayerNorm<D, P>, P> layer(1);

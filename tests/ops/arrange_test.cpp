@@ -83,6 +83,49 @@ TEST_CASE("blend's gradient is that of finite differences", "[arrange]") {
   CHECK(gradient_check(table, dtable, loss).relative < difference_bound());
 }
 
+TEMPLATE_LIST_TEST_CASE("combine reads several rows, and adds back to them", "[arrange]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  constexpr int K = 3;
+  std::vector<Tap> taps;
+  for (int n = 0; n < N * K; ++n) taps.push_back({(2 * n + n / 5) % (M - 1), 0.25f * static_cast<float>(n % 7) - 0.5f});
+  const View<P, 1, const Tap> read{taps.data(), {N * K}};
+  const auto table = Tensor<R>::random(M, D, 1), dy = Tensor<R>::random(N, D, 3);
+  Tensor<R> y(N, D, R(7)), dtable = Tensor<R>::random(M, D, 4);
+  Tensor<double> expected(N, D), dexpected = dtable.template as<double>();
+  for (int n = 0; n < N; ++n)
+    for (int k = 0; k < K; ++k)
+      for (int i = 0; i < D; ++i) {
+        const Tap& tap = taps[static_cast<std::size_t>(n * K + k)];
+        expected(n, i) += static_cast<double>(tap.weight) * static_cast<double>(table(tap.row, i));
+        dexpected(tap.row, i) += static_cast<double>(tap.weight) * static_cast<double>(dy(n, i));
+      }
+  Context<P> ctx(1, 1 << 20);
+  ops::combine(ctx, table.template rows_on<P>(), read, y.template rows_on<P>());
+  ops::combine_backward(ctx, dy.template rows_on<P>(), read, dtable.template rows_on<P>());
+  ops::combine_backward(ctx, dy.template rows_on<P>(), read, NoGrad{});
+  CHECK(distance(y, expected).relative < chain_bound<R>(2 * K));
+  CHECK(distance(dtable, dexpected).relative < chain_bound<R>(2 * N * K));
+  CHECK((y.intact() && dtable.intact()));
+}
+
+TEST_CASE("combine says what is wrong", "[arrange]") {
+  using P = Cpu<float>;
+  Context<P> ctx(1, 1 << 20);
+  Tensor<float> table(M, D), y(2, D), wide(2, D + 1);
+  const std::vector<Tap> beyond{{0, 1}, {M, 1}};
+  const View<P, 1, const Tap> taps{beyond.data(), {2}};
+  CHECK_THROWS_WITH(ops::combine(ctx, table.rows_on<P>(), taps, y.rows_on<P>()), Catch::Contains("index 5 at row 1"));
+  CHECK_THROWS_WITH(ops::combine_backward(ctx, y.rows_on<P>(), taps, table.rows_on<P>()),
+                    Catch::Contains("index 5 at row 1"));
+  const std::string shapes = " is (2, 12) with 2 taps into a table of shape (5, 11)";
+  CHECK_THROWS_WITH(ops::combine(ctx, table.rows_on<P>(), taps, wide.rows_on<P>()), "[combine] y" + shapes);
+  CHECK_THROWS_WITH(ops::combine_backward(ctx, wide.rows_on<P>(), taps, table.rows_on<P>()),
+                    "[combine_backward] dy" + shapes);
+  const View<P, 1, const Tap> odd{beyond.data(), {1}};
+  CHECK_THROWS_WITH(ops::combine(ctx, table.rows_on<P>(), odd, y.rows_on<P>()), Catch::Contains("with 1 taps"));
+}
+
 TEST_CASE("convert rounds to nearest, clear writes zeros", "[arrange]") {
   using P = Cpu<float>;
   Context<P> ctx(1, 1 << 20);

@@ -108,6 +108,39 @@ TEMPLATE_LIST_TEST_CASE("add, accumulate and copy are exact", "[residual]", Plat
   CHECK((y.intact() && sum.intact() && copied.intact()));
 }
 
+TEMPLATE_LIST_TEST_CASE("exp_scale multiplies by a number kept as its logarithm", "[residual]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  auto x = Tensor<R>::random(N, D, 1), s = Tensor<R>::of({R(0.7)});
+  const auto dy = Tensor<R>::random(N, D, 2);
+  Tensor<R> y(N, D, R(7)), dx = Tensor<R>::random(N, D, 3), ds = Tensor<R>::of({R(2)});
+  const auto before = dx;
+  Tensor<double> expected(N, D), dexpected(N, D);
+  double ds_expected = 2;
+  for (int n = 0; n < N; ++n)
+    for (int i = 0; i < D; ++i) {
+      const double scale = std::exp(static_cast<double>(s(0, 0))), d = static_cast<double>(dy(n, i));
+      expected(n, i) = scale * static_cast<double>(x(n, i));
+      dexpected(n, i) = static_cast<double>(before(n, i)) + scale * d;
+      ds_expected += d * expected(n, i);
+    }
+  Context<P> ctx(1, 1 << 20);
+  const auto scale = s.template vector_on<P, 1>(), dscale = ds.template vector_on<P, 1>();
+  const auto rows = [](auto& t) { return t.template rows_on<P>(); };
+  ops::exp_scale(ctx, rows(x), scale, rows(y));
+  ops::exp_scale_backward(ctx, scale, rows(y), rows(dy), rows(dx), dscale);
+  CHECK(distance(y, expected).relative < chain_bound<R>(6));
+  CHECK(distance(dx, dexpected).relative < chain_bound<R>(8));
+  CHECK(std::abs(static_cast<double>(ds(0, 0)) - ds_expected) < sum_bound<R>(N * D, 3.0 * N * D));
+  CHECK((y.intact() && dx.intact() && ds.intact()));
+
+  const auto ds_before = ds, dx_before = dx;
+  ops::exp_scale_backward(ctx, scale, rows(y), rows(dy), NoGrad{}, NoGrad{});
+  CHECK((ds == ds_before && dx == dx_before));
+  ops::exp_scale(ctx, rows(x), scale, rows(x));  // in place
+  CHECK(x == y);
+}
+
 TEST_CASE("residual ops say what is wrong", "[residual]") {
   using P = Cpu<float>;
   Context<P> ctx(1, 1 << 20);
@@ -116,6 +149,13 @@ TEST_CASE("residual ops say what is wrong", "[residual]") {
   const auto g = gate.vector_on<P>(), f = few.vector_on<P>();
   CHECK_THROWS_WITH(ops::add(ctx, x, y, x), "[add] a is (5, 7), b is (7, 5) and y is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::copy(ctx, x, y), "[copy] x is (5, 7) and y is (7, 5): their shapes differ");
+  const auto one = few.vector_on<P, 1>();
+  CHECK_THROWS_WITH(ops::exp_scale(ctx, x, one, y),
+                    "[exp_scale] x is (5, 7) and y is (7, 5): their shapes differ");
+  CHECK_THROWS_WITH(ops::exp_scale_backward(ctx, one, y, x, NoGrad{}, one),
+                    "[exp_scale_backward] y is (7, 5) and dy is (5, 7): their shapes differ");
+  CHECK_THROWS_WITH(ops::exp_scale_backward(ctx, one, x, x, y, NoGrad{}),
+                    "[exp_scale_backward] dx is (7, 5) and dy is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::gated_add(ctx, x, g, y, x),
                     "[gated_add] x is (5, 7), branch is (7, 5) and y is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::gated_add(ctx, x, f, x, x), "[gated_add] gate has 3 numbers, expected 7, or 1 in its type");

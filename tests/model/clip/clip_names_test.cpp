@@ -55,7 +55,7 @@ TEST_CASE("CLIP's tensors have transformers' names and arrangement, there and ba
     CHECK(file.at("text_model.encoder.layers.0.self_attn.out_proj.bias").shape == Shape{4});
     CHECK(file.at("text_model.final_layer_norm.weight").shape == Shape{4});
     CHECK(file.find("logit_scale"));
-    CHECK(file.tensors().size() == 3 + 2 * 3 + 2 * 16 + 2 + 16 + 2 + 2);
+    CHECK(file.tensors().size() == 3 + 2 * 2 + 2 * 16 + 2 + 16 + 2 + 3);
     // Output channel 1, colour 2, line 1, column 0.
     CHECK(numbers_of(file, "vision_model.embeddings.patch_embedding.weight")[1 * 12 + 2 * 4 + 1 * 2 + 0] ==
           w.vision.patch.row(1)[(1 * 2 + 0) * 3 + 2]);
@@ -72,7 +72,7 @@ TEST_CASE("CLIP's tensors have OpenCLIP's names and arrangement, there and back"
     CHECK(file.at("visual.conv1.weight").shape == Shape{6, 3, 2, 2});
     CHECK(file.find("visual.ln_post.weight"));
     CHECK(file.find("ln_final.bias"));
-    CHECK(file.tensors().size() == 3 + 2 * 3 + 2 * 12 + 2 + 12 + 2 + 2);
+    CHECK(file.tensors().size() == 3 + 2 * 2 + 2 * 12 + 2 + 12 + 2 + 3);
     const auto fused = numbers_of(file, "visual.transformer.resblocks.0.attn.in_proj_weight");
     CHECK(fused[0 * 36 + 8] == w.vision.blocks[0].attention.query.data[8]);
     CHECK(fused[1 * 36 + 8] == w.vision.blocks[0].attention.key.data[8]);

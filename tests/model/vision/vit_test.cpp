@@ -1,8 +1,12 @@
 #include <catch2/catch.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/cpu.hpp>
+#include <flamingo/model/clip/clip_names.hpp>
 #include <flamingo/model/vision/vit.hpp>
+#include <flamingo/model/weights.hpp>
 
+#include "check/pictures.hpp"
+#include "check/report.hpp"
 #include "support/compare.hpp"
 #include "support/gradient_check.hpp"
 #include "support/platforms.hpp"
@@ -30,6 +34,33 @@ constexpr Vit other{.image = 6,
 constexpr Vit bare{
     .image = 6, .patch = 3, .dim = 4, .layers = 1, .heads = 1, .hidden = 5, .class_token = false, .post_norm = true};
 
+// Its table of positions is 2 x 2.
+constexpr Vit any_size{.image = 4,
+                       .patch = 2,
+                       .dim = 4,
+                       .layers = 1,
+                       .heads = 2,
+                       .hidden = 5,
+                       .class_out = true,
+                       .other_sizes = OtherSizes::bicubic};
+constexpr Vit averaging = [] {
+  Vit c = any_size;
+  c.class_out = false;
+  c.other_sizes = OtherSizes::antialias;
+  return c;
+}();
+constexpr Vit no_class = [] {
+  Vit c = any_size;
+  c.class_token = c.class_out = false;
+  return c;
+}();
+
+/// Pictures of these heights and widths, one after another.
+std::vector<Grid> of_sizes(std::initializer_list<std::pair<int, int>> sizes) {
+  std::vector<Grid> grids;
+  for (const auto& [height, width] : sizes) grids.push_back({cells_of(grids), height, width});
+  return grids;
+}
 std::vector<Grid> pictures(const Vit& c, int count) {
   std::vector<Grid> grids;
   for (int m = 0; m < count; ++m) grids.push_back({m * c.image * c.image, c.image, c.image});
@@ -49,11 +80,11 @@ template <Vit C>
 void check_gradients() {
   using P = Cpu<double>;
   using Net = model::VisionTransformer<C, P>;
-  constexpr int M = 2;
   Context<P> ctx(1);
   auto w = weights<Net, P>();
-  const auto grids = pictures(C, M);
-  const int rows = M * Net::features(grids[0]).rows();
+  const auto grids = C.other_sizes == OtherSizes::refused ? pictures(C, 2) : of_sizes({{4, 4}, {6, 7}, {2, 5}});
+  int rows = 0;
+  for (const Grid& grid : grids) rows += Net::features(grid).rows();
   auto x = Tensor<double>::random(cells_of(grids), 3, 2);
   const auto dy = Tensor<double>::random(rows, C.dim, 3);
   Tensor<double> y(rows, C.dim), y_saved(rows, C.dim), dx(x.rows(), 3, 9);
@@ -108,6 +139,9 @@ TEST_CASE("gradients of a vision transformer equal central differences", "[vit]"
   SECTION("CLIP's") { check_gradients<clip>(); }
   SECTION("every other choice") { check_gradients<other>(); }
   SECTION("without a class token") { check_gradients<bare>(); }
+  SECTION("of any size") { check_gradients<any_size>(); }
+  SECTION("of any size, averaging, without the class token's row") { check_gradients<averaging>(); }
+  SECTION("of any size without a class token") { check_gradients<no_class>(); }
 }
 
 TEMPLATE_LIST_TEST_CASE("a picture's features depend on no other picture", "[vit]", test::Platforms) {
@@ -154,6 +188,52 @@ TEST_CASE("patches that change places with their positions change nothing else",
   CHECK(test::distance(y, expected).relative > 1e-3);
 }
 
+TEST_CASE("a picture of the table's size is computed as without other sizes, beside others too", "[vit]") {
+  using P = Cpu<float>;
+  constexpr Vit same = [] {
+    Vit c = any_size;
+    c.other_sizes = OtherSizes::refused;
+    return c;
+  }();
+  using Net = model::VisionTransformer<any_size, P>;
+  Context<P> ctx(1);
+  const auto w = weights<Net, P>();
+  const auto x = Tensor<float>::random(5 * 9 + 16, 3, 2), own = test::rows_of(x, 45, 16);
+  Tensor<float> y(9 + 5, 4), expected(5, 4);
+  const auto grids = of_sizes({{5, 9}, {4, 4}}), one = pictures(same, 1);
+  CHECK(Net::features(grids[0]) == Grid{0, 1, 9});
+  Net::forward(ctx, w.views, x.rows_on<P, 3>(), grids, y.rows_on<P, 4>());
+  using Same = model::VisionTransformer<same, P>;
+  Same::forward(ctx, weights<Same, P>().views, own.rows_on<P, 3>(), one, expected.rows_on<P, 4>());
+  CHECK(test::rows_of(y, 9, 5) == expected);
+}
+
+TEST_CASE("pictures of another size agree with transformers' Idefics", "[vit]") {
+  using P = Cpu<float>;
+  constexpr Vit c{.image = 30,
+                  .patch = 10,
+                  .dim = 24,
+                  .layers = 2,
+                  .heads = 3,
+                  .hidden = 40,
+                  .activation = Activation::gelu,
+                  .class_out = true,
+                  .other_sizes = OtherSizes::bicubic};
+  using Net = model::VisionTransformer<c, P>;
+  const io::Safetensors file(test::golden_path("idefics_vision.safetensors"));
+  Store<Net, P> w;
+  load_numbers<Net>(file, w.views, hugging_face_vit_names().within("", "param."));
+  const test::GoldenPictures<float> hires(file.at("in.hires_pixel_values"));
+  REQUIRE(hires.grids[0].height == 40);
+  Tensor<float> y(17, c.dim);
+  Context<P> ctx(1);
+  Net::forward(ctx, w.views, hires.rows<P>(), hires.grids, y.rows_on<P, c.dim>());
+  test::Report report(file);
+  report.output("out.hires_vision_last_hidden_state", y, test::numbers<float>(file.at("out.hires_vision_last_hidden_state")));
+  INFO(report.text());
+  CHECK(report.agrees());
+}
+
 TEST_CASE("a vision transformer refuses pictures of another size", "[vit]") {
   using P = Cpu<float>;
   using Net = model::VisionTransformer<clip, P>;
@@ -166,4 +246,12 @@ TEST_CASE("a vision transformer refuses pictures of another size", "[vit]") {
   const Rows<P, clip.dim> few{y.data(), 3, {}};
   const Rows<P, 3> picture{x.data(), 100, {}};
   CHECK_THROWS_WITH(Net::forward(ctx, w.views, picture, right, few), "[vit] y is (3, 6), expected (4, 6)");
+
+  using Any = model::VisionTransformer<any_size, P>;
+  const auto any_weights = weights<Any, P>();
+  const std::vector<Grid> flat{{0, 1, 100}}, uneven{{0, 10, 10}};
+  const Rows<P, any_size.dim> out{y.data(), 6, {}};
+  CHECK_THROWS_WITH(Any::forward(ctx, any_weights.views, picture, flat, out),
+                    "[vit] a picture has 1 x 100 pixels, expected at least 2 x 2");
+  CHECK_THROWS_WITH(Any::forward(ctx, any_weights.views, picture, uneven, out), "[vit] y is (6, 4), expected (26, 4)");
 }
