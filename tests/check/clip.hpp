@@ -98,8 +98,10 @@ Report check_clip(const std::filesystem::path& path) {
   Context<P> ctx(1);
   const auto images_out = keep<Net::J>(ctx, M), texts_out = keep<Net::J>(ctx, B);
   const auto dimages = keep<Net::J>(ctx, M), dtexts = keep<Net::J>(ctx, B);
-  const auto nll = take_vector<AccumulateOf<P>, true>(ctx, M + B), weights = take_vector<AccumulateOf<P>, true>(ctx, M + B);
-  const auto images = Net::template pictures<need>(ctx, w.views, pictures.template rows<P>(), pictures.grids, images_out);
+  const auto nll = take_vector<AccumulateOf<P>, true>(ctx, M + B),
+             weights = take_vector<AccumulateOf<P>, true>(ctx, M + B);
+  const auto images =
+      Net::template pictures<need>(ctx, w.views, pictures.template rows<P>(), pictures.grids, images_out);
   const auto lines = Net::template texts<need>(ctx, w.views, plan, texts_out);
   const auto contrast = Net::Loss::template forward<need>(ctx, w.views.log_scale, images_out, texts_out, nll);
 
@@ -133,8 +135,7 @@ Report check_clip(const std::filesystem::path& path) {
     Net::TextTower::NormLayer::template forward<no_gradients>(ctx, w.views.text.norm, C.text.epsilon,
                                                               lines.tower.hidden, normed);
     std::vector<R> theirs;
-    for (const int n : real)
-      theirs.insert(theirs.end(), all.begin() + n * Net::E, all.begin() + (n + 1) * Net::E);
+    for (const int n : real) theirs.insert(theirs.end(), all.begin() + n * Net::E, all.begin() + (n + 1) * Net::E);
     report.output(name, std::span(normed.data, normed.size()), theirs);
   }
   if (file.find("out.logits_per_image")) {

@@ -21,8 +21,8 @@ struct GoldenPictures {
     const auto axis = [&](std::size_t from_end) {
       return static_cast<int>(tensor.shape[tensor.shape.size() - from_end]);
     };
-    check(tensor.shape.size() >= 4 && axis(3) == 3, "golden", tensor.name, " has shape ",
-          io::shape_text(tensor.shape), ", expected (.., 3, height, width)");
+    check(tensor.shape.size() >= 4 && axis(3) == 3, "golden", tensor.name, " has shape ", io::shape_text(tensor.shape),
+          ", expected (.., 3, height, width)");
     const auto cells = static_cast<std::size_t>(axis(2)) * static_cast<std::size_t>(axis(1));
     for (std::size_t i = 0; i < pixels.size(); ++i)
       pixels[i] = planes[i / (3 * cells) * 3 * cells + i % 3 * cells + i / 3 % cells];

@@ -150,8 +150,7 @@ TEST_CASE("residual ops say what is wrong", "[residual]") {
   CHECK_THROWS_WITH(ops::add(ctx, x, y, x), "[add] a is (5, 7), b is (7, 5) and y is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::copy(ctx, x, y), "[copy] x is (5, 7) and y is (7, 5): their shapes differ");
   const auto one = few.vector_on<P, 1>();
-  CHECK_THROWS_WITH(ops::exp_scale(ctx, x, one, y),
-                    "[exp_scale] x is (5, 7) and y is (7, 5): their shapes differ");
+  CHECK_THROWS_WITH(ops::exp_scale(ctx, x, one, y), "[exp_scale] x is (5, 7) and y is (7, 5): their shapes differ");
   CHECK_THROWS_WITH(ops::exp_scale_backward(ctx, one, y, x, NoGrad{}, one),
                     "[exp_scale_backward] y is (7, 5) and dy is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::exp_scale_backward(ctx, one, x, x, y, NoGrad{}),

@@ -13,7 +13,8 @@ namespace {
 
 // The configs that tests/check/clip.py writes for the files.
 constexpr ClipConfig gelu{
-    .vision = {.image = 30, .patch = 10, .dim = 20, .layers = 2, .heads = 2, .hidden = 32, .activation = Activation::gelu},
+    .vision =
+        {.image = 30, .patch = 10, .dim = 20, .layers = 2, .heads = 2, .hidden = 32, .activation = Activation::gelu},
     .text = {.context = 10,
              .vocabulary = 60,
              .dim = 20,
@@ -158,7 +159,8 @@ TEST_CASE("CLIP's presets have the published numbers of parameters", "[clip]") {
     const auto blocks = [](std::size_t layers, std::size_t d) { return layers * (12 * d * d + 13 * d); };
     const auto D = static_cast<std::size_t>(c.vision.dim), E = static_cast<std::size_t>(c.text.dim),
                J = static_cast<std::size_t>(c.projection);
-    const std::size_t vision = 3 * 14 * 14 * D + D + 257 * D + 4 * D + blocks(static_cast<std::size_t>(c.vision.layers), D),
+    const std::size_t vision =
+                          3 * 14 * 14 * D + D + 257 * D + 4 * D + blocks(static_cast<std::size_t>(c.vision.layers), D),
                       text = 49408 * E + 77 * E + 2 * E + blocks(static_cast<std::size_t>(c.text.layers), E);
     return vision + text + J * (D + E) + 1;
   };

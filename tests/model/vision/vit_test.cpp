@@ -229,7 +229,8 @@ TEST_CASE("pictures of another size agree with transformers' Idefics", "[vit]") 
   Context<P> ctx(1);
   Net::forward(ctx, w.views, hires.rows<P>(), hires.grids, y.rows_on<P, c.dim>());
   test::Report report(file);
-  report.output("out.hires_vision_last_hidden_state", y, test::numbers<float>(file.at("out.hires_vision_last_hidden_state")));
+  report.output("out.hires_vision_last_hidden_state", y,
+                test::numbers<float>(file.at("out.hires_vision_last_hidden_state")));
   INFO(report.text());
   CHECK(report.agrees());
 }

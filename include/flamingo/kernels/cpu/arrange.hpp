@@ -31,17 +31,15 @@ struct Arrange<Cpu<R, Set>> {
     }
   }
   static void combine(Context<P>&, In<P> table, View<P, 1, const Tap> taps, Out<P> y) {
-    const int K = y.rows ? taps.shape[0] / y.rows : 0;
     for (int n = 0; n < y.rows; ++n) {
       line(y, n).setZero();
-      for (const Tap& tap : std::span(taps.data + static_cast<std::size_t>(n) * K, static_cast<std::size_t>(K)))
+      for (const Tap& tap : taps_of(taps, n, y.rows))
         line(y, n) += R(tap.weight) * line(table, within("combine", tap.row, n, table.rows));
     }
   }
   static void combine_backward(Context<P>&, In<P> dy, View<P, 1, const Tap> taps, Out<P> dtable) {
-    const int K = dy.rows ? taps.shape[0] / dy.rows : 0;
     for (int n = 0; n < dy.rows; ++n)
-      for (const Tap& tap : std::span(taps.data + static_cast<std::size_t>(n) * K, static_cast<std::size_t>(K)))
+      for (const Tap& tap : taps_of(taps, n, dy.rows))
         line(dtable, within("combine_backward", tap.row, n, dtable.rows)) += R(tap.weight) * line(dy, n);
   }
   static void join(Context<P>&, In<P> a, In<P> b, Out<P> y) {
@@ -65,6 +63,11 @@ struct Arrange<Cpu<R, Set>> {
   }
 
  private:
+  /// Those of row n of `rows`.
+  static std::span<const Tap> taps_of(View<P, 1, const Tap> taps, int n, int rows) {
+    const auto K = static_cast<std::size_t>(taps.shape[0] / rows);
+    return {taps.data + static_cast<std::size_t>(n) * K, K};
+  }
   static int within(const char* op, int index, int at, int rows) {
     check(index >= 0 && index < rows, op, "index ", index, " at row ", at, ", expected 0 to ", rows - 1);
     return index;

@@ -1,7 +1,8 @@
 /// The symmetric contrastive loss of CLIP: of N pictures and N texts, picture n belongs to text n.
 ///
 ///   logits[m, n] = exp(s) <picture m, text n>
-///   loss = 1/(2 N) Σ_n (nll of text n among all texts, given picture n  +  of picture n among all pictures, given text n)
+///   loss = 1/(2 N) Σ_n (nll of text n among all texts, given picture n  +  of picture n among all pictures, given text
+///   n)
 #pragma once
 #include <algorithm>
 #include <cstddef>

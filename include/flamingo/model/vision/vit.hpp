@@ -106,8 +106,8 @@ struct VitBlock : nn::TransformerBlock<vit_block<C>, P> {
   }
   /// Writes dx and adds to g.
   template <Need need, class W, class G>
-  static void backward(Context<P>& ctx, const W& w, const typename Base::template Saved<need>& s,
-                       const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
+  static void backward(Context<P>& ctx, const W& w, const typename Base::template Saved<need>& s, const Spans<P>& spans,
+                       const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
     Base::template backward<need>(ctx, w, s, {}, spans, dz, dx, g);
   }
 };
@@ -162,8 +162,7 @@ struct VisionTransformer {
 
   /// The grid of a picture's features; a class token makes it one line.
   static constexpr Grid features(const Grid& picture) {
-    const Grid grid =
-        C.other_sizes == OtherSizes::refused ? Grid{0, C.grid(), C.grid()} : windows_of(picture, patch);
+    const Grid grid = C.other_sizes == OtherSizes::refused ? Grid{0, C.grid(), C.grid()} : windows_of(picture, patch);
     return C.class_out ? Grid{0, 1, grid.rows() + 1} : grid;
   }
 
