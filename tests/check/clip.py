@@ -6,21 +6,19 @@ ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu", "gelu_new": "gelu_tan
                "silu": "silu", "relu": "relu"}
 
 
-def config(meta, folder):
-    """The template arguments of test::check_clip for a file with this metadata, or None where it is of another kind.
-
-    `folder` holds the file's parameters (config.json, model.safetensors), if a folder does."""
-    case = meta.get("case", "")
-    if case.startswith("openclip"):
-        return open_clip(read(meta["config"]), read(meta["versions"]))
-    if case.startswith("clip"):
-        file = pathlib.Path(folder, "config.json") if folder else None
-        return hugging_face(json.loads(file.read_text()) if file and file.is_file() else of_metadata(read(meta["config"])))
-    return None
-
-
-def read(value):
-    return json.loads(value) if isinstance(value, str) else value
+def config(meta, file):
+    """What checks a file with this metadata (a function of the header, with its template arguments), or None where it
+    is of another kind."""
+    peer = meta.get("case", "").split("_")[0].split(" ")[0]
+    if peer not in ("clip", "openclip") or "config" not in meta:
+        return None
+    c = json.loads(meta["config"])
+    if peer == "openclip":
+        arguments = open_clip(c, meta)
+    else:
+        beside = pathlib.Path(file).with_name(pathlib.Path(file).stem.removesuffix("_io")) / "config.json"
+        arguments = hugging_face(json.loads(beside.read_text()) if beside.is_file() else of_metadata(c))
+    return {"header": "check/clip.hpp", "function": "flamingo::test::check_clip", "arguments": arguments}
 
 
 def of_metadata(c):
@@ -64,8 +62,8 @@ def hugging_face(c):
     return f"flamingo::ClipConfig{whole}, flamingo::test::ClipPeer::hugging_face"
 
 
-def open_clip(c, versions):
-    """Of open_clip's own config; its version decides whether features pass ln_post."""
+def open_clip(c, meta):
+    """Of open_clip's own config. Its version decides whether features pass ln_post; the note says so outright."""
     act = activation("quick_gelu" if c.get("quick_gelu") else "gelu")
 
     def tower(part, heads):
@@ -73,9 +71,10 @@ def open_clip(c, versions):
                 "hidden": int(part["width"] * part.get("mlp_ratio", 4.0)), "activation": act}
 
     v, t = c["v"], c["t"]
-    after = "true" if int(versions["open_clip"].split(".")[0]) >= 3 else "false"
+    third = int(json.loads(meta["versions"])["open_clip"].split(".")[0]) >= 3
+    after = "post_ln_post" in meta.get("note", "") or (third and "pre_ln_post" not in meta.get("note", ""))
     vision = fields(image=v["image_size"], patch=v["patch_size"],
-                    **tower(v, v["width"] // v.get("head_width", 64)), post_norm=after)
+                    **tower(v, v["width"] // v.get("head_width", 64)), post_norm="true" if after else "false")
     text = fields(context=t.get("context_length", 77), vocabulary=t.get("vocab_size", 49408), **tower(t, t["heads"]))
     whole = fields(vision=vision, text=text, projection=c["embed_dim"])
     return f"flamingo::ClipConfig{whole}, flamingo::test::ClipPeer::open_clip"

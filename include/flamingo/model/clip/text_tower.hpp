@@ -9,6 +9,7 @@
 
 #include <flamingo/config/clip.hpp>
 #include <flamingo/model/vision/vit.hpp>
+#include <flamingo/ops/embedding.hpp>
 
 namespace flamingo {
 
@@ -60,7 +61,7 @@ struct ClipTextTower {
   template <class S>
   struct Parameters {
     Table<S, V, E> embedding;
-    Table<S, T, E> positions;
+    Learned<S, T, E> positions;
     std::array<typename Block::template Parameters<S>, layers> blocks;
     typename NormLayer::template Parameters<S> norm;
   };
@@ -121,7 +122,7 @@ struct ClipTextTower {
       std::swap(dx, dnext);
     }
     ops::embed_backward(ctx, table(ctx, plan.ids), V, dx, g.embedding, NoGrad{});
-    ops::embed_backward(ctx, table(ctx, plan.places), T, dx, g.positions, NoGrad{});
+    ops::scatter_add(ctx, dx, table(ctx, plan.places), ops::rows_of(g.positions));
   }
 
  private:
@@ -131,7 +132,7 @@ struct ClipTextTower {
     const auto scope = ctx.scope();
     const auto positions = scratch<E>(ctx, x.rows);
     ops::embed(ctx, table(ctx, plan.ids), w.embedding, x);
-    ops::embed(ctx, table(ctx, plan.places), w.positions, positions);
+    ops::gather(ctx, ops::rows_of(w.positions), table(ctx, plan.places), positions);
     ops::accumulate(ctx, positions, x);
   }
 };

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -15,7 +14,6 @@
 #include <flamingo/nn/transformer_block.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/convolution.hpp>
-#include <flamingo/ops/embedding.hpp>
 
 namespace flamingo {
 
@@ -27,7 +25,6 @@ struct VitPlan {
   std::vector<int> classes;  ///< the row of each class token
   std::vector<int> first;    ///< M zeros: each picture begins with the one class token
   std::vector<Tap> taps;     ///< where each row reads the table of positions, if other sizes are read
-  std::vector<int> entries;  ///< 0, 1, ... of that table
 
   int rows() const { return static_cast<int>(places.size()); }
 
@@ -70,8 +67,6 @@ struct VitPlan {
       else
         append_cubic(axis(p.height), axis(p.width), before, room, taps);
     }
-    entries.resize(static_cast<std::size_t>(c.grid() * c.grid() + before));
-    std::iota(entries.begin(), entries.end(), 0);
   }
 };
 
@@ -269,17 +264,14 @@ struct VisionTransformer {
     const int M = static_cast<int>(plan.first.size());
     const auto patches = scratch<D>(ctx, static_cast<int>(plan.patches.size()));
     ops::convolution(ctx, pixels, grids, w.patch, w.patch_bias, patch, 1, patches);  // (M S, D)
-    if constexpr (C.other_sizes == OtherSizes::refused) {
-      ops::embed(ctx, table(ctx, plan.places), w.positions, x);  // (M T, D)
-    } else {
-      const auto positions = scratch<D>(ctx, T);
-      ops::embed(ctx, table(ctx, plan.entries), w.positions, positions);  // (T, D)
-      ops::combine(ctx, positions, table(ctx, plan.taps), x);             // (N, D)
-    }
+    if constexpr (C.other_sizes == OtherSizes::refused)
+      ops::gather(ctx, ops::rows_of(w.positions), table(ctx, plan.places), x);  // (M T, D)
+    else
+      ops::combine(ctx, ops::rows_of(w.positions), table(ctx, plan.taps), x);  // (N, D)
     ops::scatter_add(ctx, patches, table(ctx, plan.patches), x);
     if constexpr (C.class_token) {
       const auto classes = scratch<D>(ctx, M);
-      ops::embed(ctx, table(ctx, plan.first), w.class_token, classes);  // (M, D)
+      ops::gather(ctx, ops::rows_of(w.class_token), table(ctx, plan.first), classes);  // (M, D)
       ops::scatter_add(ctx, classes, table(ctx, plan.classes), x);
     }
   }
