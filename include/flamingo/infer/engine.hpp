@@ -321,10 +321,14 @@ class Engine {
             " more, the context holds ", context_size);
       for (int t = from; t < to; ++t) plan.positions.push_back(position + t - from);
       plan.self.begin(first + from, to - from, position);
-      for (const CacheRows::Run& run : piece.state->rows.runs()) plan.self.add({0, run.first, run.count, 0, 0});
+      int at = 0;  // the keys' positions count where scores depend on distances
+      for (const CacheRows::Run& run : piece.state->rows.runs()) {
+        plan.self.add({0, run.first, run.count, at, 0});
+        at += run.count;
+      }
       for (std::size_t a = 0, b = 0; a < ancestors.size(); a = b) {
         while (b < ancestors.size() && ancestors[b] == ancestors[a] + static_cast<int>(b - a)) ++b;
-        plan.self.add({0, plan.first + first + ancestors[a], static_cast<int>(b - a), 0, 0});
+        plan.self.add({0, plan.first + first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0});
       }
       plan.self.add({0, plan.first + first + from, to - from, position, 1});
     }
