@@ -95,9 +95,9 @@ Report check_lm(const std::filesystem::path& path) {
   std::string folder = path.stem().string();
   if (folder.ends_with("_io")) folder.resize(folder.size() - 3);
   if (const auto weights = path.parent_path() / folder / "model.safetensors"; std::filesystem::exists(weights))
-    golden.load<Decoder>(io::Safetensors(weights), lm.views, lm_names(C));
+    load_numbers<Decoder>(io::Safetensors(weights), lm.views, lm_names(C));
   else
-    golden.load<Decoder>(golden.file, lm.views, lm_names(C), "param.");
+    load_numbers<Decoder>(golden.file, lm.views, lm_names(C).within("", "param."));
 
   const PaddedBatch batch(golden.file.at("in.input_ids"), golden.ids("in.attention_mask"));
   const auto labels = golden.ids("in.labels");
@@ -155,7 +155,7 @@ Report check_lm(const std::filesystem::path& path) {
     state.append(*at);
   }
   golden.output("out.step_logits", std::span<const typename P::Real>(steps));
-  return golden.finish();
+  return golden.report;
 }
 
 }  // namespace flamingo::test

@@ -24,12 +24,12 @@ inline TensorTable open_clip_names(const Vit& c) {
            {"pre_norm.bias", "ln_pre.bias"},
            {"blocks.*.norm.scale", block + "ln_1.weight"},
            {"blocks.*.norm.bias", block + "ln_1.bias"},
-           {"blocks.*.attention.query", block + "attn.in_proj_weight", 0},
-           {"blocks.*.attention.key", block + "attn.in_proj_weight", c.dim},
-           {"blocks.*.attention.value", block + "attn.in_proj_weight", 2 * c.dim},
-           {"blocks.*.attention.query_bias", block + "attn.in_proj_bias", 0},
-           {"blocks.*.attention.key_bias", block + "attn.in_proj_bias", c.dim},
-           {"blocks.*.attention.value_bias", block + "attn.in_proj_bias", 2 * c.dim},
+           {"blocks.*.attention.query", block + "attn.in_proj_weight", 0, c.dim},
+           {"blocks.*.attention.key", block + "attn.in_proj_weight", c.dim, c.dim},
+           {"blocks.*.attention.value", block + "attn.in_proj_weight", 2 * c.dim, c.dim},
+           {"blocks.*.attention.query_bias", block + "attn.in_proj_bias", 0, c.dim},
+           {"blocks.*.attention.key_bias", block + "attn.in_proj_bias", c.dim, c.dim},
+           {"blocks.*.attention.value_bias", block + "attn.in_proj_bias", 2 * c.dim, c.dim},
            {"blocks.*.attention.out", block + "attn.out_proj.weight"},
            {"blocks.*.attention.out_bias", block + "attn.out_proj.bias"},
            {"blocks.*.norm_dense.scale", block + "ln_2.weight"},
@@ -65,9 +65,9 @@ struct OpenFlamingoCase {
 
   explicit OpenFlamingoCase(const std::filesystem::path& path)
       : golden(path), batch(golden.file.at("in.lang_x"), golden.ids("in.attention_mask")) {
-    golden.load<Vision>(golden.file, vision.views, open_clip_names(C.vision), "param.vision_encoder.");
-    golden.load<typename Model::Connect>(golden.file, connector.views, open_flamingo_names(C), "param.");
-    golden.load<Decoder>(golden.file, lm.views, open_flamingo_lm_names(C.lm), "param.");
+    load_numbers<Vision>(golden.file, vision.views, open_clip_names(C.vision).within("", "param.vision_encoder."));
+    load_numbers<typename Model::Connect>(golden.file, connector.views, open_flamingo_names(C).within("", "param."));
+    load_numbers<Decoder>(golden.file, lm.views, open_flamingo_lm_names(C.lm).within("", "param."));
 
     const auto& shape = golden.file.at("in.vision_x").shape;  // (B, M, frames, 3, height, width)
     per_sequence = static_cast<int>(shape[1]);
@@ -116,7 +116,7 @@ struct OpenFlamingoCase {
     }();
     using Tower = model::VisionTransformer<whole, P>;
     Store<Tower, P> tower;
-    golden.load<Tower>(golden.file, tower.views, open_clip_names(whole), "param.vision_encoder.");
+    load_numbers<Tower>(golden.file, tower.views, open_clip_names(whole).within("", "param.vision_encoder."));
     Tensor<Real> rows(static_cast<int>(pictures) * Tower::T, C.vision.dim);
     Tower::forward(ctx, tower.views, in.template rows_on<P, 3>(), grids, rows.template rows_on<P, C.vision.dim>());
     const auto projection = golden.at("param.vision_encoder.proj");  // (width, common space)
@@ -152,12 +152,11 @@ struct OpenFlamingoCase {
     const int N = plan.rows(), MR = latents_plan.media * R, asked = static_cast<int>(plan.targets.size());
     const Tensor<Real>& seen = features;
     Tensor<Real> hidden(N, D), latents(MR, E);
-    const auto resampled =
-        Resampler::template forward<all_gradients>(ctx, connector.views.resampler, seen.template rows_on<P, E>(),
-                                                   latents_plan, latents.template rows_on<P, E>());
+    const auto resampled = Resampler::template forward<all_gradients>(
+        ctx, connector.views.resampler, seen.template rows_on<P, E>(), latents_plan, latents.template rows_on<P, E>());
     golden.output("mid.perceiver", latents);
-    const auto saved = Model::template forward<trained>(ctx, connector.views, lm.views, plan,
-                                                        latents.template rows_on<P, E>(), hidden.template rows_on<P, D>());
+    const auto saved = Model::template forward<trained>(
+        ctx, connector.views, lm.views, plan, latents.template rows_on<P, E>(), hidden.template rows_on<P, D>());
     for (std::size_t i = 0; i < Model::layers; ++i) {
       const std::string number = std::to_string(i);
       if (Model::gated_before(i) != Model::none)
@@ -235,7 +234,7 @@ Report check_open_flamingo(const std::filesystem::path& path) {
   c.see();
   c.train();
   c.decode();
-  return c.golden.finish();
+  return c.golden.report;
 }
 
 }  // namespace flamingo::test

@@ -7,7 +7,8 @@
 #include <flamingo/cpu.hpp>
 #include <flamingo/model/media.hpp>
 
-#include "model/peers.hpp"
+#include "check/agree.hpp"
+#include "check/xattn.hpp"
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
@@ -16,15 +17,6 @@ using namespace flamingo;
 using namespace flamingo::test;
 
 namespace {
-
-PeerPlace gated_place(std::string_view ours) {
-  if (ours == "attention_gate") return {"attn_gate"};
-  if (ours == "dense_gate") return {"ff_gate"};
-  if (take_prefix(ours, "norm.")) return {"attn.norm." + torch_norm(ours)};
-  if (take_prefix(ours, "attention.")) return torch_attention("attn.", ours);
-  if (take_prefix(ours, "norm_dense.")) return {"ff.0." + torch_norm(ours)};
-  return {ours == "dense.up" ? "ff.1.weight" : "ff.3.weight"};
-}
 
 /// A gated block with text and media, and what its gradient check needs.
 template <XattnConfig C, int D, int E, Platform P>
@@ -84,79 +76,26 @@ Tensor<R> copied(const X& rows) {
   return t;
 }
 
-template <XattnConfig C, int D, int E, class R>
-void check_peer(const std::string& name) {
-  using P = Cpu<R>;
-  using Case = GatedCase<C, D, E, P>;
-  INFO(name << (sizeof(R) == 4 ? " in float" : " in double"));
-  const io::Safetensors file(golden_path("xattn_" + name + ".safetensors"));
-  const auto& shape = file.at("in.media").shape;  // (b, media, R, E)
-  const int b = static_cast<int>(shape[0]), M = static_cast<int>(shape[1]), latents = static_cast<int>(shape[2]);
-  const auto tags = numbers<int>(file.at("in.media_locations"));
-  const int T = static_cast<int>(tags.size()) / b;
-
-  // In cached steps every token belongs to the last tag; without locations it sees all media.
-  XattnConfig everything = C;
-  everything.visibility = Visibility::all_earlier;
-  SpanList spans, step, unlocated;
-  for (int s = 0; s < b; ++s) {
-    std::vector<int> places;
-    for (int t = 0; t < T; ++t)
-      if (tags[static_cast<std::size_t>(s * T + t)]) places.push_back(t);
-    add_media_spans(spans, C, phi_of(places, T), s * T, s * M, M, latents);
-    add_media_spans(step, C, std::vector<int>{static_cast<int>(places.size())}, s, s * M, M, latents);
-    add_media_spans(unlocated, everything, std::vector<int>(static_cast<std::size_t>(T), M), s * T, s * M, M, latents);
-  }
-
-  Case c(peer_weights<typename Case::Layer, P>(file, gated_place), spans, golden_rows<R>(file, "in.x"),
-         golden_rows<R>(file, "in.media"));
-  c.dz = golden_rows<R>(file, "in.loss_weight");
-  const auto [m, s] = c.template run<all_gradients>(c.spans, c.x, c.z);
-  check_golden(file, "mid.attn", copied<R>(s.attended), outputs_agree);
-  check_golden(file, "mid.ff", copied<R>(s.widened), outputs_agree);
-  check_golden(file, "out.y", c.z, outputs_agree);
-  c.backward();
-  check_golden(file, "grad_in.x", c.dx, gradients_agree);
-  check_golden(file, "grad_in.media", c.dmedia, gradients_agree);
-  // A gate's gradient is one sum over all rows and features, whose terms may cancel.
-  const Tensor<R> branch = golden_rows<R>(file, "mid.attn");
-  double magnitudes = 0;
-  for (std::size_t i = 0; i < branch.size(); ++i)
-    magnitudes += std::abs(static_cast<double>(branch.data()[i]) * static_cast<double>(c.dz.data()[i]));
-  check_peer_gradients(file, c.gradients, gated_place, epsilon<float>() * magnitudes);
-
-  if (file.find("in.x_cached_step")) {
-    Tensor<R> token = golden_rows<R>(file, "in.x_cached_step"), y(token.rows(), D);
-    c.template run<no_gradients>(step, token, y);
-    check_golden(file, "out.y_cached_step", y, outputs_agree);
-    Tensor<R> all(c.x.rows(), D);
-    c.template run<no_gradients>(unlocated, c.x, all);
-    check_golden(file, "out.y_no_locations", all, outputs_agree);
-  }
-}
-
-/// OpenFlamingo's masks: what has no key attends to all keys evenly, but for leading text under last_image.
-constexpr XattnConfig open_flamingo(int heads, int head_dim, Visibility visibility) {
-  const bool all = visibility == Visibility::all_earlier;
-  return {.heads = heads,
-          .head_dim = head_dim,
-          .activation = Activation::gelu,
-          .visibility = visibility,
-          .before_first = all ? NoImage::uniform : NoImage::zero,
-          .beyond_last = all ? NoImage::zero : NoImage::uniform};
+constexpr XattnConfig peer(int heads, int head_dim, Visibility visibility) {
+  return open_flamingo_masks({.heads = heads, .head_dim = head_dim, .activation = Activation::gelu}, visibility);
 }
 
 template <class R>
 void check_all_peers() {
   constexpr auto last = Visibility::last_image, all = Visibility::all_earlier;
-  check_peer<open_flamingo(4, 8, last), 24, 20, R>("openflamingo_immediate");
-  check_peer<open_flamingo(4, 8, all), 24, 20, R>("openflamingo_all");
-  check_peer<open_flamingo(4, 8, all), 24, 20, R>("openflamingo_all_leading_text");
-  check_peer<open_flamingo(8, 64, last), 16, 12, R>("openflamingo_default");
-  check_peer<open_flamingo(2, 8, last), 16, 12, R>("openflamingo_fewer_tokens");
-  check_peer<open_flamingo(2, 8, last), 16, 12, R>("openflamingo_more_tokens");
-  check_peer<open_flamingo(3, 8, last), 20, 20, R>("lucidrains_immediate");
-  check_peer<open_flamingo(3, 8, all), 20, 20, R>("lucidrains_all");
+  check_agreement(
+      check_xattn<peer(4, 8, last), 24, 20, Cpu<R>>(golden_path("xattn_openflamingo_immediate.safetensors")));
+  check_agreement(check_xattn<peer(4, 8, all), 24, 20, Cpu<R>>(golden_path("xattn_openflamingo_all.safetensors")));
+  check_agreement(
+      check_xattn<peer(4, 8, all), 24, 20, Cpu<R>>(golden_path("xattn_openflamingo_all_leading_text.safetensors")));
+  check_agreement(
+      check_xattn<peer(8, 64, last), 16, 12, Cpu<R>>(golden_path("xattn_openflamingo_default.safetensors")));
+  check_agreement(
+      check_xattn<peer(2, 8, last), 16, 12, Cpu<R>>(golden_path("xattn_openflamingo_fewer_tokens.safetensors")));
+  check_agreement(
+      check_xattn<peer(2, 8, last), 16, 12, Cpu<R>>(golden_path("xattn_openflamingo_more_tokens.safetensors")));
+  check_agreement(check_xattn<peer(3, 8, last), 20, 20, Cpu<R>>(golden_path("xattn_lucidrains_immediate.safetensors")));
+  check_agreement(check_xattn<peer(3, 8, all), 20, 20, Cpu<R>>(golden_path("xattn_lucidrains_all.safetensors")));
 }
 
 constexpr int D = 7, E = 5, latents = 3;

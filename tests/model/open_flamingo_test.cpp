@@ -10,13 +10,8 @@ namespace {
 
 constexpr FlamingoConfig<Vit, Mpt> over_mpt{
     .vision = {.image = 28, .patch = 7, .dim = 24, .layers = 3, .heads = 3},
-    .resampler = {.dim = 24,
-                  .latents = 6,
-                  .layers = 2,
-                  .heads = 4,
-                  .head_dim = 8,
-                  .activation = Activation::gelu,
-                  .frames = 0},
+    .resampler =
+        {.dim = 24, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = Activation::gelu, .frames = 0},
     .xattn = {.every = 2,
               .offset = 1,
               .heads = 4,
@@ -27,13 +22,8 @@ constexpr FlamingoConfig<Vit, Mpt> over_mpt{
 
 constexpr FlamingoConfig<Vit, GptNeox> over_neox{
     .vision = {.image = 30, .patch = 10, .dim = 24, .layers = 2, .heads = 2, .activation = Activation::gelu},
-    .resampler = {.dim = 24,
-                  .latents = 5,
-                  .layers = 2,
-                  .heads = 3,
-                  .head_dim = 8,
-                  .activation = Activation::gelu,
-                  .frames = 0},
+    .resampler =
+        {.dim = 24, .latents = 5, .layers = 2, .heads = 3, .head_dim = 8, .activation = Activation::gelu, .frames = 0},
     .xattn = {.every = 1,
               .offset = 0,
               .heads = 3,

@@ -7,7 +7,8 @@
 
 #include <flamingo/cpu.hpp>
 
-#include "model/peers.hpp"
+#include "check/agree.hpp"
+#include "check/resampler.hpp"
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
@@ -16,22 +17,6 @@ using namespace flamingo;
 using namespace flamingo::test;
 
 namespace {
-
-PeerPlace resampler_place(std::string_view ours, std::string_view places) {
-  if (ours == "latents") return {"latents"};
-  if (ours == "times") return {"frame_embs"};
-  if (ours == "places") return {std::string(places)};
-  if (take_prefix(ours, "norm.")) return {"norm." + torch_norm(ours)};
-  take_prefix(ours, "blocks.");
-  const std::size_t dot = ours.find('.');
-  const std::string layer = "layers." + std::string(ours.substr(0, dot)) + ".";
-  ours.remove_prefix(dot + 1);
-  if (take_prefix(ours, "norm_features.")) return {layer + "0.norm_media." + torch_norm(ours)};
-  if (take_prefix(ours, "norm_latents.")) return {layer + "0.norm_latents." + torch_norm(ours)};
-  if (take_prefix(ours, "attention.")) return torch_attention(layer + "0.", ours);
-  if (take_prefix(ours, "norm_dense.")) return {layer + "1.0." + torch_norm(ours)};
-  return {layer + (ours == "dense.up" ? "1.1.weight" : "1.3.weight")};
-}
 
 /// A Resampler over media of equal sizes, with what its gradient check needs.
 template <ResamplerConfig C, Platform P>
@@ -76,79 +61,42 @@ struct ResamplerCase {
   }
 };
 
-/// b - a
-template <class R, class X>
-Tensor<R> difference(const X& a, const X& b) {
-  Tensor<R> d(a.rows, a.width);
-  for (std::size_t i = 0; i < d.size(); ++i) d.data()[i] = b.data[i] - a.data[i];
-  return d;
-}
-
-template <ResamplerConfig C, class R>
-void check_peer(const std::string& name, std::string_view places) {
-  using P = Cpu<R>;
-  INFO(name << (sizeof(R) == 4 ? " in float" : " in double"));
-  const io::Safetensors file(golden_path("resampler_" + name + ".safetensors"));
-  const PeerPlaces place_of = [&](std::string_view ours) { return resampler_place(ours, places); };
-
-  // x (b, M, frames, cells, D), or without frames
-  std::vector<std::int64_t> shape = file.at("in.x").shape;
-  if (shape.size() == 4) shape.insert(shape.begin() + 2, 1);
-  const int frames = static_cast<int>(shape[2]), rows = frames * static_cast<int>(shape[3]);
-  std::vector<Medium> media;
-  for (int b = 0; b < shape[0]; ++b)
-    for (int m = 0; m < shape[1]; ++m) media.push_back({static_cast<int>(media.size()) * rows, rows, frames, m});
-
-  using Layer = typename ResamplerCase<C, P>::Layer;
-  ResamplerCase<C, P> c(peer_weights<Layer, P>(file, place_of), media);
-  c.features = golden_rows<R>(file, "in.x");
-  c.dy = golden_rows<R>(file, "in.loss_weight");
-  const auto saved = c.template run<all_gradients>();
-  check_golden(file, "out.y", c.y, outputs_agree);
-  for (std::size_t i = 0; i < Layer::layers; ++i) {
-    const std::string mid = "mid.layer." + std::to_string(i);
-    const auto& block = saved.blocks[i];
-    const auto& end = i + 1 < Layer::layers ? saved.blocks[i + 1].norm_latents.x : saved.norm.x;
-    check_golden(file, mid + ".attn", difference<R>(block.norm_latents.x, block.norm_dense.x), outputs_agree);
-    check_golden(file, mid + ".ff", difference<R>(block.norm_dense.x, end), outputs_agree);
-  }
-  // Σ weight · y cancels: its error is measured by the sum of the magnitudes.
-  double magnitudes = 0;
-  for (std::size_t i = 0; i < c.y.size(); ++i)
-    magnitudes += std::abs(static_cast<double>(c.y.data()[i]) * static_cast<double>(c.dy.data()[i]));
-  CHECK(std::abs(inner(c.dy, c.y) - numbers<double>(file.at("out.loss"))[0]) <= outputs_agree * magnitudes);
-
-  c.backward();
-  check_golden(file, "grad_in.x", c.dfeatures, gradients_agree);
-  check_peer_gradients(file, c.gradients, place_of);
-}
-
 template <class R>
 void check_all_peers() {
   constexpr auto gelu = Activation::gelu;
-  check_peer<ResamplerConfig{
-                 .dim = 24, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = gelu, .frames = 0},
-             R>("openflamingo_plain", "");
-  check_peer<ResamplerConfig{
-                 .dim = 20, .latents = 5, .layers = 3, .heads = 2, .head_dim = 16, .activation = gelu, .frames = 8},
-             R>("openflamingo_frames", "");
-  check_peer<ResamplerConfig{.dim = 16,
-                             .latents = 4,
-                             .layers = 2,
-                             .heads = 2,
-                             .head_dim = 8,
-                             .widening = 2,
-                             .activation = gelu,
-                             .frames = 6,
-                             .media = 5},
-             R>("openflamingo_media", "media_time_embs");
-  check_peer<ResamplerConfig{
-                 .dim = 16, .latents = 64, .layers = 1, .heads = 8, .head_dim = 64, .activation = gelu, .frames = 0},
-             R>("openflamingo_default", "");
-  check_peer<
-      ResamplerConfig{
-          .dim = 20, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = gelu, .frames = 0, .media = 4},
-      R>("lucidrains", "media_pos_emb");
+  check_agreement(check_resampler<
+                  ResamplerConfig{
+                      .dim = 24, .latents = 6, .layers = 2, .heads = 4, .head_dim = 8, .activation = gelu, .frames = 0},
+                  Cpu<R>>(golden_path("resampler_openflamingo_plain.safetensors")));
+  check_agreement(
+      check_resampler<
+          ResamplerConfig{
+              .dim = 20, .latents = 5, .layers = 3, .heads = 2, .head_dim = 16, .activation = gelu, .frames = 8},
+          Cpu<R>>(golden_path("resampler_openflamingo_frames.safetensors")));
+  check_agreement(check_resampler<ResamplerConfig{.dim = 16,
+                                                  .latents = 4,
+                                                  .layers = 2,
+                                                  .heads = 2,
+                                                  .head_dim = 8,
+                                                  .widening = 2,
+                                                  .activation = gelu,
+                                                  .frames = 6,
+                                                  .media = 5},
+                                  Cpu<R>>(golden_path("resampler_openflamingo_media.safetensors")));
+  check_agreement(
+      check_resampler<
+          ResamplerConfig{
+              .dim = 16, .latents = 64, .layers = 1, .heads = 8, .head_dim = 64, .activation = gelu, .frames = 0},
+          Cpu<R>>(golden_path("resampler_openflamingo_default.safetensors")));
+  check_agreement(check_resampler<ResamplerConfig{.dim = 20,
+                                                  .latents = 6,
+                                                  .layers = 2,
+                                                  .heads = 4,
+                                                  .head_dim = 8,
+                                                  .activation = gelu,
+                                                  .frames = 0,
+                                                  .media = 4},
+                                  Cpu<R>>(golden_path("resampler_lucidrains.safetensors")));
 }
 
 constexpr ResamplerConfig small{.vision_dim = 7,

@@ -16,6 +16,7 @@ namespace flamingo {
 /// and values.
 inline TensorTable perceiver_names(const ResamplerConfig& c, const std::string& places = "media_time_embs") {
   const std::string layer = "layers.*.";
+  const int inner = c.heads * c.head_dim;
   return {{{"latents", "latents"},
            {"times", "frame_embs"},
            {"places", places},
@@ -24,8 +25,8 @@ inline TensorTable perceiver_names(const ResamplerConfig& c, const std::string& 
            {"blocks.*.norm_latents.scale", layer + "0.norm_latents.weight"},
            {"blocks.*.norm_latents.bias", layer + "0.norm_latents.bias"},
            {"blocks.*.attention.query", layer + "0.to_q.weight"},
-           {"blocks.*.attention.key", layer + "0.to_kv.weight", 0},
-           {"blocks.*.attention.value", layer + "0.to_kv.weight", c.heads * c.head_dim},
+           {"blocks.*.attention.key", layer + "0.to_kv.weight", 0, inner},
+           {"blocks.*.attention.value", layer + "0.to_kv.weight", inner, inner},
            {"blocks.*.attention.out", layer + "0.to_out.weight"},
            {"blocks.*.norm_dense.scale", layer + "1.0.weight"},
            {"blocks.*.norm_dense.bias", layer + "1.0.bias"},
@@ -39,13 +40,14 @@ inline TensorTable perceiver_names(const ResamplerConfig& c, const std::string& 
 /// of the decoder block for each; one by itself has none of the three.
 inline TensorTable gated_cross_attention_names(const XattnConfig& c, const std::string& ours = "",
                                                const std::string& theirs = "", std::vector<int> numbers = {}) {
+  const int inner = c.heads * c.head_dim;
   std::vector<TensorRule> rules{{"attention_gate", "attn_gate"},
                                 {"dense_gate", "ff_gate"},
                                 {"norm.scale", "attn.norm.weight"},
                                 {"norm.bias", "attn.norm.bias"},
                                 {"attention.query", "attn.to_q.weight"},
-                                {"attention.key", "attn.to_kv.weight", 0},
-                                {"attention.value", "attn.to_kv.weight", c.heads * c.head_dim},
+                                {"attention.key", "attn.to_kv.weight", 0, inner},
+                                {"attention.value", "attn.to_kv.weight", inner, inner},
                                 {"attention.out", "attn.to_out.weight"},
                                 {"norm_dense.scale", "ff.0.weight"},
                                 {"norm_dense.bias", "ff.0.bias"},

@@ -11,11 +11,12 @@ namespace flamingo {
 /// second, and so on; the tables of tokens go on with the added rows. `block` is what comes before a block's tensors.
 inline TensorTable gpt_neox_names(const GptNeox& c, const std::string& block = "gpt_neox.layers.*.") {
   const int K = c.head_size();
+  const int known = c.added ? c.vocabulary : 0;  // a part of the tables, or all of them
   const std::string fused = block + "attention.query_key_value.", dense = block + "attention.dense.",
                     up = block + "mlp.dense_h_to_4h.", down = block + "mlp.dense_4h_to_h.",
                     norm = block + "input_layernorm.", second = block + "post_attention_layernorm.";
-  return {{{"embedding", "gpt_neox.embed_in.weight"},
-           {"added", "gpt_neox.embed_in.weight", c.vocabulary},
+  return {{{"embedding", "gpt_neox.embed_in.weight", 0, known},
+           {"added", "gpt_neox.embed_in.weight", c.vocabulary, known},
            {"blocks.*.norm.scale", norm + "weight"},
            {"blocks.*.norm.bias", norm + "bias"},
            {"blocks.*.attention.query", fused + "weight", 0, K, 3 * K},
@@ -34,8 +35,8 @@ inline TensorTable gpt_neox_names(const GptNeox& c, const std::string& block = "
            {"blocks.*.dense.down_bias", down + "bias"},
            {"norm.scale", "gpt_neox.final_layer_norm.weight"},
            {"norm.bias", "gpt_neox.final_layer_norm.bias"},
-           {"output", "embed_out.weight"},
-           {"added_output", "embed_out.weight", c.vocabulary}},
+           {"output", "embed_out.weight", 0, known},
+           {"added_output", "embed_out.weight", c.vocabulary, known}},
           // Buffers that older files hold.
           {block + "attention.rotary_emb.inv_freq", block + "attention.bias", block + "attention.masked_bias"}};
 }

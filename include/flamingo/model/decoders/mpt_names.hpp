@@ -1,6 +1,8 @@
 /// What other programs call the tensors of an MPT decoder.
 #pragma once
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/model/tensor_map.hpp>
@@ -19,13 +21,14 @@ inline TensorTable mpt_names(const Mpt& c, MptNaming naming = MptNaming::norm_ff
                              const std::string& block = "transformer.blocks.*.") {
   const bool old = naming == MptNaming::ln_mlp;
   const std::string norm = block + (old ? "ln_" : "norm_"), fused = block + "attn.Wqkv.weight";
+  const int known = c.added ? c.vocabulary : 0;  // a part of the table, or all of it
   std::vector<TensorRule> rules{
-      {"embedding", "transformer.wte.weight"},
-      {"added", "transformer.wte.weight", c.vocabulary},
+      {"embedding", "transformer.wte.weight", 0, known},
+      {"added", "transformer.wte.weight", c.vocabulary, known},
       {"blocks.*.norm.scale", norm + "1.weight"},
-      {"blocks.*.attention.query", fused, 0},
-      {"blocks.*.attention.key", fused, c.dim},
-      {"blocks.*.attention.value", fused, 2 * c.dim},
+      {"blocks.*.attention.query", fused, 0, c.dim},
+      {"blocks.*.attention.key", fused, c.dim, c.dim},
+      {"blocks.*.attention.value", fused, 2 * c.dim, c.dim},
       {"blocks.*.attention.out", block + "attn.out_proj.weight"},
       {"blocks.*.attention.query_norm.scale", block + "attn.q_ln.weight"},
       {"blocks.*.attention.key_norm.scale", block + "attn.k_ln.weight"},
@@ -33,8 +36,8 @@ inline TensorTable mpt_names(const Mpt& c, MptNaming naming = MptNaming::norm_ff
       {"blocks.*.dense.up", block + (old ? "mlp.mlp_up.weight" : "ffn.up_proj.weight")},
       {"blocks.*.dense.down", block + (old ? "mlp.mlp_down.weight" : "ffn.down_proj.weight")},
       {"norm.scale", old ? "transformer.ln_f.weight" : "transformer.norm_f.weight"},
-      {"output", "lm_head.weight"},
-      {"added_output", "lm_head.weight", c.vocabulary},
+      {"output", "lm_head.weight", 0, known},
+      {"added_output", "lm_head.weight", c.vocabulary, known},
   };
   // A tied output layer may be written a second time.
   return {std::move(rules), c.tied ? std::vector<std::string>{"lm_head.weight"} : std::vector<std::string>{}};
