@@ -59,8 +59,8 @@ struct Backbones {
     auto tags = flamingo::Tags::of(tokenizer, "<|endoftext|>", " image", ".");
     return {flamingo::load_efficientnet<config.vision, P>(
                 flamingo::io::Safetensors(folder / "efficientnet_lite0.safetensors")),
-            flamingo::PackedWeights<Lm, P>::load(gguf, held, flamingo::gguf_llama_name), std::move(tokenizer),
-            std::move(tags)};
+            flamingo::PackedWeights<Lm, P>::load(gguf, held, flamingo::gguf_llama_names(config.lm)),
+            std::move(tokenizer), std::move(tags)};
   }
 };
 

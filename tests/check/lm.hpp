@@ -16,7 +16,7 @@ namespace flamingo::test {
 
 inline TensorTable lm_names(const Mpt& c) { return mpt_names(c); }
 inline TensorTable lm_names(const GptNeox& c) { return gpt_neox_names(c); }
-inline TensorTable lm_names(const Llama&) { return hugging_face_llama_name; }
+inline TensorTable lm_names(const Llama& c) { return hugging_face_llama_names(c); }
 
 /// The decoder alone over a ragged batch, everything trained.
 template <class Decoder, Platform P>

@@ -118,7 +118,7 @@ TEST_CASE("A sequence written alone has the bits it has in a batch") {
 TEST_CASE("Packed weights out of a mapped file write the same") {
   Golden golden;
   const auto file = std::make_shared<const io::Safetensors>(golden_path("lm_llama/model.safetensors"));
-  const auto packed = PackedWeights<Model::Decoder, P>::load(file, Held::as_stored, hugging_face_llama_name);
+  const auto packed = PackedWeights<Model::Decoder, P>::load(file, Held::as_stored, hugging_face_llama_names(lm_llama));
   auto engine = make_engine<Model>(golden.ctx, packed.views);
   Sequence s;
   s.ids = unpadded(golden.file, 1);

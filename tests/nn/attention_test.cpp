@@ -26,6 +26,34 @@ constexpr AttentionConfig self{.dim = D, .source_dim = D, .heads = 4, .kv_heads 
              .rotary_base = 100,
              .rotary_pairs = RotaryPairs::adjacent},
     cross{.dim = D, .source_dim = E, .heads = 2, .kv_heads = 2, .head_dim = 3, .bias = true};
+// What published models do between projections and scores: GPT-NeoX's turned part beside norms of heads, MPT-1B's norms
+// of whole rows between a clamp and linear biases of three heads, Idefics' norms of heads in cross-attention.
+constexpr AttentionConfig part_turned{.dim = D,
+                                      .source_dim = D,
+                                      .heads = 4,
+                                      .kv_heads = 2,
+                                      .head_dim = 6,
+                                      .bias = true,
+                                      .qk_norm = QkNorm::heads_rms,
+                                      .rotary = true,
+                                      .turned = 4,
+                                      .rotary_scaling = {.factor = 4, .context = 23}},
+    mpt{.dim = D,
+        .source_dim = D,
+        .heads = 3,
+        .kv_heads = 3,
+        .head_dim = 5,
+        .clamp = 0.9f,
+        .qk_norm = QkNorm::rows_layer,
+        .alibi = 8},
+    cross_normed{.dim = D,
+                 .source_dim = E,
+                 .heads = 4,
+                 .kv_heads = 2,
+                 .head_dim = 3,
+                 .bias = true,
+                 .clamp = 1.1f,
+                 .qk_norm = QkNorm::heads_layer};
 constexpr AttentionConfig halved(AttentionConfig c) {
   c.split = processes;
   return c;
@@ -118,6 +146,25 @@ void check_differences() {
   CHECK(ctx.arena().scratched() == 0);
 }
 
+/// The same numbers in float and in double, within what a chain of three products, two norms and a softmax rounds.
+template <AttentionConfig C>
+void check_types() {
+  using Single = AttentionLayerCase<C, Cpu<float>>;
+  using Double = AttentionLayerCase<C, Cpu<double>>;
+  Context<Cpu<float>> single_ctx(1, 1 << 20);
+  Context<Cpu<double>> double_ctx(1, 1 << 20);
+  Single single(drawn<typename Single::Layer, Cpu<float>>(7));
+  Double exact(drawn<typename Double::Layer, Cpu<double>>(7));
+  single.backward(single_ctx);
+  exact.backward(double_ctx);
+  const double bound = chain_bound<float>(4 * (E + C.heads * C.head_dim + N));
+  CHECK(distance(single.y, exact.y).relative < bound);
+  CHECK(distance(single.dx, exact.dx).relative < bound);
+  CHECK(distance(single.dsource, exact.dsource).relative < bound);
+  CHECK(distance(single.gradients.flat.data(), exact.gradients.flat.data(), exact.gradients.flat.size()).relative <
+        bound);
+}
+
 template <AttentionConfig C, Platform P>
 void check_split() {
   using R = typename P::Real;
@@ -149,6 +196,29 @@ TEST_CASE("attention layers' gradients are those of finite differences", "[nn]")
   check_differences<self>();
   check_differences<adjacent>();
   check_differences<cross>();
+  check_differences<part_turned>();
+  check_differences<mpt>();
+  check_differences<cross_normed>();
+}
+
+TEST_CASE("attention with norms, clamps, parts that turn and linear biases is the same in float", "[nn]") {
+  check_types<part_turned>();
+  check_types<mpt>();
+  check_types<cross_normed>();
+}
+
+TEST_CASE("slopes of linear biases halve from head to head, those of other head counts come from the next power",
+          "[nn]") {
+  const auto exponents = [](int heads, float limit) {
+    std::vector<double> all;
+    for (const double slope : alibi_slopes<double>(heads, limit)) all.push_back(-std::log2(slope));
+    return all;
+  };
+  CHECK(exponents(8, 8) == std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8});
+  CHECK(exponents(4, 8) == std::vector<double>{2, 4, 6, 8});
+  CHECK(exponents(6, 8) == std::vector<double>{2, 4, 6, 8, 1, 3});
+  CHECK(exponents(3, 4) == std::vector<double>{2, 4, 1});
+  CHECK(exponents(1, 8) == std::vector<double>{8});
 }
 
 TEMPLATE_LIST_TEST_CASE("attention over two processes gives the undivided result", "[nn][split]", Platforms) {
@@ -167,10 +237,12 @@ TEMPLATE_LIST_TEST_CASE("rows that see nothing get the output's bias alone", "[n
   for (int i = 0; i < D; ++i) CHECK(c.y(0, i) == bias.data[i]);
 }
 
-TEMPLATE_LIST_TEST_CASE("keys of a cache are as good as a row's own", "[nn]", Platforms) {
-  using P = TestType;
+namespace {
+
+template <AttentionConfig C, Platform P>
+void check_cache() {
   using R = typename P::Real;
-  using Layer = nn::Attention<self, P>;
+  using Layer = nn::Attention<C, P>;
   Context<P> ctx(1, 1 << 20);
   const auto w = drawn<Layer, P>(7);
   Tensor<R> x = drawn_rows<R>(5, D, 1), whole(5, D), last(2, D);
@@ -202,22 +274,46 @@ TEMPLATE_LIST_TEST_CASE("keys of a cache are as good as a row's own", "[nn]", Pl
   CHECK(last == rows_of(whole, 3, 2));
 }
 
-TEST_CASE("an unwanted gradient of attention changes no other bit", "[nn]") {
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("keys of a cache are as good as a row's own", "[nn]", Platforms) {
+  check_cache<self, TestType>();
+  check_cache<mpt, TestType>();
+}
+
+namespace {
+
+/// A layer that computes its projections again asks for what they read even then.
+template <AttentionConfig C>
+void check_frozen() {
   using P = Cpu<double>;
-  using Case = AttentionLayerCase<cross, P>;
-  using Layer = Case::Layer;
+  using Case = AttentionLayerCase<C, P>;
+  using Layer = typename Case::Layer;
   Context<P> ctx(1, 1 << 20);
   Case all(drawn<Layer, P>(7)), inputs(drawn<Layer, P>(7));
   all.backward(ctx);
-  const auto saved = inputs.run<input_gradients>(ctx);
+  const auto saved = inputs.template run<input_gradients>(ctx);
   const auto dk = scratch<Layer::KV>(ctx, M), dv = scratch<Layer::KV>(ctx, M);
   const std::vector<int>& at = inputs.positions;
+  const auto read = [&] {
+    if constexpr (Layer::projects_again)
+      return inputs.asked();
+    else
+      return Nothing{};
+  }();
   Layer::attend_backward(ctx, inputs.weights.views, saved, table(ctx, at), table(ctx, inputs.spans),
-                         inputs.dy.rows_on<P, D>(), inputs.dx.rows_on<P, D>(), PoolGradients<P>{{{dk, dv}}},
-                         frozen<Layer>);
-  Layer::project_backward(ctx, inputs.weights.views, Nothing{}, table(ctx, at), dk, dv, inputs.dsource.rows_on<P, E>(),
-                          frozen<Layer>);
+                         inputs.dy.template rows_on<P, D>(), inputs.dx.template rows_on<P, D>(),
+                         PoolGradients<P>{{{dk, dv}}}, frozen<Layer>);
+  Layer::project_backward(ctx, inputs.weights.views, read, table(ctx, at), dk, dv,
+                          inputs.dsource.template rows_on<P, E>(), frozen<Layer>);
   CHECK(inputs.y == all.y);
   CHECK(inputs.dx == all.dx);
   CHECK(inputs.dsource == all.dsource);
+}
+
+}  // namespace
+
+TEST_CASE("an unwanted gradient of attention changes no other bit", "[nn]") {
+  check_frozen<cross>();
+  check_frozen<cross_normed>();
 }

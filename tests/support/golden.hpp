@@ -66,7 +66,7 @@ Store<Decoder, P> load_lm_llama() {
   is("rms_norm_eps", 1e-6);
   Store<Decoder, P> store;
   load_numbers<Decoder>(io::Safetensors(golden_path("lm_llama/model.safetensors")), store.views,
-                        hugging_face_llama_name);
+                        hugging_face_llama_names(lm_llama));
   return store;
 }
 

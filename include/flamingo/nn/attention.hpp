@@ -108,6 +108,8 @@ struct Attention {
   static constexpr int D = C.dim, E = C.source_dim, H = C.heads / C.split, G = C.kv_heads / C.split, K = C.head_dim,
                        Q = H * K, KV = G * K;
   static constexpr bool norms = C.qk_norm != QkNorm::none, clamps = C.clamp > 0;
+  /// Whether project_backward asks for what `project` read even where no weight has a gradient.
+  static constexpr bool projects_again = norms || clamps;
   using Real = typename P::Real;
   using QueryNorm = HeadNorm<C.qk_norm, H, K, P>;
   using KeyNorm = HeadNorm<C.qk_norm, G, K, P>;
@@ -166,7 +168,7 @@ struct Attention {
                                const Rows<P, KV>& dk, const Rows<P, KV>& dv, const DS& ds, const G_& g) {
     const auto scope = ctx.scope();
     if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions, dk);
-    if constexpr (norms || clamps) {
+    if constexpr (projects_again) {
       const auto inner = ctx.scope();
       const auto raw = scratch<KV>(ctx, dk.rows);
       linear(ctx, s, w.key, w.key_bias, raw);

@@ -48,10 +48,12 @@ struct TransformerBlock {
     Dense::each(dense, p.dense...);
   }
 
+  static constexpr bool keeps_normed(Need need) { return need.weights || (need.any() && Attend::projects_again); }
+
   template <Need need>
   struct Saved {
     typename NormLayer::template Saved<need> norm, norm_dense;
-    If<need.weights, Rows<P, D>> normed;
+    If<keeps_normed(need), Rows<P, D>> normed;
     typename Attend::template Saved<need> attention;
     typename Dense::template Saved<need> dense;
   };
@@ -65,7 +67,7 @@ struct TransformerBlock {
     const auto scope = ctx.scope();
     const int N = x.rows;
     Saved<need> s;
-    const auto normed = take<need.weights, D>(ctx, N), branch = scratch<D>(ctx, N);
+    const auto normed = take<keeps_normed(need), D>(ctx, N), branch = scratch<D>(ctx, N);
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
     Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)

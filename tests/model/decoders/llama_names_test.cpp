@@ -2,19 +2,37 @@
 
 #include <catch2/catch.hpp>
 
+#include <flamingo/model/decoders/llama.hpp>
+
 #include "io/gguf_writer.hpp"
+#include "model/round_trip.hpp"
+#include "support/golden.hpp"
 
 using namespace flamingo;
 using namespace flamingo::tests;
 
+TEST_CASE("A LLaMA file is read whole and written back the same") {
+  using Decoder = model::LlamaDecoder<test::lm_llama, Cpu<float>>;
+  const io::Safetensors file(test::golden_path("lm_llama/model.safetensors"));
+  test::check_round_trip<Decoder>(file, hugging_face_llama_names(test::lm_llama));
+}
+
 TEST_CASE("Parameters have the names that GGUF and Hugging Face give them") {
-  CHECK(gguf_llama_name("embedding") == "token_embd.weight");
-  CHECK(gguf_llama_name("blocks.17.attention.key") == "blk.17.attn_k.weight");
-  CHECK(gguf_llama_name("blocks.0.norm_dense.scale") == "blk.0.ffn_norm.weight");
-  CHECK(gguf_llama_name("norm.scale") == "output_norm.weight");
-  CHECK(hugging_face_llama_name("blocks.17.dense.gate") == "model.layers.17.mlp.gate_proj.weight");
-  CHECK(hugging_face_llama_name("output") == "lm_head.weight");
-  CHECK(hugging_face_llama_name("unheard.of") == "unheard.of");
+  constexpr Llama tied{.added = 2, .tied = true};
+  const TensorTable gguf = gguf_llama_names(tied), hugging_face = hugging_face_llama_names(tied);
+  const auto name = [](const TensorTable& table, const char* ours) {
+    return table.place(matrix_spec(ours, 2, 2, Init::zero())).name;
+  };
+  CHECK(name(gguf, "embedding") == "token_embd.weight");
+  CHECK(name(gguf, "blocks.17.attention.key") == "blk.17.attn_k.weight");
+  CHECK(name(gguf, "blocks.0.norm_dense.scale") == "blk.0.ffn_norm.weight");
+  CHECK(name(gguf, "norm.scale") == "output_norm.weight");
+  CHECK(name(hugging_face, "blocks.17.dense.gate") == "model.layers.17.mlp.gate_proj.weight");
+  CHECK(name(hugging_face, "output") == "lm_head.weight");
+  CHECK_THROWS_WITH(name(hugging_face, "unheard.of"), Catch::Contains("unheard.of"));
+  CHECK(hugging_face.place(matrix_spec("added", 2, 2, Init::zero())).row(1) == 32001);
+  CHECK(hugging_face.ignores("lm_head.weight"));
+  CHECK_FALSE(hugging_face_llama_names({}).ignores("lm_head.weight"));
 }
 
 namespace {

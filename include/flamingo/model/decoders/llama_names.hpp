@@ -1,64 +1,62 @@
 /// What other programs call the tensors of a LLaMA-type decoder.
 #pragma once
-#include <array>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/io/gguf.hpp>
+#include <flamingo/model/tensor_map.hpp>
 
 namespace flamingo {
 
-namespace detail {
-
-/// Renames "blocks.<i>.<part>" and the names outside the blocks by two tables.
-template <std::size_t Outside, std::size_t Inside>
-std::string rename_block(std::string_view name, std::string_view block_prefix,
-                         const std::array<std::pair<std::string_view, std::string_view>, Outside>& outside,
-                         const std::array<std::pair<std::string_view, std::string_view>, Inside>& inside) {
-  for (const auto& [ours, theirs] : outside)
-    if (name == ours) return std::string(theirs);
-  constexpr std::string_view blocks = "blocks.";
-  if (name.starts_with(blocks)) {
-    const std::string_view rest = name.substr(blocks.size());
-    const std::size_t dot = rest.find('.');
-    for (const auto& [ours, theirs] : inside)
-      if (rest.substr(dot + 1) == ours)
-        return std::string(block_prefix) + std::string(rest.substr(0, dot)) + "." + std::string(theirs);
-  }
-  return std::string(name);
+/// Hugging Face's LlamaForCausalLM, whose queries and keys turn in halves. The tables of tokens go on with the added
+/// rows.
+inline TensorTable hugging_face_llama_names(const Llama& c) {
+  const int known = c.added ? c.vocabulary : 0;  // a part of the tables, or all of them
+  const std::string block = "model.layers.*.";
+  std::vector<TensorRule> rules{
+      {"embedding", "model.embed_tokens.weight", 0, known},
+      {"added", "model.embed_tokens.weight", c.vocabulary, known},
+      {"blocks.*.norm.scale", block + "input_layernorm.weight"},
+      {"blocks.*.attention.query", block + "self_attn.q_proj.weight"},
+      {"blocks.*.attention.key", block + "self_attn.k_proj.weight"},
+      {"blocks.*.attention.value", block + "self_attn.v_proj.weight"},
+      {"blocks.*.attention.out", block + "self_attn.o_proj.weight"},
+      {"blocks.*.norm_dense.scale", block + "post_attention_layernorm.weight"},
+      {"blocks.*.dense.gate", block + "mlp.gate_proj.weight"},
+      {"blocks.*.dense.up", block + "mlp.up_proj.weight"},
+      {"blocks.*.dense.down", block + "mlp.down_proj.weight"},
+      {"norm.scale", "model.norm.weight"},
+      {"output", "lm_head.weight", 0, known},
+      {"added_output", "lm_head.weight", c.vocabulary, known},
+  };
+  std::vector<std::string> ignored{block + "self_attn.rotary_emb.inv_freq"};  // a buffer of older files
+  if (c.tied) ignored.push_back("lm_head.weight");                            // the embedding a second time
+  return {std::move(rules), std::move(ignored)};
 }
 
-}  // namespace detail
-
-/// GGUF's names. Its q and k are permuted for adjacent rotary pairs.
-inline std::string gguf_llama_name(std::string_view name) {
-  using Pair = std::pair<std::string_view, std::string_view>;
-  static constexpr std::array outside{Pair{"embedding", "token_embd.weight"}, Pair{"norm.scale", "output_norm.weight"},
-                                      Pair{"output", "output.weight"}};
-  static constexpr std::array inside{
-      Pair{"norm.scale", "attn_norm.weight"},      Pair{"attention.query", "attn_q.weight"},
-      Pair{"attention.key", "attn_k.weight"},      Pair{"attention.value", "attn_v.weight"},
-      Pair{"attention.out", "attn_output.weight"}, Pair{"norm_dense.scale", "ffn_norm.weight"},
-      Pair{"dense.gate", "ffn_gate.weight"},       Pair{"dense.up", "ffn_up.weight"},
-      Pair{"dense.down", "ffn_down.weight"}};
-  return detail::rename_block(name, "blk.", outside, inside);
-}
-
-/// Hugging Face's names. Its q and k turn in halves.
-inline std::string hugging_face_llama_name(std::string_view name) {
-  using Pair = std::pair<std::string_view, std::string_view>;
-  static constexpr std::array outside{Pair{"embedding", "model.embed_tokens.weight"},
-                                      Pair{"norm.scale", "model.norm.weight"}, Pair{"output", "lm_head.weight"}};
-  static constexpr std::array inside{
-      Pair{"norm.scale", "input_layernorm.weight"},     Pair{"attention.query", "self_attn.q_proj.weight"},
-      Pair{"attention.key", "self_attn.k_proj.weight"}, Pair{"attention.value", "self_attn.v_proj.weight"},
-      Pair{"attention.out", "self_attn.o_proj.weight"}, Pair{"norm_dense.scale", "post_attention_layernorm.weight"},
-      Pair{"dense.gate", "mlp.gate_proj.weight"},       Pair{"dense.up", "mlp.up_proj.weight"},
-      Pair{"dense.down", "mlp.down_proj.weight"}};
-  return detail::rename_block(name, "model.layers.", outside, inside);
+/// GGUF's, whose queries and keys are permuted for adjacent rotary pairs: they are read as they lie.
+inline TensorTable gguf_llama_names(const Llama& c) {
+  const int known = c.added ? c.vocabulary : 0;
+  const std::string block = "blk.*.";
+  return {{{"embedding", "token_embd.weight", 0, known},
+           {"added", "token_embd.weight", c.vocabulary, known},
+           {"blocks.*.norm.scale", block + "attn_norm.weight"},
+           {"blocks.*.attention.query", block + "attn_q.weight"},
+           {"blocks.*.attention.key", block + "attn_k.weight"},
+           {"blocks.*.attention.value", block + "attn_v.weight"},
+           {"blocks.*.attention.out", block + "attn_output.weight"},
+           {"blocks.*.norm_dense.scale", block + "ffn_norm.weight"},
+           {"blocks.*.dense.gate", block + "ffn_gate.weight"},
+           {"blocks.*.dense.up", block + "ffn_up.weight"},
+           {"blocks.*.dense.down", block + "ffn_down.weight"},
+           {"norm.scale", "output_norm.weight"},
+           {"output", "output.weight", 0, known},
+           {"added_output", "output.weight", c.vocabulary, known}},
+          {"rope_freqs.weight"}};
 }
 
 /// Throws where a GGUF file's sizes contradict the compiled config: one sentence with each differing field.
