@@ -7,6 +7,7 @@
 #include <flamingo/io/safetensors.hpp>
 #include <flamingo/io/tokenizer.hpp>
 #include <flamingo/model/decoders/llama_names.hpp>
+#include <flamingo/model/open_flamingo_names.hpp>
 #include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/weights.hpp>
 #include <flamingo/train/checkpoint.hpp>

@@ -1,6 +1,7 @@
 /// Everything that computes, but a platform: configs, ops, layers, the model, training and generation. Needs neither
 /// Eigen nor CUDA. Files, tokenizers and documents are in files.hpp, so that a TU without them compiles quickly.
 #pragma once
+#include <flamingo/config/presets/open_flamingo.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/infer/attention_map.hpp>
 #include <flamingo/infer/beam.hpp>

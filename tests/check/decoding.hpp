@@ -103,7 +103,9 @@ void check_decoding(Golden& golden, E& engine, const std::vector<TextState>& pro
                   .end_ids = ends,
                   .banned = banned};
     if (const io::Json* early = run.find("early_stopping"))
-      o.early_stopping = early->as_bool() ? EarlyStopping::yes : EarlyStopping::no;
+      o.early_stopping = early->is_string() ? EarlyStopping::never
+                         : early->as_bool() ? EarlyStopping::yes
+                                            : EarlyStopping::no;
     std::vector<Hypothesis> all;
     for (const auto& hypotheses : beam_search(engine, std::span(prompts), o))
       all.insert(all.end(), hypotheses.begin(), hypotheses.end());

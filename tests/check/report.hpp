@@ -21,12 +21,13 @@
 namespace flamingo::test {
 
 struct Report {
-  double outputs = 0, gradients = 0;  ///< worst relative distance of a tensor; infinite where shapes differ or one is NaN
-  bool tokens = true;                 ///< decoding gave the same tokens
-  std::string worst;                  ///< the tensor whose distance is the largest part of what is allowed
-  std::string wrong;                  ///< tensors of other sizes, tokens that differ, whatever else a check notes
-  double float64_check = 0;           ///< how far the file's own gradients lie from a float64 run's
-  double largest_norm = 0;            ///< of a gradient in the file
+  double outputs = 0,
+         gradients = 0;      ///< worst relative distance of a tensor; infinite where shapes differ or one is NaN
+  bool tokens = true;        ///< decoding gave the same tokens
+  std::string worst;         ///< the tensor whose distance is the largest part of what is allowed
+  std::string wrong;         ///< tensors of other sizes, tokens that differ, whatever else a check notes
+  double float64_check = 0;  ///< how far the file's own gradients lie from a float64 run's
+  double largest_norm = 0;   ///< of a gradient in the file
 
   Report() = default;
   explicit Report(const io::Safetensors& file) {

@@ -12,11 +12,11 @@ using namespace flamingo::test;
 
 namespace {
 
-constexpr Mpt plain{.dim = 32, .layers = 3, .heads = 4, .vocabulary = 90, .context = 64};
+constexpr Mpt plain{.dim = 48, .layers = 2, .heads = 6, .vocabulary = 70, .context = 40};
 /// The same with its last five entries as added rows.
 constexpr Mpt divided = [] {
   Mpt c = plain;
-  c.vocabulary = 85;
+  c.vocabulary = 65;
   c.added = 5;
   return c;
 }();
@@ -28,7 +28,7 @@ using Decoder = model::MptDecoder<C, Cpu<float>>;
 }  // namespace
 
 TEST_CASE("An MPT file is read whole and written back the same") {
-  const io::Safetensors file(golden_path("lm_mpt/model.safetensors"));
+  const io::Safetensors file(golden_path("lm_mpt_6heads_clipqkv/model.safetensors"));
   check_round_trip<Decoder<plain>>(file, mpt_names(plain));
   check_round_trip<Decoder<divided>>(file, mpt_names(divided));
 }
