@@ -8,7 +8,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <filesystem>
+#include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -342,30 +345,73 @@ void load_numbers(const File& file, Parameters& p, const TensorTable& table = {}
   own.finish();
 }
 
-/// Foreign tensors put together out of our parameters: what load_numbers read through the same tables.
+/// Foreign tensors put together out of our parameters: what load_numbers read through the same tables. The parameters
+/// are read when tensors are made; until then they must live.
 class TensorWriter {
  public:
   explicit TensorWriter(io::DType dtype) : dtype_(dtype) {
     check(dtype == io::DType::f32 || dtype == io::DType::f64 || dtype == io::DType::f16 || dtype == io::DType::bf16,
           "save", "dtype is ", dtype, ", expected f32, f64, f16 or bf16");
   }
+  TensorWriter(const TensorWriter&) = delete;  // parts point to it
+  TensorWriter& operator=(const TensorWriter&) = delete;
 
   /// Stored parameters.
   template <class Layer, class Parameters>
   void add(const Parameters& p, const TensorTable& table = {}) {
-    auto put = [&](const Spec& spec, const auto& leaf) { this->put(spec, table.place(spec), leaf.data); };
+    auto put = [&](const Spec& spec, const auto& leaf) {
+      const TensorPlace place = table.place(spec);
+      const auto* numbers = leaf.data;
+      declare(spec, place).parts.push_back([this, spec, place, numbers](const Tensor& t, std::vector<std::byte>& to) {
+        put_rows(spec, place, numbers, t, to);
+      });
+    };
     Layer::each(put, p);
   }
+  /// The shapes alone of a layer's parameters.
+  template <class Layer>
+  void add_shapes(const TensorTable& table = {}) {
+    auto put = [&](const Spec& spec) { declare(spec, table.place(spec)); };
+    Layer::each(put);
+  }
 
-  /// The tensors, in the order in which they were first named. Throws where a part of one is still unwritten.
-  std::vector<io::TensorView> tensors() const {
-    std::vector<io::TensorView> views;
+  /// What the tensors are called and how large they are, in the order in which they were first named. Throws where
+  /// parts of one are missing.
+  std::vector<io::TensorInfo> infos() const {
+    std::vector<io::TensorInfo> all;
     for (const Tensor& t : tensors_) {
-      const auto all = static_cast<std::size_t>(t.lines) * static_cast<std::size_t>(t.width);
-      check(t.written == all, "save", "'", t.name, "' has ", all, " numbers, of which ", t.written, " were written");
-      views.push_back({t.name, dtype_, t.shape(), t.bytes});
+      const auto whole = static_cast<std::size_t>(t.lines) * static_cast<std::size_t>(t.width);
+      check(t.numbers == whole, "save", "'", t.name, "' has ", whole, " numbers, of which ", t.numbers,
+            " were written");
+      all.push_back({t.name, dtype_, t.shape()});
+    }
+    return all;
+  }
+  /// The bytes of tensor i.
+  std::vector<std::byte> bytes(std::size_t i) const {
+    const Tensor& t = tensors_[i];
+    std::vector<std::byte> all(static_cast<std::size_t>(t.lines) * static_cast<std::size_t>(t.width) * size());
+    for (const auto& part : t.parts) part(t, all);
+    return all;
+  }
+
+  /// All of them, with bytes that live as long as this object.
+  std::vector<io::TensorView> tensors() {
+    std::vector<io::TensorView> views;
+    for (io::TensorInfo& info : infos()) {
+      held_.push_back(bytes(views.size()));
+      views.push_back({std::move(info.name), info.dtype, std::move(info.shape), held_.back()});
     }
     return views;
+  }
+
+  /// Writes a safetensors file, or several and their index, of at most `shard_bytes` each; one tensor at a time is in
+  /// memory.
+  void save(const std::filesystem::path& path, const io::Metadata& metadata = {},
+            std::int64_t shard_bytes = std::numeric_limits<std::int64_t>::max()) const {
+    io::SafetensorsWriter writer(path, infos(), metadata, shard_bytes);
+    for (std::size_t i = 0; i < tensors_.size(); ++i) writer.write(i, bytes(i));
+    writer.commit();
   }
 
  private:
@@ -375,8 +421,8 @@ class TensorWriter {
     Layout layout = Layout::rows;
     bool vector = false;
     int channels = 3;
-    std::size_t written = 0;
-    std::vector<std::byte> bytes;
+    std::size_t numbers = 0;  ///< of all parts
+    std::vector<std::function<void(const Tensor&, std::vector<std::byte>&)>> parts{};
 
     std::vector<std::int64_t> shape() const {
       if (vector || layout == Layout::line) return {vector ? lines : width};
@@ -389,18 +435,25 @@ class TensorWriter {
     }
   };
 
-  template <class T>
-  void put(const Spec& spec, const TensorPlace& place, const T* numbers) {
+  std::size_t size() const { return static_cast<std::size_t>(io::info(dtype_).bytes); }
+
+  Tensor& declare(const Spec& spec, const TensorPlace& place) {
     const bool vector = spec.role == Role::vector;
     const int lines = vector ? spec.columns : spec.rows, width = vector ? 1 : spec.columns;
     const auto known = index_.try_emplace(place.name, tensors_.size());
-    if (known.second) tensors_.push_back({place.name, 0, width, place.layout, vector, place.channels, 0, {}});
+    if (known.second) tensors_.push_back({place.name, 0, width, place.layout, vector, place.channels});
     Tensor& t = tensors_[known.first->second];
     check(t.width == width && t.layout == place.layout && t.vector == vector, "save", "'", place.name,
           "' is written by parameters of different shapes");
-    const auto size = static_cast<std::size_t>(io::info(dtype_).bytes), columns = static_cast<std::size_t>(width);
     t.lines = std::max(t.lines, place.row(lines - 1) + 1);
-    t.bytes.resize(std::max(t.bytes.size(), static_cast<std::size_t>(t.lines) * columns * size));
+    t.numbers += spec.size();
+    return t;
+  }
+  template <class T>
+  void put_rows(const Spec& spec, const TensorPlace& place, const T* numbers, const Tensor& t,
+                std::vector<std::byte>& to) const {
+    const int lines = t.vector ? spec.columns : spec.rows;
+    const auto columns = static_cast<std::size_t>(t.width);
     const auto channels = static_cast<std::size_t>(place.channels), cells = columns / channels;
     for (int r = 0; r < lines; ++r)
       for (std::size_t c = 0; c < columns; ++c) {
@@ -408,12 +461,11 @@ class TensorWriter {
         std::size_t at = row * columns + c;
         if (place.layout == Layout::transposed) at = c * static_cast<std::size_t>(lines) + row;
         if (place.layout == Layout::channels_first) at = row * columns + c % channels * cells + c / channels;
-        write(t.bytes.data() + at * size, numbers[static_cast<std::size_t>(r) * columns + c]);
+        put_number(to.data() + at * size(), numbers[static_cast<std::size_t>(r) * columns + c]);
       }
-    t.written += spec.size();
   }
   template <class T>
-  void write(std::byte* at, T number) const {
+  void put_number(std::byte* at, T number) const {
     const auto put = [at](auto value) { std::memcpy(at, &value, sizeof(value)); };
     if (dtype_ == io::DType::bf16)
       put(bfloat16(static_cast<float>(number)).bits);
@@ -428,6 +480,7 @@ class TensorWriter {
   io::DType dtype_;
   std::vector<Tensor> tensors_;
   std::map<std::string, std::size_t> index_;
+  std::deque<std::vector<std::byte>> held_;
 };
 
 }  // namespace flamingo

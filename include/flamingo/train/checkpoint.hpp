@@ -25,7 +25,7 @@ void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>&
   writer.add<Connect>(trainer.weights.views, named_after("weights."));
   writer.add<Connect>(trainer.optimizer.first.views, named_after("first."));
   writer.add<Connect>(trainer.optimizer.second.views, named_after("second."));
-  io::write_safetensors(path, writer.tensors(), {{"step", std::to_string(trainer.optimizer.steps())}});
+  writer.save(path, {{"step", std::to_string(trainer.optimizer.steps())}});
 }
 
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
@@ -60,7 +60,7 @@ void save_weights(const std::filesystem::path& path, const Parameters& p, io::DT
                   const io::Metadata& metadata = {}) {
   TensorWriter writer(dtype);
   writer.add<Layer>(p);
-  io::write_safetensors(path, writer.tensors(), metadata);
+  writer.save(path, metadata);
 }
 
 }  // namespace flamingo
