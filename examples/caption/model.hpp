@@ -6,6 +6,7 @@
 #include <flamingo/cpu.hpp>
 #include <flamingo/files.hpp>
 #include <flamingo/flamingo.hpp>
+#include <flamingo/io/image_file.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
 
 namespace caption {

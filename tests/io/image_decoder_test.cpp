@@ -29,7 +29,7 @@ TEST_CASE("the decoder reads size and pixels", "[io][image_decoder]") {
   REQUIRE(size.has_value());
   CHECK(size->width == 3);
   CHECK(size->height == 2);
-  const DecodedImage decoded = decode_rgba(bytes(file), 6);
+  const DecodedRgba decoded = decode_rgba(bytes(file), 6);
   REQUIRE(decoded.problem.empty());
   CHECK(std::string(reinterpret_cast<const char*>(decoded.rgba.get()), 8) ==
         "abc\xff"

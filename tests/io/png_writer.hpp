@@ -26,17 +26,18 @@ inline std::string png_chunk(std::string_view name, std::string_view data) {
 
 /// colour: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA. `between` are chunks before the data.
 inline std::string png_of_zlib(std::uint32_t width, std::uint32_t height, int colour, int depth,
-                               const std::string& zlib, const std::string& between = "") {
+                               const std::string& zlib, const std::string& between = "", bool interlaced = false) {
   std::string header = big_endian(width) + big_endian(height);
   header += static_cast<char>(depth);
   header += static_cast<char>(colour);
-  header += std::string(3, '\0');
+  header += std::string(2, '\0');
+  header += interlaced ? '\1' : '\0';
   return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header) + between + png_chunk("IDAT", zlib) + png_chunk("IEND", "");
 }
 
-/// A PNG of rows, each with its filter byte in front, not compressed.
+/// A PNG of rows, each with its filter byte in front, not compressed. Interlaced, they are those of the seven passes.
 inline std::string png(std::uint32_t width, std::uint32_t height, int colour, int depth,
-                       const std::vector<std::string>& rows, const std::string& between = "") {
+                       const std::vector<std::string>& rows, const std::string& between = "", bool interlaced = false) {
   std::string raw;
   for (const std::string& row : rows) raw += row;
   std::string zlib = "\x78\x01\x01";
@@ -50,7 +51,7 @@ inline std::string png(std::uint32_t width, std::uint32_t height, int colour, in
     a = (a + static_cast<unsigned char>(c)) % 65521u;
     b = (b + a) % 65521u;
   }
-  return png_of_zlib(width, height, colour, depth, zlib + raw + big_endian((b << 16) | a), between);
+  return png_of_zlib(width, height, colour, depth, zlib + raw + big_endian((b << 16) | a), between, interlaced);
 }
 
 /// `count` zero bytes, deflated with the fixed codes as one literal and copies of 258 (a thousandth of the size).

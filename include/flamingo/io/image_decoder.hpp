@@ -1,5 +1,5 @@
 /// stb_image behind a wall: bounded memory, no input past the end, no macro or global name left behind. Component
-/// `images`.
+/// `stb`.
 #pragma once
 #include <algorithm>
 #include <cassert>
@@ -15,6 +15,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <flamingo/io/image.hpp>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -279,16 +282,16 @@ inline bool huffman_tables_fit(std::span<const std::byte> file) {
   return true;
 }
 
-/// RGBA of 8 bits, row-major, or why there is none.
-struct DecodedImage {
-  int width = 0, height = 0;
+/// RGBA of 8 bits, row-major, or why there is none. `channels`: how many the file has, transparent colours counted.
+struct DecodedRgba {
+  int width = 0, height = 0, channels = 0;
   std::unique_ptr<unsigned char, decltype(&std::free)> rgba{nullptr, &std::free};
   std::string problem;
 };
 
 /// Decodes a picture whose header says `pixels`.
-inline DecodedImage decode_rgba(std::span<const std::byte> file, std::int64_t pixels) {
-  DecodedImage result;
+inline DecodedRgba decode_rgba(std::span<const std::byte> file, std::int64_t pixels) {
+  DecodedRgba result;
   if (!huffman_tables_fit(file)) {
     result.problem = "it has a Huffman table of more than 256 codes";
     return result;
@@ -297,9 +300,8 @@ inline DecodedImage decode_rgba(std::span<const std::byte> file, std::int64_t pi
   stb_largest_block = static_cast<std::size_t>(pixels) * 16 + (std::size_t{1} << 20) + 2 * file.size();
   ImageSource source(file);
   const auto callbacks = ImageSource::callbacks();
-  int channels = 0;
   result.rgba.reset(
-      stb::flamingo_stbi_load_from_callbacks(&callbacks, &source, &result.width, &result.height, &channels, 4));
+      stb::flamingo_stbi_load_from_callbacks(&callbacks, &source, &result.width, &result.height, &result.channels, 4));
   if (source.ran_out())
     result.problem = "the file is truncated";
   else if (result.rgba == nullptr)
@@ -309,4 +311,57 @@ inline DecodedImage decode_rgba(std::span<const std::byte> file, std::int64_t pi
   return result;
 }
 
+/// A decoded picture, or why there is none.
+struct DecodedImage {
+  RawImage image;
+  std::string problem;
+};
+
+/// The mode of a PNG's samples once they have 8 bits; `alpha`: whether it has alpha or lists transparent colours.
+inline Mode png_mode(int depth, int colour, bool alpha) {
+  if (colour == 3) return Mode::palette;
+  if (colour == 0 && depth == 1 && !alpha) return Mode::bilevel;
+  if (colour == 0 || colour == 4) return alpha ? Mode::grey_alpha : Mode::grey;
+  return alpha ? Mode::rgba : Mode::rgb;
+}
+
+/// Whether such a picture's alpha is one transparent colour.
+inline bool png_keyed(int colour, bool alpha) { return alpha && (colour == 0 || colour == 2); }
+
 }  // namespace flamingo::io::detail
+
+namespace flamingo::io {
+
+/// Decodes with stb_image: PNG, JPEG, GIF (its first frame) and BMP. Its JPEGs differ from libjpeg-turbo's by a few
+/// levels.
+struct Stb {
+  static std::optional<detail::ImageSize> size(std::span<const std::byte> file) { return detail::image_size(file); }
+
+  /// A picture whose header says `pixels`. It has no smaller decoding: the last argument is ignored.
+  static detail::DecodedImage decode(std::span<const std::byte> file, std::int64_t pixels, int /*at_least*/) {
+    detail::DecodedRgba decoded = detail::decode_rgba(file, pixels);
+    detail::DecodedImage result{{}, std::move(decoded.problem)};
+    if (!result.problem.empty()) return result;
+    if (detail::png_size(file)) {
+      const int depth = std::to_integer<int>(file[24]), colour = std::to_integer<int>(file[25]);
+      const bool alpha = decoded.channels == 2 || decoded.channels == 4;
+      result.image.mode = detail::png_mode(depth, colour, alpha);
+      result.image.keyed = detail::png_keyed(colour, alpha);
+    } else if (std::to_integer<int>(file[0]) == 'G') {
+      result.image.mode = Mode::palette;
+    } else {
+      result.image.mode = decoded.channels == 1 ? Mode::grey : decoded.channels == 4 ? Mode::rgba : Mode::rgb;
+    }
+    result.image.width = decoded.width;
+    result.image.height = decoded.height;
+    const auto wide = static_cast<std::size_t>(channels(result.image.mode));
+    const std::size_t count = detail::pixel_count(result.image);
+    result.image.samples.resize(count * wide);
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t c = 0; c < wide; ++c)
+        result.image.samples[i * wide + c] = decoded.rgba.get()[4 * i + (wide == 2 && c == 1 ? 3 : c)];
+    return result;
+  }
+};
+
+}  // namespace flamingo::io

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <flamingo/cpu.hpp>
+#include <flamingo/io/image_file.hpp>
 #include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
 

@@ -1,0 +1,135 @@
+/// How the published models make their encoders' input of a picture: one named policy for each, whose values a
+/// checkpoint's preprocessor_config.json states. A policy applied to a picture gives the 8-bit RGB that the encoder
+/// sees; pixel_rows() scales it.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <flamingo/core/check.hpp>
+#include <flamingo/core/real.hpp>
+#include <flamingo/io/image.hpp>
+#include <flamingo/io/resize.hpp>
+#include <flamingo/model/vision/preprocess.hpp>
+
+namespace flamingo {
+
+namespace detail {
+
+/// Resizes so that the shorter edge is `edge` and the other int(edge * long / short).
+template <class Picture>
+Picture shortest_edge(Picture picture, int edge, io::Filter filter) {
+  io::detail::check_image(picture, "image_processor");
+  const auto longer = [&](int across, int along) {
+    const double size = static_cast<double>(std::int64_t{edge} * along) / across;
+    check(size < 1e9, "image_processor", "a picture of ", picture.width, " x ", picture.height,
+          " has no size with a shorter edge of ", edge);
+    return static_cast<int>(size);
+  };
+  const bool upright = picture.width <= picture.height;
+  const int width = upright ? edge : longer(picture.height, picture.width);
+  const int height = upright ? longer(picture.width, picture.height) : edge;
+  return io::resize(std::move(picture), width, height, filter);
+}
+
+inline void check_crop(int edge, int crop) {
+  check(edge >= 1 && crop >= 1 && crop <= edge, "image_processor", "got the shorter edge ", edge, " and a crop of ",
+        crop, ", expected at least 1 and a crop within the edge");
+}
+
+}  // namespace detail
+
+/// transformers' CLIPImageProcessor: RGB (alpha is dropped), shorter edge to `edge`, the middle `crop` x `crop` cut out
+/// with its odd pixel to the right or below.
+struct ClipImageProcessor {
+  int edge = 224, crop = 224;
+  io::Filter filter = io::Filter::bicubic;
+  PixelScale scale = PixelScale::clip();
+
+  io::Image operator()(const io::RawImage& raw) const {
+    detail::check_crop(edge, crop);
+    const io::Image image = detail::shortest_edge(io::to_rgb(raw), edge, filter);
+    return io::crop(image, (image.width - crop) / 2, (image.height - crop) / 2, crop, crop);
+  }
+};
+
+/// open_clip's inference transform, by torchvision: resized and cut in the picture's own mode and only then RGB; the
+/// cut's offset is rounded, halves to even.
+struct OpenClipTransform {
+  int side = 224;
+  io::Filter filter = io::Filter::bicubic;
+  PixelScale scale = PixelScale::clip();
+
+  io::Image operator()(const io::RawImage& raw) const {
+    detail::check_crop(side, side);
+    const io::RawImage resized = detail::shortest_edge(raw, side, filter);
+    const auto offset = [&](int extent) {
+      const int rest = extent - side, half = rest / 2;
+      return half + (rest % 2 != 0 && half % 2 != 0);
+    };
+    return io::to_rgb(io::crop(resized, offset(resized.width), offset(resized.height), side, side));
+  }
+};
+
+/// transformers' IdeficsImageProcessor: transparency over white, then straight to a square. A transparent colour of an
+/// RGB picture is passed over.
+struct IdeficsImageProcessor {
+  int side = 224;
+  PixelScale scale = PixelScale::clip();
+
+  static io::Image over_white(const io::RawImage& raw) {
+    return raw.keyed && raw.mode == io::Mode::rgba ? io::to_rgb(raw) : io::over(raw);
+  }
+  io::Image operator()(const io::RawImage& raw) const {
+    return io::resize(over_white(raw), side, side, io::Filter::bicubic);
+  }
+};
+
+/// What EfficientNet-Lite reads here: the whole picture on a white square.
+struct EfficientNetProcessor {
+  int side = 224;
+  PixelScale scale = PixelScale::efficientnet_lite();
+
+  io::Image operator()(const io::RawImage& raw) const {
+    return io::resize(io::pad_to_square(io::over(raw)), side, side);
+  }
+};
+
+/// Side² rows of 3 numbers, line by line: what an encoder with side x side pixels takes.
+template <Real R = float, class Processor>
+std::vector<R> pixel_rows(const Processor& processor, const io::RawImage& raw) {
+  return scaled_rows<R>(processor(raw), processor.scale);
+}
+
+/// The paper's input: resized with its aspect to fit side x side and padded with the mean, which is 0 once scaled. It
+/// states neither filter, mean and deviation nor where the picture lies: bicubic, ImageNet's and the middle are ours.
+struct MeanPaddedProcessor {
+  int side = 320;
+  io::Filter filter = io::Filter::bicubic;
+  PixelScale scale = PixelScale::imagenet();
+
+  /// The picture alone, its longer edge `side`.
+  io::Image operator()(const io::RawImage& raw) const {
+    io::Image image = io::over(raw);
+    const double ratio = static_cast<double>(side) / std::max(image.width, image.height);
+    const auto fit = [&](int extent) { return std::clamp(static_cast<int>(std::lround(extent * ratio)), 1, side); };
+    const int width = fit(image.width), height = fit(image.height);
+    return io::resize(std::move(image), width, height, filter);
+  }
+};
+template <Real R = float>
+std::vector<R> pixel_rows(const MeanPaddedProcessor& processor, const io::RawImage& raw) {
+  const io::Image image = processor(raw);
+  const std::vector<R> inner = scaled_rows<R>(image, processor.scale);
+  const std::ptrdiff_t side = processor.side, left = (side - image.width) / 2, top = (side - image.height) / 2;
+  const std::ptrdiff_t line = std::ptrdiff_t{image.width} * 3;
+  std::vector<R> rows(static_cast<std::size_t>(side * side * 3), R(0));
+  for (std::ptrdiff_t y = 0; y < image.height; ++y)
+    std::copy_n(inner.begin() + y * line, line, rows.begin() + ((top + y) * side + left) * 3);
+  return rows;
+}
+
+}  // namespace flamingo
