@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -134,9 +133,9 @@ class JpegReader : CodecState {
   }
   ~JpegReader() { jpeg_destroy_decompress(&jpeg_); }
 
-  std::optional<ImageSize> size() {
-    if (!read_header()) return std::nullopt;
-    return ImageSize{static_cast<int>(jpeg_.image_width), static_cast<int>(jpeg_.image_height)};
+  ImageHeader header() {
+    if (!read_header()) return {{}, std::string("the header cannot be read: ") + message.data()};
+    return {{static_cast<int>(jpeg_.image_width), static_cast<int>(jpeg_.image_height)}, {}};
   }
 
   DecodedImage decode(int at_least) {
@@ -248,9 +247,8 @@ class JpegReader : CodecState {
 /// Decodes JPEG with libjpeg-turbo and PNG with libpng; GIF and BMP with stb_image. Warnings of the libraries (extra
 /// bytes, damaged comments) are passed over.
 struct Codecs {
-  static std::optional<detail::ImageSize> size(std::span<const std::byte> file) {
-    if (is_jpeg(file)) return detail::JpegReader(file).size();
-    return Stb::size(file);
+  static detail::ImageHeader header(std::span<const std::byte> file) {
+    return is_jpeg(file) ? detail::JpegReader(file).header() : Stb::header(file);
   }
   static detail::DecodedImage decode(std::span<const std::byte> file, std::int64_t pixels, int at_least) {
     if (is_jpeg(file)) return detail::JpegReader(file).decode(at_least);

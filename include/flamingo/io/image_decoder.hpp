@@ -311,6 +311,12 @@ inline DecodedRgba decode_rgba(std::span<const std::byte> file, std::int64_t pix
   return result;
 }
 
+/// What a file's header says, or why it says nothing.
+struct ImageHeader {
+  ImageSize size{0, 0};
+  std::string problem;
+};
+
 /// A decoded picture, or why there is none.
 struct DecodedImage {
   RawImage image;
@@ -335,7 +341,10 @@ namespace flamingo::io {
 /// Decodes with stb_image: PNG, JPEG, GIF (its first frame) and BMP. Its JPEGs differ from libjpeg-turbo's by a few
 /// levels.
 struct Stb {
-  static std::optional<detail::ImageSize> size(std::span<const std::byte> file) { return detail::image_size(file); }
+  static detail::ImageHeader header(std::span<const std::byte> file) {
+    if (const auto size = detail::image_size(file)) return {*size, {}};
+    return {{}, "this is not a PNG, JPEG, GIF or BMP picture, or its header is damaged"};
+  }
 
   /// A picture whose header says `pixels`. It has no smaller decoding: the last argument is ignored.
   static detail::DecodedImage decode(std::span<const std::byte> file, std::int64_t pixels, int /*at_least*/) {

@@ -35,12 +35,12 @@ RawImage decode_raw(std::span<const std::byte> file, std::string_view source = "
                     const ImageOptions& options = {}) {
   check(file.size() <= options.max_bytes, "read_image", source, ": the file has ", file.size(), " bytes, at most ",
         options.max_bytes, " are read");
-  const auto size = Decoder::size(file);
-  check(size.has_value(), "read_image", source,
-        ": this is not a PNG, JPEG, GIF or BMP picture, or its header is damaged");
-  const std::int64_t pixels = std::int64_t{size->width} * size->height;
-  check(pixels > 0 && pixels <= options.max_pixels, "read_image", source, ": the picture says it is ", size->width,
-        " x ", size->height, ", which is ", pixels, " pixels, at most ", options.max_pixels, " are decoded");
+  const detail::ImageHeader header = Decoder::header(file);
+  check(header.problem.empty(), "read_image", source, ": ", header.problem);
+  const detail::ImageSize size = header.size;
+  const std::int64_t pixels = std::int64_t{size.width} * size.height;
+  check(pixels > 0 && pixels <= options.max_pixels, "read_image", source, ": the picture says it is ", size.width,
+        " x ", size.height, ", which is ", pixels, " pixels, at most ", options.max_pixels, " are decoded");
   detail::DecodedImage decoded = Decoder::decode(file, pixels, options.at_least);
   check(decoded.problem.empty(), "read_image", source, ": the picture cannot be decoded: ", decoded.problem);
   return options.upright ? upright(std::move(decoded.image), orientation(file)) : std::move(decoded.image);
