@@ -68,6 +68,13 @@ TEST_CASE("Huffman tables of JPEGs are counted before they are read", "[io][imag
   CHECK(huffman_tables_fit(bytes(jpeg(1, 255))));
   CHECK_FALSE(huffman_tables_fit(bytes(jpeg(2, 255))));
   CHECK(decode_rgba(bytes(jpeg(2, 255)), 1).problem == "it has a Huffman table of more than 256 codes");
+  // One before the size is not read for the sake of the size either.
+  CHECK_FALSE(image_size(bytes(jpeg(2, 255))).has_value());
+  CHECK(flamingo::io::Stb::header(bytes(jpeg(2, 255))).problem == "it has a Huffman table of more than 256 codes");
+  // Behind the beginning of a scan every such pair of bytes may be taken for a table, also inside a segment.
+  const std::string scan("\xff\xd8\xff\xda\0\2", 6);
+  CHECK(huffman_tables_fit(bytes(scan + jpeg(1, 255).substr(2, 4))));
+  CHECK_FALSE(huffman_tables_fit(bytes(scan + jpeg(1, 255).substr(2))));
   CHECK(huffman_tables_fit(bytes("\xff\xd8\xff")));
   CHECK(huffman_tables_fit(bytes("GIF89a")));
 }

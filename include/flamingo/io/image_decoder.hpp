@@ -120,6 +120,10 @@ inline void* stb_resize(void* old, std::size_t bytes) {
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wcast-qual"
 namespace flamingo::io::detail::stb {
+/// stb_image copies nothing from or to null pointers, which std::memcpy does not allow.
+inline void* memcpy(void* to, const void* from, std::size_t bytes) {
+  return bytes == 0 ? to : std::memcpy(to, from, bytes);
+}
 #include <stb/stb_image.h>
 }  // namespace flamingo::io::detail::stb
 #pragma GCC diagnostic pop
@@ -234,9 +238,38 @@ inline std::optional<ImageSize> png_size(std::span<const std::byte> file) {
   return ImageSize{static_cast<int>(width), static_cast<int>(height)};
 }
 
+/// Whether no Huffman table of a JPEG says it has more than its 256 codes. The stb_image that Debian 12 packages
+/// believes such a table and writes past its own. Before the first scan segments are walked as stb_image does; from
+/// there on, where it depends on the codes what it takes for a marker, each 0xff 0xc4 counts. Other formats pass.
+inline bool huffman_tables_fit(std::span<const std::byte> file) {
+  const auto byte = [&](std::size_t at) { return at < file.size() ? std::to_integer<unsigned>(file[at]) : 0u; };
+  if (byte(0) != 0xff || byte(1) != 0xd8) return true;
+  bool scanning = false;
+  for (std::size_t at = 2; at < file.size();) {
+    const unsigned marker = byte(at + 1);
+    if (byte(at) != 0xff || marker == 0xff) {  // on to the next marker; 0xff may be repeated
+      ++at;
+      continue;
+    }
+    const std::size_t end = at + 2 + std::max(2u, byte(at + 2) * 256 + byte(at + 3));
+    if (marker == 0xc4)
+      for (std::size_t table = at + 4; table < end;) {
+        unsigned codes = 0;
+        for (std::size_t i = 1; i <= 16; ++i) codes += byte(table + i);
+        if (codes > 256) return false;
+        table += 17 + codes;
+      }
+    scanning |= marker == 0xda;
+    const bool alone = marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd9);
+    at = scanning || alone ? at + 2 : end;
+  }
+  return true;
+}
+
 /// What the header says; nothing when this is no picture of a known format.
 inline std::optional<ImageSize> image_size(std::span<const std::byte> file) {
   if (const auto size = png_size(file)) return size;
+  if (!huffman_tables_fit(file)) return std::nullopt;  // some are read before the size
   stb_largest_block = std::size_t{1} << 20;
   ImageSource source(file);
   const auto callbacks = ImageSource::callbacks();
@@ -246,40 +279,6 @@ inline std::optional<ImageSize> image_size(std::span<const std::byte> file) {
       !stb::flamingo_stbi_info_from_callbacks(&callbacks, &source, &size.width, &size.height, &channels))
     return std::nullopt;
   return size;
-}
-
-/// Whether no Huffman table of a JPEG says it has more than its 256 codes. The stb_image that Debian 12 packages
-/// believes such a table and writes past its own. Walks the segments as stb_image does; other formats pass.
-inline bool huffman_tables_fit(std::span<const std::byte> file) {
-  const auto byte = [&](std::size_t at) { return at < file.size() ? std::to_integer<unsigned>(file[at]) : 0u; };
-  if (byte(0) != 0xff || byte(1) != 0xd8) return true;
-  for (std::size_t at = 2; at < file.size();) {
-    // To the next marker: past the data of a scan, where 0xff stands before 0x00 and restarts, and past filling.
-    if (byte(at) != 0xff) {
-      ++at;
-      continue;
-    }
-    const unsigned marker = byte(at + 1);
-    if (marker == 0xff) {
-      ++at;
-      continue;
-    }
-    if (marker == 0x00 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {
-      at += 2;
-      continue;
-    }
-    if (marker == 0xd9) return true;
-    const std::size_t end = at + 2 + std::max(2u, byte(at + 2) * 256 + byte(at + 3));
-    if (marker == 0xc4)
-      for (std::size_t table = at + 4; table < end;) {
-        unsigned codes = 0;
-        for (std::size_t i = 1; i <= 16; ++i) codes += byte(table + i);
-        if (codes > 256) return false;
-        table += 17 + codes;
-      }
-    at = end;
-  }
-  return true;
 }
 
 /// RGBA of 8 bits, row-major, or why there is none. `channels`: how many the file has, transparent colours counted.
@@ -342,6 +341,7 @@ namespace flamingo::io {
 /// levels.
 struct Stb {
   static detail::ImageHeader header(std::span<const std::byte> file) {
+    if (!detail::huffman_tables_fit(file)) return {{}, "it has a Huffman table of more than 256 codes"};
     if (const auto size = detail::image_size(file)) return {*size, {}};
     return {{}, "this is not a PNG, JPEG, GIF or BMP picture, or its header is damaged"};
   }
