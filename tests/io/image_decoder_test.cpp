@@ -68,6 +68,7 @@ TEST_CASE("Huffman tables of JPEGs are counted before they are read", "[io][imag
   CHECK(huffman_tables_fit(bytes(jpeg(1, 255))));
   CHECK_FALSE(huffman_tables_fit(bytes(jpeg(2, 255))));
   CHECK(decode_rgba(bytes(jpeg(2, 255)), 1).problem == "it has a Huffman table of more than 256 codes");
+  CHECK_FALSE(huffman_tables_fit(bytes("\xff" + jpeg(2, 255))));  // filled even before its first marker
   // One before the size is not read for the sake of the size either.
   CHECK_FALSE(image_size(bytes(jpeg(2, 255))).has_value());
   CHECK(flamingo::io::Stb::header(bytes(jpeg(2, 255))).problem == "it has a Huffman table of more than 256 codes");

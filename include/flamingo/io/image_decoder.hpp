@@ -243,9 +243,9 @@ inline std::optional<ImageSize> png_size(std::span<const std::byte> file) {
 /// there on, where it depends on the codes what it takes for a marker, each 0xff 0xc4 counts. Other formats pass.
 inline bool huffman_tables_fit(std::span<const std::byte> file) {
   const auto byte = [&](std::size_t at) { return at < file.size() ? std::to_integer<unsigned>(file[at]) : 0u; };
-  if (byte(0) != 0xff || byte(1) != 0xd8) return true;
+  if (byte(0) != 0xff) return true;
   bool scanning = false;
-  for (std::size_t at = 2; at < file.size();) {
+  for (std::size_t at = 0; at < file.size();) {
     const unsigned marker = byte(at + 1);
     if (byte(at) != 0xff || marker == 0xff) {  // on to the next marker; 0xff may be repeated
       ++at;
