@@ -2,7 +2,8 @@
 #
 #   flamingo::flamingo   configs, operations, layers, models, training: the standard library alone
 #   flamingo::cpu        and the kernels for the CPU: Eigen, threads
-#   flamingo::images     and reading image files: stb
+#   flamingo::stb        and reading image files: stb
+#   flamingo::images     and reading them faster, to the very pixels of Pillow: libjpeg-turbo, libpng, stb
 #   flamingo::cuda       and the kernels for NVIDIA GPUs: the CUDA toolkit (FLAMINGO_CUDA=ON)
 
 # What is found here must be visible in a host that adds this folder as a subdirectory.
@@ -11,6 +12,8 @@ find_package(Eigen3 3.4 QUIET NO_MODULE)
 find_package(Threads QUIET)
 find_path(FLAMINGO_STB_INCLUDE_DIR stb/stb_image.h DOC "Folder that holds stb/stb_image.h")
 mark_as_advanced(FLAMINGO_STB_INCLUDE_DIR)
+find_package(JPEG QUIET)
+find_package(PNG QUIET)
 
 file(GLOB_RECURSE flamingo_headers CONFIGURE_DEPENDS include/flamingo/*.hpp include/flamingo/*.cuh)
 add_library(flamingo_flamingo INTERFACE)
@@ -18,14 +21,19 @@ target_compile_features(flamingo_flamingo INTERFACE cxx_std_20)
 target_sources(flamingo_flamingo INTERFACE
   FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${flamingo_headers})
 
-foreach(component cpu images cuda)
+foreach(component cpu stb images cuda)
   add_library(flamingo_${component} INTERFACE)
   target_link_libraries(flamingo_${component} INTERFACE flamingo_flamingo)
 endforeach()
 target_link_libraries(flamingo_cpu INTERFACE Eigen3::Eigen Threads::Threads)
 target_link_libraries(flamingo_cuda INTERFACE CUDA::cudart CUDA::cublas CUDA::cublasLt)
 if(FLAMINGO_STB_INCLUDE_DIR)
-  target_include_directories(flamingo_images SYSTEM INTERFACE $<BUILD_INTERFACE:${FLAMINGO_STB_INCLUDE_DIR}>)
+  target_include_directories(flamingo_stb SYSTEM INTERFACE $<BUILD_INTERFACE:${FLAMINGO_STB_INCLUDE_DIR}>)
+endif()
+target_link_libraries(flamingo_images INTERFACE flamingo_stb JPEG::JPEG PNG::PNG)
+set(flamingo_images_found FALSE)
+if(FLAMINGO_STB_INCLUDE_DIR AND JPEG_FOUND AND PNG_FOUND)
+  set(flamingo_images_found TRUE)
 endif()
 
 if(FLAMINGO_CUDA)
@@ -44,7 +52,8 @@ macro(flamingo_component name condition needs)
   endif()
 endmacro()
 flamingo_component(cpu Eigen3_FOUND "Eigen 3.4")
-flamingo_component(images FLAMINGO_STB_INCLUDE_DIR "stb/stb_image.h")
+flamingo_component(stb FLAMINGO_STB_INCLUDE_DIR "stb/stb_image.h")
+flamingo_component(images flamingo_images_found "stb/stb_image.h, libjpeg-turbo, libpng")
 flamingo_component(cuda FLAMINGO_CUDA "FLAMINGO_CUDA=ON")
 if(flamingo_missing)
   list(JOIN flamingo_missing ", " flamingo_missing)

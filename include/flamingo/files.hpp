@@ -1,5 +1,5 @@
-/// What comes from and goes to files: weights, checkpoints, tokenizers, documents, progress lines. Pictures need the
-/// component `images` (io/image.hpp, model/vision/preprocess.hpp).
+/// What comes from and goes to files: weights, checkpoints, tokenizers, documents, progress lines. Reading
+/// pictures needs the component `stb` (io/image_file.hpp) or `images` (io/image_codecs.hpp).
 #pragma once
 #include <flamingo/data/document.hpp>
 #include <flamingo/io/checkpoint.hpp>

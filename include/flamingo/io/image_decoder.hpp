@@ -31,6 +31,9 @@ namespace flamingo::io::detail {
 /// zlib data in a picture of 1 x 1 can ask for gigabytes.
 inline thread_local std::size_t stb_largest_block = 0;
 
+/// Zeros: stb_image decodes with Huffman tables that a JPEG never defined.
+inline void* stb_allocate(std::size_t bytes) { return bytes <= stb_largest_block ? std::calloc(1, bytes) : nullptr; }
+
 inline void* stb_resize(void* old, std::size_t bytes) {
   return bytes <= stb_largest_block ? std::realloc(old, bytes) : nullptr;
 }
@@ -77,7 +80,7 @@ inline void* stb_resize(void* old, std::size_t bytes) {
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_GIF
 #define STBI_ONLY_BMP
-#define STBI_MALLOC(bytes) ::flamingo::io::detail::stb_resize(nullptr, bytes)
+#define STBI_MALLOC(bytes) ::flamingo::io::detail::stb_allocate(bytes)
 #define STBI_REALLOC(old, bytes) ::flamingo::io::detail::stb_resize(old, bytes)
 #define STBI_FREE(old) std::free(old)
 #define STBI_ASSERT(condition) static_cast<void>(0)
