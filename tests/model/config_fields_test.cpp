@@ -47,6 +47,8 @@ TEST_CASE("no field of a config is left out", "[model][config_fields]") {
   CHECK(listed<Mpt>() == members<Mpt>());
   CHECK(listed<GptNeox>() == members<GptNeox>());
   CHECK(listed<Vit>() == members<Vit>());
+  CHECK(listed<ClipText>() == members<ClipText>());
+  CHECK(listed<ClipConfig>() == members<ClipConfig>());
   CHECK(listed<ResamplerConfig>() == members<ResamplerConfig>());
   CHECK(listed<XattnConfig>() == members<XattnConfig>());
   CHECK(listed<FlamingoConfig<Vit, Llama>>() == members<FlamingoConfig<Vit, Llama>>());
@@ -64,6 +66,19 @@ TEST_CASE("a config is written as C++ reads it", "[model][config_fields]") {
       ".lm = {.dim = 32, .alibi = 6.f, .qk_norm = true}}");
   CHECK(field_text(Llama{.rotary_base = 500000, .rotary_scaling = {.factor = 8, .context = 32}}) ==
         "{.rotary_base = 500000, .rotary_scaling = {.factor = 8.f, .context = 32}}");
+}
+
+TEST_CASE("what a dual encoder does not ask makes no difference", "[model][config_fields]") {
+  ClipConfig a, b;
+  b.vision.post_norm = b.vision.class_out = true;
+  b.text.end = 2;
+  b.text.hidden = 3072;
+  b.first_log_scale = 0;
+  CHECK(differences(a, b).empty());
+  a.text.pooling = b.text.pooling = TextPooling::first_end;
+  CHECK(differences(a, b).size() == 1);
+  b.vision.other_sizes = OtherSizes::antialias;
+  CHECK(differences(a, b).front().found == "flamingo::OtherSizes::antialias");
 }
 
 TEST_CASE("configs that differ are told apart field by field", "[model][config_fields]") {

@@ -34,6 +34,19 @@ TEST_CASE("the header of a checkpoint declares its config and tells its sizes", 
   CHECK_THAT(header, Catch::Contains(" 29,792\n") && Catch::Contains(" 116 KiB\n") && Catch::Contains(" 384 B\n"));
 }
 
+TEST_CASE("a dual encoder is told tower by tower", "[model][config_report]") {
+  const auto folder = flamingo::test::golden_path("clip_model_gelu");
+  const std::string header = config_header(folder, "mine");
+  CHECK_THAT(header, Catch::Contains("#pragma once\n#include <flamingo/config/clip.hpp>\n\ninline constexpr "
+                                     "flamingo::ClipConfig mine{.vision = {.image = 30, .patch = 10, ") &&
+                         Catch::Contains("vision tower") && Catch::Contains("text tower"));
+  const io::Safetensors file(folder / "model.safetensors");
+  std::int64_t numbers = 0;
+  for (const io::TensorView& tensor : file.tensors()) numbers += tensor.count();
+  CHECK(parameter_count_of(std::get<ClipConfig>(read_config(folder))) == numbers);
+  CHECK_THAT(header, Catch::Contains(" " + detail::grouped(numbers) + "\n"));
+}
+
 TEST_CASE("a whole model is told part by part", "[model][config_report]") {
   const TemporaryFolder folder;
   folder.write("config.json", R"({"model_type":"idefics","cross_layer_interval":4,"additional_vocab_size":2,)"

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <flamingo/cpu.hpp>
+#include <flamingo/model/clip/dual_encoder.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/parameter_counts.hpp>
 #include <flamingo/model/vision/encoder.hpp>
@@ -28,6 +29,9 @@ constexpr ResamplerConfig resampler{.vision_dim = 11,
                                     .qk_norm = QkNorm::heads_layer,
                                     .frames = 3,
                                     .media = 2};
+constexpr ClipConfig clip{.vision = vit,
+                          .text = {.context = 5, .vocabulary = 17, .dim = 8, .layers = 2, .heads = 2, .hidden = 9},
+                          .projection = 7};
 constexpr XattnConfig plain{.heads = 3, .head_dim = 5, .norm_media = true, .vector_gates = true};
 constexpr XattnConfig swiglu{.heads = 4,
                              .kv_heads = 2,
@@ -52,6 +56,7 @@ TEST_CASE("parameters counted at run time are those of the compiled layers", "[m
   CHECK(parameter_count_of(mpt) == compiled<DecoderOf<mpt, P>>);
   CHECK(parameter_count_of(neox) == compiled<DecoderOf<neox, P>>);
   CHECK(parameter_count_of(vit) == compiled<Encoder<vit, P>>);
+  CHECK(parameter_count_of(clip) == compiled<model::DualEncoder<clip, P>>);
   CHECK(parameter_count_of(resampler) == compiled<model::Resampler<resampler, P>>);
   CHECK(parameter_count_of(plain, 11, 13) == compiled<model::GatedCrossAttention<plain, 11, 13, P>>);
   CHECK(parameter_count_of(swiglu, 12, 13) == compiled<model::GatedCrossAttention<swiglu, 12, 13, P>>);

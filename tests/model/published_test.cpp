@@ -57,6 +57,27 @@ TEST_CASE("decoders of config.json", "[model][published]") {
            .dim = 40, .layers = 2, .heads = 5, .hidden = 60, .vocabulary = 66, .rotary_share = 1, .parallel = false});
 }
 
+TEST_CASE("dual encoders of config.json", "[model][published]") {
+  same(read(R"({"model_type":"clip","projection_dim":16,"text_config":{"hidden_size":24,"num_attention_heads":3,)"
+            R"("num_hidden_layers":2,"intermediate_size":40,"vocab_size":60,"eos_token_id":2},)"
+            R"("vision_config":{"hidden_size":32,"num_attention_heads":4,"hidden_act":"gelu","image_size":28,)"
+            R"("patch_size":7,"intermediate_size":48}})"),
+       ClipConfig{.vision = {.image = 28,
+                             .patch = 7,
+                             .dim = 32,
+                             .layers = 12,
+                             .heads = 4,
+                             .hidden = 48,
+                             .activation = Activation::gelu},
+                  .text = {.vocabulary = 60, .dim = 24, .layers = 2, .heads = 3, .hidden = 40},
+                  .projection = 16});
+  const auto base = read(R"({"model_type":"clip"})");
+  same(base, ClipConfig{.vision = {.patch = 32, .dim = 768, .layers = 12, .heads = 12},
+                        .text = {.dim = 512, .heads = 8, .pooling = TextPooling::first_end},
+                        .projection = 512});
+  CHECK(std::get<ClipConfig>(base).text.end == 49407);
+}
+
 TEST_CASE("Idefics of config.json, with and without a Resampler", "[model][published]") {
   const FlamingoConfig<Vit, Llama> expected{
       .vision = {.image = 28,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <flamingo/config/clip.hpp>
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>
 #include <flamingo/config/vision.hpp>
@@ -88,6 +89,26 @@ constexpr void each_field(const Vit& c, F&& f) {
   f("epsilon", c.epsilon);
 }
 template <class F>
+constexpr void each_field(const ClipText& c, F&& f) {
+  f("context", c.context);
+  f("vocabulary", c.vocabulary);
+  f("dim", c.dim);
+  f("layers", c.layers);
+  f("heads", c.heads);
+  f("hidden", c.hidden);
+  f("activation", c.activation);
+  f("pooling", c.pooling);
+  f("end", c.end);
+  f("epsilon", c.epsilon);
+}
+template <class F>
+constexpr void each_field(const ClipConfig& c, F&& f) {
+  f("vision", c.vision);
+  f("text", c.text);
+  f("projection", c.projection);
+  f("first_log_scale", c.first_log_scale);
+}
+template <class F>
 constexpr void each_field(const ResamplerConfig& c, F&& f) {
   f("vision_dim", c.vision_dim);
   f("norm_input", c.norm_input);
@@ -138,6 +159,7 @@ constexpr std::string_view config_type(const Llama&) { return "flamingo::Llama";
 constexpr std::string_view config_type(const Mpt&) { return "flamingo::Mpt"; }
 constexpr std::string_view config_type(const GptNeox&) { return "flamingo::GptNeox"; }
 constexpr std::string_view config_type(const Vit&) { return "flamingo::Vit"; }
+constexpr std::string_view config_type(const ClipConfig&) { return "flamingo::ClipConfig"; }
 template <class Vision, class Lm>
 std::string config_type(const FlamingoConfig<Vision, Lm>& c) {
   return "flamingo::FlamingoConfig<" + std::string(config_type(c.vision)) + ", " + std::string(config_type(c.lm)) + ">";
@@ -174,6 +196,12 @@ inline std::string field_text(Activation value) {
                         std::array<std::string_view, 8>{"identity", "gelu", "gelu_tanh", "quick_gelu", "silu", "relu",
                                                         "relu6", "squared_relu"},
                         value);
+}
+inline std::string field_text(OtherSizes value) {
+  return detail::choice("OtherSizes", std::array<std::string_view, 3>{"refused", "bicubic", "antialias"}, value);
+}
+inline std::string field_text(TextPooling value) {
+  return detail::choice("TextPooling", std::array<std::string_view, 2>{"highest_id", "first_end"}, value);
 }
 inline std::string field_text(NormKind value) {
   return detail::choice("NormKind", std::array<std::string_view, 3>{"layer", "layer_unbiased", "rms"}, value);
@@ -231,6 +259,15 @@ constexpr T resolved(T c) {
                 })
     c.vision_dim = c.features();
   if constexpr (requires { c.key_heads(); }) c.kv_heads = c.key_heads();
+  return c;
+}
+/// What a dual encoder does not ask is as in Vit{}, and its pooling tells whether there is an end token.
+constexpr ClipConfig resolved(ClipConfig c) {
+  c.vision = resolved(c.vision);
+  c.vision.class_out = c.vision.post_norm = false;
+  c.text = resolved(c.text);
+  if (c.text.pooling == TextPooling::highest_id) c.text.end = ClipText{}.end;
+  c.first_log_scale = ClipConfig{}.first_log_scale;
   return c;
 }
 template <class Vision, class Lm>

@@ -33,6 +33,13 @@ std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
           {std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true},
           {"language model", parameter_count_of(c.lm), false}};
 }
+inline std::vector<PartSize> parts_of(const ClipConfig& c) {
+  const std::int64_t text = parameter_count_of(c.text),
+                     outside = c.projection * std::int64_t{c.vision.dim + c.text.dim};
+  return {{"vision tower", parameter_count_of(c) - text - outside - 1, false},
+          {"text tower", text, false},
+          {"projections and scale", outside + 1, false}};
+}
 template <class Lm>
 std::vector<PartSize> parts_of(const Lm& c) {
   return {{"language model", parameter_count_of(c), false}};
@@ -65,6 +72,14 @@ inline std::string line(std::string_view name, const std::string& value) {
   return "//   " + std::string(name) + std::string(used < width ? width - used : 1, ' ') + value + "\n";
 }
 
+/// What the declaration needs.
+inline std::string includes(const ClipConfig&) { return "#include <flamingo/config/clip.hpp>\n"; }
+template <class T>
+std::string includes(const T&) {
+  return "#include <flamingo/config/decoder.hpp>\n#include <flamingo/config/flamingo.hpp>\n"
+         "#include <flamingo/config/vision.hpp>\n";
+}
+
 /// The declaration of a config, its parts one a line.
 template <class T>
 std::string declaration(const T& config, std::string_view name) {
@@ -95,7 +110,7 @@ std::string size_report(const T& config) {
   const auto bytes = [](std::int64_t numbers, double of_each) {
     return detail::bytes_text(static_cast<double>(numbers) * of_each);
   };
-  text += "// Memory for inference: weights, and keys and values in float32\n";
+  text += "// Memory for inference: weights, and where tokens are decoded, keys and values in float32\n";
   text += detail::line("weights as float32", bytes(all, 4));
   text += detail::line("weights as bfloat16", bytes(all, 2));
   text += detail::line("weights as int8", bytes(all, 1));
@@ -105,7 +120,7 @@ std::string size_report(const T& config) {
     text += "// Memory for training the connector, before activations (Dry<P> tells those)\n";
     text += detail::line("weights, gradients, two moments", bytes(trained, 16));
     text += detail::line("frozen parts as bfloat16", bytes(all - trained, 2));
-  } else {
+  } else if constexpr (requires { kept_per_token(config); }) {
     text += detail::line("each token of a text", bytes(kept_per_token(config), 4));
   }
   return text;
@@ -123,10 +138,8 @@ inline std::string config_header(const std::filesystem::path& folder, std::strin
   for (const char c : shown) title += std::isprint(static_cast<unsigned char>(c)) != 0 && c != '\\' ? c : '?';
   return std::visit(
       [&](const auto& c) {
-        return "// The config of " + title + ", written by flamingo-config.\n//\n" + size_report(c) +
-               "#pragma once\n#include <flamingo/config/decoder.hpp>\n#include <flamingo/config/flamingo.hpp>\n"
-               "#include <flamingo/config/vision.hpp>\n\n" +
-               detail::declaration(c, name);
+        return "// The config of " + title + ", written by flamingo-config.\n//\n" + size_report(c) + "#pragma once\n" +
+               detail::includes(c) + "\n" + detail::declaration(c, name);
       },
       config);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include <flamingo/config/clip.hpp>
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>
 #include <flamingo/config/vision.hpp>
@@ -63,14 +64,31 @@ constexpr std::int64_t parameter_count_of(const GptNeox& c) {
           detail::dense_count(c.dim, c.hidden_size(), false, true),
       norm);
 }
+namespace detail {
+/// A block of CLIP's towers.
+template <class Tower>
+constexpr std::int64_t tower_block_count(const Tower& c) {
+  return 2 * norm_count(NormKind::layer, c.dim) +
+         attention_count(c.dim, c.dim, c.heads, c.heads, c.dim / c.heads, QkNorm::none, true) +
+         dense_count(c.dim, c.hidden_size(), false, true);
+}
+}  // namespace detail
+
 constexpr std::int64_t parameter_count_of(const Vit& c) {
-  const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
-  const std::int64_t block =
-      2 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.dim / c.heads, QkNorm::none, true) +
-      detail::dense_count(c.dim, c.hidden_size(), false, true);
+  const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim), block = detail::tower_block_count(c);
   const std::int64_t rows = std::int64_t{c.grid()} * c.grid() + c.class_token;
   return std::int64_t{c.dim} * (3 * c.patch * c.patch + c.patch_bias + c.class_token + rows) +
          norm * (c.pre_norm + c.post_norm) + c.layers * block;
+}
+constexpr std::int64_t parameter_count_of(const ClipText& c) {
+  return std::int64_t{c.dim} * (c.vocabulary + c.context) + c.layers * detail::tower_block_count(c) +
+         detail::norm_count(NormKind::layer, c.dim);
+}
+constexpr std::int64_t parameter_count_of(const ClipConfig& c) {
+  Vit vision = c.vision;
+  vision.post_norm = true;  // of the pooled row
+  return parameter_count_of(vision) + parameter_count_of(c.text) +
+         std::int64_t{c.projection} * (c.vision.dim + c.text.dim) + 1;
 }
 constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
   if (c.layers == 0) return 0;

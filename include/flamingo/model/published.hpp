@@ -161,6 +161,34 @@ inline FlamingoConfig<Vit, Llama> config_of(const io::HfIdefics& c) {
                  .tied = c.tie_word_embeddings}};
 }
 
+inline ClipConfig config_of(const io::HfClip& c) {
+  const io::HfClipVision& v = c.vision_config;
+  const io::HfClipText& t = c.text_config;
+  constexpr int old_end = 2;  // what eos_token_id was before it was right; transformers takes it for a rule
+  detail::need(v.num_channels == 3, "vision_config.num_channels", "3");
+  detail::need_heads(v.hidden_size, v.num_attention_heads);
+  detail::need_heads(t.hidden_size, t.num_attention_heads);
+  return {.vision = {.image = v.image_size,
+                     .patch = v.patch_size,
+                     .dim = v.hidden_size,
+                     .layers = v.num_hidden_layers,
+                     .heads = v.num_attention_heads,
+                     .hidden = v.intermediate_size,
+                     .activation = detail::activation_of(v.hidden_act),
+                     .epsilon = static_cast<float>(v.layer_norm_eps)},
+          .text = {.context = t.max_position_embeddings,
+                   .vocabulary = t.vocab_size,
+                   .dim = t.hidden_size,
+                   .layers = t.num_hidden_layers,
+                   .heads = t.num_attention_heads,
+                   .hidden = t.intermediate_size,
+                   .activation = detail::activation_of(t.hidden_act),
+                   .pooling = t.eos_token_id == old_end ? TextPooling::highest_id : TextPooling::first_end,
+                   .end = t.eos_token_id,
+                   .epsilon = static_cast<float>(t.layer_norm_eps)},
+          .projection = c.projection_dim};
+}
+
 /// OpenFlamingo over the decoder of a config; its embedding ends in the added tokens.
 template <class Lm>
 FlamingoConfig<Vit, Lm> config_of(const io::OpenFlamingoFields& c, Lm lm) {
@@ -198,8 +226,8 @@ FlamingoConfig<Vit, Lm> config_of(const io::OpenFlamingoFields& c, Lm lm) {
 }
 
 /// The config of any checkpoint that is known.
-using PublishedConfig = std::variant<Llama, Mpt, GptNeox, FlamingoConfig<Vit, Llama>, FlamingoConfig<Vit, Mpt>,
-                                     FlamingoConfig<Vit, GptNeox>>;
+using PublishedConfig = std::variant<Llama, Mpt, GptNeox, ClipConfig, FlamingoConfig<Vit, Llama>,
+                                     FlamingoConfig<Vit, Mpt>, FlamingoConfig<Vit, GptNeox>>;
 
 /// What a folder's files say. Throws Error with the folder and what is wrong, unknown, or not computed here.
 inline PublishedConfig read_config(const std::filesystem::path& folder) {
