@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace {
 io::Tokenizer tiny() {
   io::Vocabulary vocabulary;
   vocabulary.tokens = {"a", "b", "c", "d", "e", "f", "g", "h", "<bos>", "<image>", "<eoc>"};
-  vocabulary.special = {8, 9, 10};
+  for (const std::int32_t id : {8, 9, 10})
+    vocabulary.added.push_back({.id = id, .text = vocabulary.tokens[static_cast<std::size_t>(id)], .special = true});
   return io::Tokenizer(vocabulary);
 }
 const io::Tokenizer tokenizer = tiny();

@@ -46,8 +46,38 @@ TEST_CASE("smollm words: a number character is a word", "[io][pre_tokenizer]") {
                "cup") == Words{"\xc2\xbd", "cup"});
 }
 
+TEST_CASE("llama3 words", "[io][pre_tokenizer]") {
+  const auto llama3 = [](std::string_view text) { return words(text, PreTokenizer::llama3); };
+  CHECK(llama3("").empty());
+  CHECK(llama3("Hello  world") == Words{"Hello", " ", " world"});
+  CHECK(llama3("It'S I'LL'Re 'tis '") == Words{"It", "'S", " I", "'LL", "'Re", " '", "tis", " '"});
+  CHECK(llama3("'\xc5\xbf'x") == Words{"'\xc5\xbf", "'x"});
+  CHECK(llama3("1234567 89") == Words{"123", "456", "7", " ", "89"});
+  CHECK(llama3("(a)\tb\n\n c") == Words{"(a", ")", "\tb", "\n\n", " c"});
+  CHECK(llama3("!!\r\n\nx ?!\n") == Words{"!!\r\n\n", "x", " ?!\n"});
+  CHECK(llama3(" \n  \n  x") == Words{" \n  \n", " ", " x"});
+  CHECK(llama3("a   ") == Words{"a", "   "});
+  CHECK(llama3("\nx") == Words{"\n", "x"});
+  CHECK(llama3("\xe6\x97\xa5\xe3\x80\x82\xe6\x9c\xac") == Words{"\xe6\x97\xa5", "\xe3\x80\x82\xe6\x9c\xac"});
+  CHECK(words("1234a", PreTokenizer::qwen2) == Words{"1", "2", "3", "4", "a"});
+  CHECK(words("a b", PreTokenizer::whole) == Words{"a b"});
+  CHECK(words("", PreTokenizer::whole).empty());
+}
+
 TEST_CASE("pre-tokenizers by name", "[io][pre_tokenizer]") {
   CHECK(pre_tokenizer("smollm") == PreTokenizer::smollm);
   CHECK(pre_tokenizer("gpt-2") == PreTokenizer::gpt2);
-  CHECK_FALSE(pre_tokenizer("llama-bpe"));
+  CHECK(pre_tokenizer("llama-bpe") == PreTokenizer::llama3);
+  CHECK_FALSE(pre_tokenizer("falcon"));
+  const auto named = [](std::string_view numbers) {
+    return pre_tokenizer_of_expression(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)" +
+                                       std::string(numbers) + R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)");
+  };
+  CHECK(named(R"(\p{N}{1,3})") == PreTokenizer::llama3);
+  CHECK(named(R"(\p{N})") == PreTokenizer::qwen2);
+  CHECK_FALSE(named(R"(\p{N}{1,4})"));
+  CHECK(pre_tokenizer_of_expression(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)") ==
+        PreTokenizer::gpt2);
+  CHECK_FALSE(pre_tokenizer_of_expression("\\s+"));
+  CHECK_FALSE(pre_tokenizer_of_expression(""));
 }

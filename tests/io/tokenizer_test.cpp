@@ -29,14 +29,14 @@ Vocabulary tiny() {
     vocabulary.tokens.push_back(text);
   }
   for (const char* merge : {"a b", "ab c", "b c", "\xc4\xa0 a", "ab ab", "\xc3\x83 \xc2\xa9"}) {
-    vocabulary.merges.emplace_back(merge);
-    std::string joined = merge;
-    joined.erase(joined.find(' '), 1);
-    vocabulary.tokens.push_back(joined);
+    const auto& [left, right] = vocabulary.merges.emplace_back(merge_of(merge, 0, ""));
+    vocabulary.tokens.push_back(left + right);
   }
-  for (const char* text : {"<s>", "<s>>", "</s>", "<image>"}) vocabulary.tokens.emplace_back(text);
-  vocabulary.special = {261, 262, 263};
-  vocabulary.added = {264};
+  for (const char* text : {"<s>", "<s>>", "</s>", "<image>"}) {
+    const auto id = static_cast<std::int32_t>(vocabulary.tokens.size());
+    vocabulary.added.push_back({.id = id, .text = text, .special = id != 264});
+    vocabulary.tokens.emplace_back(text);
+  }
   vocabulary.bos = 261;
   vocabulary.eos = 263;
   return vocabulary;
@@ -95,8 +95,14 @@ TEST_CASE("decode undoes encode", "[io][tokenizer]") {
   for (int i = 0; i < 503; ++i) {
     std::string text;
     for (int n = length(random); n > 0; --n) text += static_cast<char>(i % 2 ? byte(random) : letter(random));
-    CHECK(tokenizer.decode(tokenizer.encode(text, {.parse_special = i % 3 == 0})) == text);
+    const Ids ids = tokenizer.encode(text, {.parse_special = i % 3 == 0});
+    std::string bytes;
+    for (const std::int32_t id : ids) bytes += tokenizer.bytes(id);
+    CHECK(bytes == text);
+    if (i % 2 == 0) CHECK(tokenizer.decode(ids) == text);
   }
+  // decode gives UTF-8 alone.
+  CHECK(tokenizer.decode(Ids{0xf0, 0x9f, 0x98, 'x', 0x80, 0xe6}) == "\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd");
   // 0xff is not in this vocabulary.
   CHECK(tokenizer.encode("a\xff"
                          "b") == Ids{'a', 'b'});
@@ -111,34 +117,20 @@ TEST_CASE("long words take no quadratic time", "[io][tokenizer]") {
   CHECK(tokenizer.encode(text) == Ids(250'000, abab));
 }
 
-TEST_CASE("the decoder gives whole characters only", "[io][tokenizer]") {
-  const Tokenizer tokenizer(tiny());
-  Decoder decoder(tokenizer);
-  CHECK(decoder.push(0xf0).empty());
-  CHECK(decoder.push(0x9f).empty());
-  CHECK(decoder.push(0x98).empty());
-  CHECK(decoder.push(0x80) == "\xf0\x9f\x98\x80");
-  CHECK(decoder.push(abc) == "abc");
-  CHECK(decoder.push(0xe6).empty());
-  CHECK(decoder.push('x') == "\xef\xbf\xbdx");
-  CHECK(decoder.push(0x80) == "\xef\xbf\xbd");
-  CHECK(decoder.push(0xe6).empty());
-  CHECK(decoder.push(0x97).empty());
-  CHECK(decoder.finish() == "\xef\xbf\xbd");
-  CHECK(decoder.finish().empty());
-}
-
 TEST_CASE("vocabularies that make no sense are refused", "[io][tokenizer]") {
-  CHECK(error_with([](Vocabulary& v) { v.tokens.clear(); }) == "[tokenizer] got 0 tokens, expected 1 to 2147483647");
-  CHECK_THAT(error_with([](Vocabulary& v) { v.tokens[3].clear(); }), Catch::Contains("token 3 is empty"));
+  CHECK(error_with([](Vocabulary& v) { v = {}; }) == "[tokenizer] it has no tokens");
   CHECK_THAT(error_with([](Vocabulary& v) { v.tokens.emplace_back("ab"); }),
              Catch::Contains("tokens 255 and 265 are both 'ab'"));
-  CHECK_THAT(error_with([](Vocabulary& v) { v.merges[2] = "x y"; }),
+  CHECK_THAT(error_with([](Vocabulary& v) {
+               v.merges[2] = {"x", "y"};
+             }),
              Catch::Contains("merge 2 needs 'xy', which is no token"));
-  CHECK_THAT(error_with([](Vocabulary& v) { v.merges[1] = "abc"; }),
-             Catch::Contains("merge 1 is 'abc', expected two parts"));
-  CHECK_THAT(error_with([](Vocabulary& v) { v.special = {999}; }),
-             Catch::Contains("has the id 999, expected 0 to 264"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].id = 300'000'000; }),
+             Catch::Contains("'<s>' has the id 300000000, expected 0 to"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].id = -1; }), Catch::Contains("has the id -1"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].id = 5; }), Catch::Contains("'<s>' has the id 5, which is '"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].text.clear(); }), Catch::Contains("id 261 is empty"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.before = {999}; }), Catch::Contains("has the id 999, expected 0 to 264"));
   CHECK_THAT(error_with([](Vocabulary& v) { v.eos = -2; }), Catch::Contains("has the id -2"));
 }
 
@@ -168,8 +160,8 @@ TEST_CASE("tokenizers from gguf files", "[io][tokenizer]") {
     return error_of([&] { Tokenizer::from_gguf(Gguf(made(model, pre, types_type))); });
   };
   CHECK_THAT(error("llama", "x", 5), Catch::Contains("t.gguf: tokenizer.ggml.model is 'llama', expected 'gpt2'"));
-  CHECK_THAT(error("gpt2", "llama-bpe", 5),
-             Catch::Contains("tokenizer.ggml.pre is 'llama-bpe', expected one of gpt-2, smollm"));
+  CHECK_THAT(error("gpt2", "falcon", 5),
+             Catch::Contains("tokenizer.ggml.pre is 'falcon', expected one of gpt-2, smollm"));
   CHECK_THAT(error("gpt2", "smollm", 6), Catch::Contains("the type of token 0 is -1, expected 1 to 6"));
 }
 
@@ -196,4 +188,61 @@ TEST_CASE("ids of the packaged SmolLM2 vocabulary", "[io][tokenizer]") {
     CHECK(tokenizer.encode(text, {.parse_special = true}) == ids(row.find("special") == nullptr ? "plain" : "special"));
     CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
   }
+}
+
+TEST_CASE("each rule for added tokens", "[io][tokenizer]") {
+  // Ids beyond the list, with a hole before them.
+  const auto ids = [](AddedToken token, std::string_view text, EncodeOptions options = {.parse_special = true}) {
+    Vocabulary v = tiny();
+    token.id = 270;
+    v.added.push_back(token);
+    const Tokenizer tokenizer(std::move(v));
+    CHECK(tokenizer.size() == 271);
+    CHECK(tokenizer.token(266).empty());
+    CHECK(tokenizer.decode(Ids{'a', 266, 'b'}) == "ab");
+    return tokenizer.encode(text, options);
+  };
+  CHECK(ids({.text = "cat"}, " cat ") == Ids{' ', 270, ' '});
+  CHECK(ids({.text = "cat", .left_strip = true},
+            "a \n\xe3\x80\x80"
+            "cat ") == Ids{'a', 270, ' '});
+  CHECK(ids({.text = "cat", .right_strip = true}, "a cat \xc2\xa0 b") == Ids{'a', ' ', 270, 'b'});
+  CHECK(ids({.text = "cat", .left_strip = true, .right_strip = true}, " cat cat ") == Ids{270, 270});
+  CHECK(ids({.text = "cat", .single_word = true},
+            "cat cats \xc3\xa9"
+            "cat cat.") == Ids{270, ' ', 'c', 'a', 't', 's', ' ', e_acute, 'c', 'a', 't', ' ', 270, '.'});
+  CHECK(ids({.text = "cat", .special = true}, "cat", {}) == Ids{'c', 'a', 't'});
+  // What lies in a special token that is not asked for is plain text.
+  CHECK(ids({.text = "a<image>", .special = true}, "a<image>", {}) == Ids{'a', '<', 'i', 'm', 'a', 'g', 'e', '>'});
+}
+
+TEST_CASE("normalized tokens are found in the normalised text", "[io][tokenizer]") {
+  Vocabulary v = tiny();
+  v.normalizers = {{Normalizer::Kind::nfc, "", ""}, {Normalizer::Kind::replace, "--", "-"}};
+  v.added.push_back({.id = 265, .text = "e\xcc\x81-", .normalized = true});
+  v.added.push_back({.id = 266, .text = "b--"});
+  const Tokenizer tokenizer(std::move(v));
+  CHECK(tokenizer.encode("e\xcc\x81--a") == Ids{265, 'a'});
+  CHECK(tokenizer.encode("\xc3\xa9-a--") == Ids{265, 'a', '-'});
+  CHECK(tokenizer.encode("b--b-") == Ids{266, 'b', '-'});
+  CHECK_THAT(error_with([](Vocabulary& w) {
+               for (int i = 0; i < 9; ++i) w.normalizers.push_back({Normalizer::Kind::replace, "a", "aa"});
+             }),
+             Catch::Contains("more than 256 times longer"));
+  CHECK_THAT(error_with([](Vocabulary& w) {
+               w.normalizers = {{Normalizer::Kind::replace, "", "a"}};
+             }),
+             Catch::Contains("replaces an empty pattern"));
+}
+
+TEST_CASE("a template stands around a text on request", "[io][tokenizer]") {
+  Vocabulary v = tiny();
+  v.before = {261};
+  v.after = {263, 263};
+  const Tokenizer tokenizer(std::move(v));
+  CHECK(tokenizer.encode("ab") == Ids{ab});
+  CHECK(tokenizer.encode("ab", {.add_special = true}) == Ids{261, ab, 263, 263});
+  CHECK(tokenizer.encode("", {.add_special = true}) == Ids{261, 263, 263});
+  CHECK(tokenizer.decode(Ids{261, ab, 263}) == "<s>ab</s>");
+  CHECK(tokenizer.decode(Ids{261, ab, 263}, {.skip_special = true}) == "ab");
 }

@@ -45,6 +45,23 @@ TEST_CASE("categories", "[io][unicode]") {
   CHECK_FALSE(is_space(0));
 }
 
+TEST_CASE("characters of words", "[io][unicode]") {
+  for (char32_t c : U"AZaz09_\u00e9\u65e5\u0301\u0903\u0663\u2167\u200d\u203f\u24b6\U0001f130")
+    if (c != 0) CHECK(is_word(c));
+  for (char32_t c : U" -.@[`{\u00b2\u00bd\u2460\u2014\u3000\U0001f600")
+    if (c != 0) CHECK_FALSE(is_word(c));
+}
+
+TEST_CASE("the longest beginning of a character", "[io][unicode]") {
+  CHECK(ill_formed_length("\xf0\x9f\x98", 0) == 3);
+  CHECK(ill_formed_length("\xf0\x9f\x98z", 0) == 3);
+  CHECK(ill_formed_length("\xf0\x9fz", 0) == 2);
+  CHECK(ill_formed_length("a\xe6\x97\xe6", 1) == 2);
+  CHECK(ill_formed_length("\xed\xa0\x80", 0) == 1);  // a surrogate
+  CHECK(ill_formed_length("\x80\x80", 0) == 1);
+  CHECK(ill_formed_length("\xff", 0) == 1);
+}
+
 TEST_CASE("the tables ascend without overlap", "[io][unicode]") {
   const auto ascends = [](const auto& table) {
     for (std::size_t i = 0; i < std::size(table); ++i)
@@ -53,4 +70,6 @@ TEST_CASE("the tables ascend without overlap", "[io][unicode]") {
   };
   CHECK(ascends(letters));
   CHECK(ascends(numbers));
+  CHECK(ascends(other_numbers));
+  CHECK(ascends(marks));
 }

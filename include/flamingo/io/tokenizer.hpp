@@ -1,12 +1,9 @@
-/// Byte-level byte-pair encoding (GPT-2's kind), from a GGUF file or from vectors.
+/// Text to ids and back: byte-pair encoding, or another model, between what a tokenizer's file puts around it.
 #pragma once
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <filesystem>
 #include <optional>
-#include <queue>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,224 +12,114 @@
 #include <vector>
 
 #include <flamingo/core/check.hpp>
+#include <flamingo/io/added_tokens.hpp>
+#include <flamingo/io/byte_pair.hpp>
 #include <flamingo/io/gguf.hpp>
+#include <flamingo/io/normal_form.hpp>
+#include <flamingo/io/pieces.hpp>
 #include <flamingo/io/pre_tokenizer.hpp>
+#include <flamingo/io/text_joiner.hpp>
+#include <flamingo/io/tokenizer_folder.hpp>
+#include <flamingo/io/tokenizer_json.hpp>
 #include <flamingo/io/unicode.hpp>
+#include <flamingo/io/vocabulary.hpp>
 
 namespace flamingo::io {
-
-/// What a tokenizer is made of. Tokens and merges are written as GPT-2's files write them: every byte is a printable
-/// character (a space is "Ġ"), a merge is its two parts with a space between. The id of a token is its place.
-struct Vocabulary {
-  std::vector<std::string> tokens;
-  /// Best first.
-  std::vector<std::string> merges;
-  PreTokenizer pre_tokenizer = PreTokenizer::gpt2;
-  /// Ids of tokens that are plain text, not bytes, and stand for something: found in text on request only.
-  std::vector<std::int32_t> special;
-  /// Ids of tokens that are plain text and are always found in text.
-  std::vector<std::int32_t> added;
-  std::optional<std::int32_t> bos, eos, padding, unknown;
-};
 
 /// How text becomes ids. Text of users is encoded without parse_special, or it could end a turn or insert an image.
 struct EncodeOptions {
   /// Special tokens written in the text become their ids (the longest where several begin at one place).
   bool parse_special = false;
+  /// What the tokenizer's file puts around a text (its template: often a begin token) is put there.
+  bool add_special = false;
+  /// The text begins a document; where it goes on, tokenizers that put a space before the first word leave it out.
+  bool begins = true;
+};
+
+struct DecodeOptions {
+  /// Special tokens are left out.
+  bool skip_special = false;
 };
 
 /// Text to ids and back. Immutable, so it may be shared between threads.
 class Tokenizer {
  public:
-  /// Throws Error for an empty or repeated token, a merge whose parts or result are no tokens, and ids out of range.
+  /// Throws Error for a repeated token, a merge whose parts or result are no tokens, and ids out of range.
   explicit Tokenizer(Vocabulary vocabulary);
 
   /// Reads `tokenizer.ggml.*`. Throws Error when the model is not "gpt2" or its pre-tokenizer is not known.
   static Tokenizer from_gguf(const Gguf& file);
+  /// Reads a `tokenizer.json` (Hugging Face's `tokenizers`) whose model is BPE. Throws Error, with the file and the
+  /// name, for each part that this library does not know.
+  static Tokenizer from_json(const std::filesystem::path& path) { return Tokenizer(read_tokenizer_json(path)); }
+  /// Opens the tokenizer of a checkpoint's folder: `tokenizer.json`, else `tokenizer.model`, else `vocab.json` and
+  /// `merges.txt`, with what `tokenizer_config.json` says. `model` reads a `tokenizer.model`: pass
+  /// io::read_sentencepiece of <flamingo/io/sentencepiece.hpp> (component `text`).
+  static Tokenizer from_folder(const std::filesystem::path& folder, VocabularyReader model = nullptr) {
+    return Tokenizer(read_tokenizer_folder(folder, model));
+  }
 
-  /// Ids of a text. Nothing is put before or after it. A byte that is no token of the vocabulary is left out, as the
-  /// published tokenizers do: vocabularies may lack control characters and bytes that UTF-8 never uses, and their
-  /// `unknown` is often the end-of-text token, which no text of a user may bring in.
+  /// Ids of a text. A byte or character that is no token becomes the unknown token, and is left out where the
+  /// vocabulary has none or is a GGUF file's: its `unknown` is often the end-of-text token, which no text of a user may
+  /// bring in.
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
-  /// The text of ids, special tokens included: encode's inverse. Ids in arbitrary order may give bytes that are no
-  /// UTF-8.
-  std::string decode(std::span<const std::int32_t> ids) const;
+  /// The text of ids: valid UTF-8, with U+FFFD for what is not. Throws Error for an id that is out of range; one that
+  /// no token has gives nothing.
+  std::string decode(std::span<const std::int32_t> ids, DecodeOptions options = {}) const;
 
-  /// The bytes that an id stands for.
-  std::string_view bytes(std::int32_t id) const {
-    check(id >= 0 && id < size(), "tokenizer", "got the id ", id, ", expected 0 to ", size() - 1);
-    return bytes_[static_cast<std::size_t>(id)];
-  }
-  /// The id of a token, written as in the vocabulary ("<|im_end|>", "Ġthe").
-  std::optional<std::int32_t> find(std::string_view token) const {
-    const auto found = ids_.find(std::string(token));
-    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  /// The bytes that an id stands for: perhaps a part of a character, and with the space that decoding may take from
+  /// the first word. TextStream makes text of them.
+  std::string_view bytes(std::int32_t id) const { return pieces_.bytes(id); }
+  /// The token of an id as in the vocabulary ("<|im_end|>", "Ġthe"); empty where no token has the id.
+  const std::string& token(std::int32_t id) const { return pieces_.token(id); }
+  /// The id of a token, written as in the vocabulary.
+  std::optional<std::int32_t> find(std::string_view token) const { return pieces_.find(std::string(token)); }
+  PieceKind kind(std::int32_t id) const { return pieces_.kind(id); }
+  bool special(std::int32_t id) const { return pieces_.special(id); }
+  /// Whether decoding looks at an id at all.
+  bool shown(std::int32_t id, DecodeOptions options) const {
+    return !token(id).empty() && !(options.skip_special && special(id));
   }
 
-  std::int32_t size() const { return static_cast<std::int32_t>(bytes_.size()); }
-  std::optional<std::int32_t> bos() const { return bos_; }
-  std::optional<std::int32_t> eos() const { return eos_; }
-  std::optional<std::int32_t> padding() const { return padding_; }
-  std::optional<std::int32_t> unknown() const { return unknown_; }
+  /// One more than the highest id.
+  std::int32_t size() const { return pieces_.size(); }
+  std::optional<std::int32_t> bos() const { return vocabulary_.bos; }
+  std::optional<std::int32_t> eos() const { return vocabulary_.eos; }
+  std::optional<std::int32_t> padding() const { return vocabulary_.padding; }
+  std::optional<std::int32_t> unknown() const { return vocabulary_.unknown; }
+  const Decoding& decoding() const { return vocabulary_.decoding; }
 
  private:
-  struct Merge {
-    std::size_t rank;
-    std::int32_t result;
-  };
-  /// A token that is found in text as it stands.
-  struct Literal {
-    std::int32_t id;
-    bool special;
-  };
-  using WordCache = std::unordered_map<std::string_view, std::vector<std::int32_t>>;
+  std::string normal(std::string_view text) const;
+  void encode_segment(std::string_view text, bool first, std::vector<std::int32_t>& ids) const;
+  void encode_words(std::string_view text, std::vector<std::int32_t>& ids) const;
 
-  static std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
-    return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
-  }
-  std::int32_t token(const std::string& text, std::size_t merge) const;
-  void add_merges(const std::vector<std::string>& merges);
-  void add_literals(std::span<const std::int32_t> ids, bool special);
-  const Literal* literal_at(std::string_view text, std::size_t at, bool special) const;
-  void encode_plain(std::string_view text, std::vector<std::int32_t>& ids, WordCache& cache) const;
-  std::vector<std::int32_t> merge_word(std::string_view word) const;
-
-  std::unordered_map<std::string, std::int32_t> ids_;
-  std::vector<std::string> bytes_;
-  std::array<std::int32_t, 256> byte_ids_{};
-  std::unordered_map<std::uint64_t, Merge> merges_;
-  /// By first byte; longest first.
-  std::array<std::vector<Literal>, 256> literals_;
-  PreTokenizer pre_tokenizer_;
-  std::optional<std::int32_t> bos_, eos_, padding_, unknown_;
+  Vocabulary vocabulary_;  ///< without tokens, merges and added tokens, which the following hold
+  Pieces pieces_;
+  BytePairs pairs_;
+  AddedTokens raw_, normalized_;  ///< looked for before normalisation and after it
 };
 
-/// Turns ids that arrive one by one into text, holding back bytes until their character is complete.
-class Decoder {
- public:
-  /// `tokenizer` must live longer than this.
-  explicit Decoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
-
-  /// The characters that `id` completes: valid UTF-8, perhaps empty. Bytes that cannot be UTF-8 become U+FFFD.
-  std::string push(std::int32_t id) {
-    pending_ += tokenizer_->bytes(id);
-    return take(false);
+inline Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), pieces_(vocabulary_) {
+  const std::string where = vocabulary_.source.empty() ? "" : vocabulary_.source + ": ";
+  std::size_t growth = 1;
+  for (const Normalizer& step : vocabulary_.normalizers) {
+    const bool replaces = step.kind == Normalizer::Kind::replace;
+    check(!replaces || !step.pattern.empty(), "tokenizer", where, "a normalizer replaces an empty pattern");
+    if (replaces) growth *= step.content.size() / step.pattern.size() + 1;
+    check(growth <= 256, "tokenizer", where, "the normalizers make a text more than 256 times longer");
   }
-  /// The rest: an incomplete character becomes U+FFFD.
-  std::string finish() { return take(true); }
-
- private:
-  std::string take(bool all) {
-    std::string text;
-    std::size_t at = 0;
-    while (at < pending_.size()) {
-      const CodePoint point = decode_utf8(pending_, at);
-      if (point.incomplete && !all) break;
-      if (point.valid) {
-        text.append(pending_, at, point.length);
-        at += point.length;
-      } else {
-        append_utf8(text, 0xfffd);
-        at = point.incomplete ? pending_.size() : at + 1;
-      }
-    }
-    pending_.erase(0, at);
-    return text;
+  if (!vocabulary_.model) pairs_ = BytePairs(vocabulary_, pieces_);
+  std::vector<AddedToken> raw, normalized;
+  for (AddedToken& token : vocabulary_.added) {
+    if (token.normalized) token.text = normal(token.text);
+    if (!token.text.empty()) (token.normalized ? normalized : raw).push_back(std::move(token));
   }
-
-  const Tokenizer* tokenizer_;
-  std::string pending_;
-};
-
-namespace detail {
-
-/// GPT-2's printable character for each byte: itself where it is printable in Latin-1, else U+0100 upwards in order.
-inline std::array<char32_t, 256> byte_characters() {
-  std::array<char32_t, 256> characters{};
-  char32_t next = 0x100;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable =
-        (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
-    characters[byte] = printable ? byte : next++;
-  }
-  return characters;
-}
-
-/// The bytes of a token written in these characters; the text itself when it has any other character.
-inline std::string token_bytes(std::string_view token, const std::unordered_map<char32_t, char>& bytes) {
-  std::string result;
-  for (std::size_t at = 0; at < token.size();) {
-    const CodePoint point = decode_utf8(token, at);
-    const auto found = bytes.find(point.value);
-    if (!point.valid || found == bytes.end()) return std::string(token);
-    result += found->second;
-    at += point.length;
-  }
-  return result;
-}
-
-}  // namespace detail
-
-inline Tokenizer::Tokenizer(Vocabulary vocabulary)
-    : pre_tokenizer_(vocabulary.pre_tokenizer),
-      bos_(vocabulary.bos),
-      eos_(vocabulary.eos),
-      padding_(vocabulary.padding),
-      unknown_(vocabulary.unknown) {
-  const std::size_t count = vocabulary.tokens.size();
-  check(count > 0 && count < (std::size_t{1} << 31), "tokenizer", "got ", count, " tokens, expected 1 to 2147483647");
-  for (std::size_t i = 0; i < count; ++i) {
-    check(!vocabulary.tokens[i].empty(), "tokenizer", "token ", i, " is empty");
-    const auto [at, fresh] = ids_.emplace(vocabulary.tokens[i], static_cast<std::int32_t>(i));
-    check(fresh, "tokenizer", "tokens ", at->second, " and ", i, " are both '", at->first, "', expected each once");
-  }
-  const auto in_range = [&](std::int32_t id) { return id >= 0 && static_cast<std::size_t>(id) < count; };
-  for (const auto& id : {bos_, eos_, padding_, unknown_})
-    check(!id || in_range(*id), "tokenizer", "a special token has the id ", id.value_or(0), ", expected 0 to ",
-          count - 1);
-
-  const std::array<char32_t, 256> characters = detail::byte_characters();
-  std::unordered_map<char32_t, char> bytes;
-  for (std::size_t byte = 0; byte < 256; ++byte) {
-    bytes.emplace(characters[byte], static_cast<char>(static_cast<unsigned char>(byte)));
-    std::string text;
-    append_utf8(text, characters[byte]);
-    byte_ids_[byte] = find(text).value_or(-1);
-  }
-  for (const std::string& text : vocabulary.tokens) bytes_.push_back(detail::token_bytes(text, bytes));
-  for (const auto* list : {&vocabulary.special, &vocabulary.added})
-    for (const std::int32_t id : *list) {
-      check(in_range(id), "tokenizer", "a special token has the id ", id, ", expected 0 to ", count - 1);
-      bytes_[static_cast<std::size_t>(id)] = vocabulary.tokens[static_cast<std::size_t>(id)];
-    }
-  add_merges(vocabulary.merges);
-  add_literals(vocabulary.special, true);
-  add_literals(vocabulary.added, false);
-}
-
-inline std::int32_t Tokenizer::token(const std::string& text, std::size_t merge) const {
-  const auto found = find(text);
-  check(found.has_value(), "tokenizer", "merge ", merge, " needs '", text, "', which is no token");
-  return *found;
-}
-
-inline void Tokenizer::add_merges(const std::vector<std::string>& merges) {
-  merges_.reserve(merges.size());
-  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const std::string& merge = merges[rank];
-    const std::size_t space = merge.find(' ');
-    check(space != std::string::npos && space > 0 && space + 1 < merge.size() && merge.rfind(' ') == space, "tokenizer",
-          "merge ", rank, " is '", merge, "', expected two parts with one space between");
-    const std::string left = merge.substr(0, space), right = merge.substr(space + 1);
-    merges_.emplace(pair_key(token(left, rank), token(right, rank)), Merge{rank, token(left + right, rank)});
-  }
-}
-
-inline void Tokenizer::add_literals(std::span<const std::int32_t> ids, bool special) {
-  for (const std::int32_t id : ids) literals_[static_cast<unsigned char>(bytes(id)[0])].push_back({id, special});
-  for (auto& list : literals_)
-    std::stable_sort(list.begin(), list.end(),
-                     [&](Literal a, Literal b) { return bytes(a.id).size() > bytes(b.id).size(); });
+  raw_ = AddedTokens(std::move(raw));
+  normalized_ = AddedTokens(std::move(normalized));
+  vocabulary_.tokens = {};
+  vocabulary_.merges = {};
+  vocabulary_.added = {};
 }
 
 inline Tokenizer Tokenizer::from_gguf(const Gguf& file) {
@@ -242,7 +129,7 @@ inline Tokenizer Tokenizer::from_gguf(const Gguf& file) {
   const std::string_view pre = file.text("tokenizer.ggml.pre");
   const auto kind = pre_tokenizer(pre);
   check(kind.has_value(), "tokenizer", where, "tokenizer.ggml.pre is '", pre,
-        "', expected one of gpt-2, smollm, starcoder, refact");
+        "', expected one of gpt-2, smollm, starcoder, refact, llama-bpe, qwen2");
   const auto strings = [&](std::string_view key) {
     std::vector<std::string> result;
     for (const GgufValue& item : file.array(key)) {
@@ -259,15 +146,19 @@ inline Tokenizer Tokenizer::from_gguf(const Gguf& file) {
           ", expected a token id");
     return static_cast<std::int32_t>(value);
   };
-  Vocabulary vocabulary{.tokens = strings("tokenizer.ggml.tokens"),
-                        .merges = strings("tokenizer.ggml.merges"),
-                        .pre_tokenizer = *kind,
-                        .special = {},
-                        .added = {},
-                        .bos = id("tokenizer.ggml.bos_token_id"),
-                        .eos = id("tokenizer.ggml.eos_token_id"),
-                        .padding = id("tokenizer.ggml.padding_token_id"),
-                        .unknown = id("tokenizer.ggml.unknown_token_id")};
+  Vocabulary vocabulary;
+  vocabulary.source = file.path().string();
+  vocabulary.tokens = strings("tokenizer.ggml.tokens");
+  for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i)
+    check(!vocabulary.tokens[i].empty(), "tokenizer", where, "token ", i, " is empty");
+  for (const std::string& merge : strings("tokenizer.ggml.merges"))
+    vocabulary.merges.push_back(merge_of(merge, vocabulary.merges.size(), where));
+  vocabulary.pre_tokenizer = *kind;
+  vocabulary.ignore_merges = *kind == PreTokenizer::llama3;
+  vocabulary.bos = id("tokenizer.ggml.bos_token_id");
+  vocabulary.eos = id("tokenizer.ggml.eos_token_id");
+  vocabulary.padding = id("tokenizer.ggml.padding_token_id");
+  const auto unknown = id("tokenizer.ggml.unknown_token_id");
   if (file.value("tokenizer.ggml.token_type") != nullptr) {
     const auto types = file.array("tokenizer.ggml.token_type");
     check(types.size() == vocabulary.tokens.size(), "tokenizer", where, "tokenizer.ggml.token_type has ", types.size(),
@@ -276,98 +167,94 @@ inline Tokenizer Tokenizer::from_gguf(const Gguf& file) {
       const auto type = types[i].integer();
       check(type && *type >= 1 && *type <= 6, "tokenizer", where, "the type of token ", i, " is ", type.value_or(-1),
             ", expected 1 to 6");
-      if (*type == 3) vocabulary.special.push_back(static_cast<std::int32_t>(i));
-      if (*type == 4) vocabulary.added.push_back(static_cast<std::int32_t>(i));
+      if (*type == 3 || *type == 4)
+        vocabulary.added.push_back(
+            {.id = static_cast<std::int32_t>(i), .text = vocabulary.tokens[i], .special = *type == 3});
     }
   }
-  return Tokenizer(std::move(vocabulary));
+  Tokenizer tokenizer(std::move(vocabulary));
+  if (unknown) tokenizer.pieces_.bytes(*unknown);  // in range
+  tokenizer.vocabulary_.unknown = unknown;
+  return tokenizer;
 }
 
-inline const Tokenizer::Literal* Tokenizer::literal_at(std::string_view text, std::size_t at, bool special) const {
-  for (const Literal& literal : literals_[static_cast<unsigned char>(text[at])])
-    if ((special || !literal.special) && text.substr(at).starts_with(bytes(literal.id))) return &literal;
-  return nullptr;
+inline std::string Tokenizer::normal(std::string_view text) const {
+  std::string result(text);
+  for (const Normalizer& step : vocabulary_.normalizers) switch (step.kind) {
+      case Normalizer::Kind::nfc:
+        result = nfc(result);
+        break;
+      case Normalizer::Kind::prepend:
+        if (!result.empty()) result.insert(0, step.content);
+        break;
+      case Normalizer::Kind::replace:
+        result = detail::replaced(result, step.pattern, step.content);
+    }
+  return result;
 }
 
 inline std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   std::vector<std::int32_t> ids;
-  WordCache cache;
-  std::size_t start = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const Literal* literal = literal_at(text, at, options.parse_special);
-    if (literal == nullptr) {
-      ++at;
-      continue;
-    }
-    encode_plain(text.substr(start, at - start), ids, cache);
-    ids.push_back(literal->id);
-    at += bytes(literal->id).size();
-    start = at;
-  }
-  encode_plain(text.substr(start), ids, cache);
+  if (options.add_special) ids = vocabulary_.before;
+  const auto token = [&](std::int32_t id) { ids.push_back(id); };
+  raw_.split(
+      text, options.parse_special,
+      [&](std::size_t begin, std::size_t end) {
+        const std::string segment = normal(text.substr(begin, end - begin));
+        normalized_.split(
+            segment, options.parse_special,
+            [&](std::size_t from, std::size_t to) {
+              encode_segment(std::string_view(segment).substr(from, to - from),
+                             options.begins && begin == 0 && from == 0, ids);
+            },
+            token);
+      },
+      token);
+  if (options.add_special) ids.insert(ids.end(), vocabulary_.after.begin(), vocabulary_.after.end());
   return ids;
 }
 
-inline std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
-  std::string text;
-  for (const std::int32_t id : ids) text += bytes(id);
-  return text;
+inline void Tokenizer::encode_segment(std::string_view text, bool first, std::vector<std::int32_t>& ids) const {
+  const auto wants_prefix = [&](Metaspace::Prepend when) {
+    return when == Metaspace::Prepend::always || (when == Metaspace::Prepend::first && first);
+  };
+  if (vocabulary_.model) {
+    const bool prefix = wants_prefix(vocabulary_.model_prefix) &&
+                        (vocabulary_.model_prefix == Metaspace::Prepend::always ||
+                         !(text.starts_with(' ') || text.starts_with(Metaspace{}.replacement)));
+    const std::vector<std::int32_t> own = vocabulary_.model(text, prefix);
+    ids.insert(ids.end(), own.begin(), own.end());
+    return;
+  }
+  if (vocabulary_.prefix_space && !text.starts_with(' ')) return encode_words(' ' + std::string(text), ids);
+  if (!vocabulary_.metaspace) return encode_words(text, ids);
+  const Metaspace& space = *vocabulary_.metaspace;
+  std::string spaced = detail::replaced(text, " ", space.replacement);
+  if (wants_prefix(space.prepend) && !spaced.starts_with(space.replacement)) spaced.insert(0, space.replacement);
+  if (!space.split) return encode_words(spaced, ids);
+  for (std::size_t start = 0; start < spaced.size();) {
+    const std::size_t end = std::min(spaced.find(space.replacement, start + 1), spaced.size());
+    encode_words(std::string_view(spaced).substr(start, end - start), ids);
+    start = end;
+  }
 }
 
-inline void Tokenizer::encode_plain(std::string_view text, std::vector<std::int32_t>& ids, WordCache& cache) const {
-  for_each_word(text, pre_tokenizer_, [&](std::string_view word) {
-    const auto [entry, fresh] = cache.try_emplace(word);
-    if (fresh) entry->second = merge_word(word);
+inline void Tokenizer::encode_words(std::string_view text, std::vector<std::int32_t>& ids) const {
+  std::unordered_map<std::string_view, std::vector<std::int32_t>> known;
+  for_each_word(text, vocabulary_.pre_tokenizer, [&](std::string_view word) {
+    const auto [entry, fresh] = known.try_emplace(word);
+    if (fresh) pairs_.encode(word, pieces_, entry->second);
     ids.insert(ids.end(), entry->second.begin(), entry->second.end());
   });
 }
 
-/// Joins the best-ranked pair of neighbours, the leftmost of equals, until none is left. Symbols are a linked list over
-/// the bytes of the word; the queue may hold pairs that are gone, told by their ids having changed. O(n log n).
-inline std::vector<std::int32_t> Tokenizer::merge_word(std::string_view word) const {
-  struct Symbol {
-    std::int32_t id;
-    std::size_t previous, next;
-  };
-  struct Candidate {
-    std::size_t rank, at;
-    std::int32_t left, right, result;
-    bool operator>(const Candidate& other) const { return std::pair(rank, at) > std::pair(other.rank, other.at); }
-  };
-  std::vector<Symbol> symbols;
-  symbols.reserve(word.size());
-  for (const char c : word) {
-    const std::int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-    if (id >= 0) symbols.push_back({id, symbols.size() - 1, symbols.size() + 1});
-  }
-  const std::size_t none = symbols.size();
-  if (none == 0) return {};
-  symbols.front().previous = none;
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto offer = [&](std::size_t at) {
-    const std::size_t next = symbols[at].next;
-    if (next == none) return;
-    const auto found = merges_.find(pair_key(symbols[at].id, symbols[next].id));
-    if (found != merges_.end())
-      queue.push({found->second.rank, at, symbols[at].id, symbols[next].id, found->second.result});
-  };
-  for (std::size_t i = 0; i < none; ++i) offer(i);
-  while (!queue.empty()) {
-    const Candidate best = queue.top();
-    queue.pop();
-    Symbol& left = symbols[best.at];
-    if (left.id != best.left || left.next == none || symbols[left.next].id != best.right) continue;
-    Symbol& right = symbols[left.next];
-    left.id = best.result;
-    left.next = right.next;
-    right.id = -1;  // no candidate names it any more
-    if (left.next != none) symbols[left.next].previous = best.at;
-    offer(best.at);
-    if (left.previous != none) offer(left.previous);
-  }
-  std::vector<std::int32_t> ids;
-  for (std::size_t at = 0; at != none; at = symbols[at].next) ids.push_back(symbols[at].id);
-  return ids;
+inline std::string Tokenizer::decode(std::span<const std::int32_t> ids, DecodeOptions options) const {
+  std::string text;
+  TextJoiner joiner(vocabulary_.decoding, true);
+  for (const std::int32_t id : ids)
+    if (shown(id, options)) joiner.push(bytes(id), kind(id), text);
+  joiner.finish(text);
+  return text;
 }
 
 }  // namespace flamingo::io
