@@ -48,7 +48,8 @@ class BytePairs {
         check(found.has_value(), "tokenizer", where, "merge ", rank, " needs '", text, "', which is no token");
         return *found;
       };
-      merges_.insert_or_assign(pair_key(token(left), token(right)), Merge{rank, token(left + right)});
+      const std::int32_t first = token(left), second = token(right);
+      merges_.insert_or_assign(pair_key(first, second), Merge{rank, token(left + right)});
     }
   }
 
