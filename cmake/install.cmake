@@ -1,9 +1,9 @@
-# Installs headers and CMake files, nothing else: find_package(flamingo 0.1 CONFIG COMPONENTS cpu stb)
+# Installs headers and CMake files, nothing else: find_package(flamingo 0.1 CONFIG COMPONENTS cpu stb text)
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(flamingo_package ${CMAKE_INSTALL_DATADIR}/cmake/flamingo)
 
-foreach(component flamingo cpu stb images cuda)
+foreach(component flamingo cpu stb images text cuda)
   set_target_properties(flamingo_${component} PROPERTIES EXPORT_NAME ${component})
   set(files "")
   if(component STREQUAL "flamingo")

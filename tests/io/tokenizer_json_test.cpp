@@ -174,13 +174,14 @@ TEST_CASE("hostile tokenizer.json ends in one clear error", "[io][tokenizer_json
   refused(added(R"([{"id": 7, "content": "x", "lstrip": 1}])"), "lstrip is an integer, expected a boolean");
   const auto single = [](std::string_view list) {
     return bytes(
-        R"("post_processor": {"type": "TemplateProcessing", "special_tokens": {"s": {"ids": [99]}}, "single": )" +
+        R"("post_processor": {"type": "TemplateProcessing", "special_tokens": {"s": {"ids": [99]}, "h": {"ids": [5]}}, "single": )" +
         std::string(list) + "}, ");
   };
   refused(single("[]"), "post_processor.single has no sequence");
   refused(single(R"([{"Sequence": {"id": "B"}}])"), "expected the sequence A once");
   refused(single(R"([{"SpecialToken": {"id": "t"}}, {"Sequence": {"id": "A"}}])"), "special_tokens has no 't'");
   refused(single(R"([{"SpecialToken": {"id": "s"}}, {"Sequence": {"id": "A"}}])"), "a special token has the id 99");
+  refused(single(R"([{"SpecialToken": {"id": "h"}}, {"Sequence": {"id": "A"}}])"), "a special token has the id 5");
   // Nested sequences end at the depth that JSON may have; nested normalizers may not blow a text up.
   std::string deep = R"({"type": "NFC"})";
   for (int i = 0; i < 200; ++i) deep = R"({"type": "Sequence", "normalizers": [)" + deep + "]}";

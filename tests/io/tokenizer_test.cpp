@@ -130,7 +130,8 @@ TEST_CASE("vocabularies that make no sense are refused", "[io][tokenizer]") {
   CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].id = -1; }), Catch::Contains("has the id -1"));
   CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].id = 5; }), Catch::Contains("'<s>' has the id 5, which is '"));
   CHECK_THAT(error_with([](Vocabulary& v) { v.added[0].text.clear(); }), Catch::Contains("id 261 is empty"));
-  CHECK_THAT(error_with([](Vocabulary& v) { v.before = {999}; }), Catch::Contains("has the id 999, expected 0 to 264"));
+  CHECK_THAT(error_with([](Vocabulary& v) { v.before = {999}; }),
+             Catch::Contains("has the id 999, expected one of a token, 0 to 264"));
   CHECK_THAT(error_with([](Vocabulary& v) { v.eos = -2; }), Catch::Contains("has the id -2"));
 }
 

@@ -38,6 +38,7 @@ MAY = {
 LIBRARIES = {
     r"(Eigen|unsupported)/": r"kernels/cpu/eigen\.hpp",
     r"(cub|thrust|cuda|cutlass)/|cuda|cublas|nv|mma\.h": r"(kernels/cuda/.*|cuda)\.cuh",
+    r"sentencepiece": r"io/sentencepiece\.hpp",
     r"stb": r"io/image_decoder\.hpp",
     r"(png|jpeglib)\.h": r"io/image_codecs\.hpp",
     r"(boost|catch2|benchmark|nlohmann)/": r"none",

@@ -148,8 +148,8 @@ class Pieces {
     return static_cast<std::size_t>(id);
   }
   void check_id(std::int32_t id, const std::string& where) const {
-    check(id >= 0 && id < size(), "tokenizer", where, "a special token has the id ", id, ", expected 0 to ",
-          size() - 1);
+    check(id >= 0 && id < size() && !tokens_[static_cast<std::size_t>(id)].empty(), "tokenizer", where,
+          "a special token has the id ", id, ", expected one of a token, 0 to ", size() - 1);
   }
   void name(std::size_t id, const std::string& where) {
     const auto [at, fresh] = ids_.emplace(tokens_[id], static_cast<std::int32_t>(id));
