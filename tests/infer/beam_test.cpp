@@ -149,5 +149,5 @@ TEST_CASE("Beam search refuses options without a sense") {
   CHECK_THROWS_WITH(beam_search(golden.engine, prompts, {.beams = 2, .returned = 3}),
                     "[beam_search] returned is 3, expected 1 to beams = 2");
   CHECK_THROWS_WITH(beam_search(golden.engine, prompts, {.banned = {84}}),
-                    "[generate] banned has the id 84, expected 0 to 83");
+                    "[beam_search] banned has the id 84, expected 0 to 83");
 }

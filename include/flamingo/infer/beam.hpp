@@ -30,7 +30,11 @@ struct BeamOptions {
   double length_penalty = 1;  ///< above 0 favours long answers
   EarlyStopping early_stopping = EarlyStopping::no;
   std::vector<int> end_ids{};
-  std::vector<int> banned{};  ///< ids never chosen
+  std::vector<int> banned{};      ///< ids never chosen
+  double repetition_penalty = 1;  ///< as in GenerateOptions; it acts on log-probabilities, and counts in the scores
+  LogitsHook hook{};              ///< a host's own change of the log-probabilities
+
+  LogitsRules rules() const { return {repetition_penalty, banned, &hook}; }
 };
 
 /// One answer.
@@ -87,16 +91,25 @@ struct Candidate {
   double log_p;
 };
 
-/// The `count` best continuations by one token of the beams whose logits begin at `logits`, V a beam. Banned ones are
-/// none.
+/// The `count` best continuations by one token of the beams whose logits begin at `logits`, V a beam. Forbidden ones
+/// are none.
 template <class R>
 std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<R> logits, int V,
-                                       std::span<const int> banned, std::size_t count) {
+                                       const LogitsRules& rules, std::size_t count) {
   std::vector<Candidate> all;
   for (std::size_t b = 0; b < beams.size(); ++b) {
     const auto row = logits.subspan(b * static_cast<std::size_t>(V), static_cast<std::size_t>(V));
     const double total = log_sum_exp<R>(row);
-    ban<R>(row, banned);
+    if (rules.change()) {
+      std::vector<double> scores(row.size());
+      for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<double>(row[i]) - total;
+      rules.apply(beams[b].state, scores);
+      for (int id = 0; id < V; ++id)
+        if (const double x = scores[static_cast<std::size_t>(id)]; x > -std::numeric_limits<double>::infinity())
+          all.push_back({b, id, beams[b].log_p + x});
+      continue;
+    }
+    ban<R>(row, rules.banned);
     for (int id = 0; id < V; ++id)
       if (const R x = row[static_cast<std::size_t>(id)]; x > -std::numeric_limits<R>::infinity())
         all.push_back({b, id, beams[b].log_p + (static_cast<double>(x) - total)});
@@ -117,7 +130,7 @@ inline void check_options(const BeamOptions& o, int V) {
   check(o.returned > 0 && o.returned <= o.beams, "beam_search", "returned is ", o.returned,
         ", expected 1 to beams = ", o.beams);
   check(o.max_new_tokens > 0, "beam_search", "max_new_tokens is ", o.max_new_tokens, ", expected a positive number");
-  detail::check_ids(o.banned, V, "banned");
+  check_rules(o.rules(), V, "beam_search");
 }
 
 /// The best continuations of each prompt, the best first; all beams of all prompts are read in one batch. The states
@@ -153,7 +166,7 @@ std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const Text
       if (search.done) continue;
       const auto own = std::span(logits).subspan(row * std::size_t{E::V}, search.beams.size() * std::size_t{E::V});
       row += search.beams.size();
-      const auto best = detail::best_candidates<Real>(search.beams, own, E::V, o.banned, candidates);
+      const auto best = detail::best_candidates<Real>(search.beams, own, E::V, o.rules(), candidates);
       std::vector<detail::Beam> next;
       for (std::size_t rank = 0; rank < best.size() && next.size() < static_cast<std::size_t>(o.beams); ++rank) {
         const detail::Candidate& c = best[rank];

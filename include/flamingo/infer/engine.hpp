@@ -50,6 +50,7 @@ struct PlatformOfModel<LanguageModel<C, P>> {
 struct TextState {
   CacheRows rows;                   ///< keys and values of the tokens read
   std::vector<int> ids, phi;        ///< tokens that wait to be read
+  std::vector<int> read_ids;        ///< those that were read, in their order
   std::vector<CachedMedium> media;  ///< φ = m is the m-th of them
   int last_phi = 0;
   std::uint64_t stream = 0;  ///< of the random numbers that sample its tokens; copies that shall differ get their own
@@ -215,6 +216,7 @@ class Engine {
       TextState& s = *states[i];
       s.rows.append(first, static_cast<int>(n));
       first += static_cast<int>(n);
+      s.read_ids.insert(s.read_ids.end(), s.ids.begin(), s.ids.begin() + n);
       s.ids.erase(s.ids.begin(), s.ids.begin() + n);
       s.phi.erase(s.phi.begin(), s.phi.begin() + n);
     }

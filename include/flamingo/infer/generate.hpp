@@ -15,6 +15,7 @@
 #include <flamingo/core/check.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/infer/engine.hpp>
+#include <flamingo/infer/logits.hpp>
 
 namespace flamingo {
 
@@ -26,8 +27,12 @@ struct GenerateOptions {
   std::uint64_t seed = 0;  ///< a draw depends on seed, TextState::stream and the token's position alone
   std::vector<int> stop_ids{};
   std::vector<int> banned{};                        ///< ids never chosen
+  float repetition_penalty = 1;                     ///< above 1: tokens that are there already become less likely
+  LogitsHook hook{};                                ///< a host's own change of the scores
   std::vector<std::string> stop_texts{};            ///< asks for bytes_of
   std::function<std::string_view(int)> bytes_of{};  ///< the text of an id: a tokenizer's
+
+  LogitsRules rules() const { return {static_cast<double>(repetition_penalty), banned, &hook}; }
 };
 
 enum class StopReason : std::uint8_t { length, context, stop_id, stop_text };
@@ -52,10 +57,6 @@ double log_sum_exp(std::span<const R> logits) {
   return maximum + std::log(sum);
 }
 
-template <class R>
-void ban(std::span<R> logits, std::span<const int> ids) {
-  for (const int id : ids) logits[static_cast<std::size_t>(id)] = R(-std::numeric_limits<float>::infinity());
-}
 inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
   for (const int id : ids) check(id >= 0 && id < V, "generate", what, " has the id ", id, ", expected 0 to ", V - 1);
 }
@@ -97,8 +98,33 @@ inline void check_options(const GenerateOptions& o, int V) {
   check(o.stop_texts.empty() || o.bytes_of, "generate", "there are stop texts but no bytes_of to turn ids into text");
   for (const std::string& stop : o.stop_texts) check(!stop.empty(), "generate", "a stop text is empty");
   detail::check_ids(o.stop_ids, V, "stop_ids");
-  detail::check_ids(o.banned, V, "banned");
+  check_rules(o.rules(), V, "generate");
 }
+
+namespace detail {
+
+/// The next id of a state, by the rules and the sampling of the options.
+template <class R>
+int choose(std::span<R> logits, const TextState& state, const GenerateOptions& o, double uniform) {
+  const LogitsRules rules = o.rules();
+  const auto possible = [](double score) {
+    check(score > -std::numeric_limits<double>::infinity(), "generate", "every id is forbidden");
+  };
+  if (!rules.change()) {
+    ban<R>(logits, o.banned);
+    const int id = sample<R>(logits, o, uniform);
+    possible(static_cast<double>(logits[static_cast<std::size_t>(id)]));
+    return id;
+  }
+  std::vector<double> scores(logits.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<double>(logits[i]);
+  rules.apply(state, scores);
+  const int id = sample<double>(scores, o, uniform);
+  possible(scores[static_cast<std::size_t>(id)]);
+  return id;
+}
+
+}  // namespace detail
 
 /// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen. What was
 /// chosen, stop ids included, waits in the state: append to it to go on.
@@ -120,10 +146,9 @@ std::vector<Generated> generate(E& engine, std::span<TextState> states, const Ge
       Generated& done = all[i];
       const auto row = std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V});
       const double total = detail::log_sum_exp<typename E::Real>(row);
-      detail::ban<typename E::Real>(row, o.banned);
       const double uniform =
           static_cast<double>(Random(o.seed, state.stream, static_cast<std::uint64_t>(state.length())).uniform());
-      const int id = sample<typename E::Real>(row, o, uniform);
+      const int id = detail::choose<typename E::Real>(row, state, o, uniform);
       state.append(id);
       if (std::find(o.stop_ids.begin(), o.stop_ids.end(), id) != o.stop_ids.end()) {
         done.stopped = StopReason::stop_id;
