@@ -11,7 +11,8 @@ struct ResamplerConfig {
       false;         ///< LayerNorm on the encoder's features before anything else (a convolutional encoder has none)
   int dim = 1536;    ///< D
   int latents = 64;  ///< R, rows that leave the Resampler for each image or video
-  int layers = 6;
+  int layers =
+      6;  ///< 0: no Resampler; the gated blocks read the encoder's rows themselves, `latents` of them a picture
   int heads = 16;     ///< H
   int head_dim = 96;  ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
   QkNorm qk_norm = QkNorm::none;

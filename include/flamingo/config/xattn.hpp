@@ -12,10 +12,12 @@ enum class Visibility {
   last_image,   ///< the paper: the latents of medium φ alone
   all_earlier,  ///< media 1 .. φ
 };
-/// What a token does that has no medium to see: none precedes it, or its tag has none (more tags than media).
+/// What a token does that has no medium to see: none precedes it in its document, or its tag has none (more tags than
+/// media).
 enum class NoImage {
   zero,     ///< the paper: its cross-attention output is exactly zero
-  uniform,  ///< OpenFlamingo's masks: the mean over every medium's values, later ones too
+  uniform,  ///< OpenFlamingo's masks, and Idefics' in transformers 4.35: the mean over every medium's values, later
+            ///< ones too
 };
 
 /// A set of numbers 0 ... 127.
@@ -49,6 +51,7 @@ struct XattnConfig {
   Visibility visibility = Visibility::last_image;
   NoImage before_first = NoImage::zero;  ///< tokens with φ = 0 (OpenFlamingo attending to all earlier media: uniform)
   NoImage beyond_last = NoImage::zero;   ///< tokens with φ > M (OpenFlamingo attending to the last medium: uniform)
+  int end_of_document = -1;  ///< id after which tokens see no medium until the next one (Idefics' </s>); -1: none
   float epsilon = 1e-5f;
 
   /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`.

@@ -76,6 +76,7 @@ struct Tags {
   std::vector<int> begin;         ///< once, first
   std::vector<int> image;         ///< at each image or video
   std::vector<int> end_of_chunk;  ///< after the text that follows a medium
+  int announces = 0;              ///< which piece of `image` is the first to see the medium (Idefics: its second)
 
   /// Each tag as the tokenizer reads its text, special tokens recognised.
   static Tags of(const io::Tokenizer& tokenizer, std::string_view begin, std::string_view image,
@@ -98,6 +99,8 @@ struct SequenceOptions {
 /// end_of_chunk before the next medium and at the end. Targets: supervised text and the end of its chunk; never a tag.
 inline Sequence sequence_of(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
                             const SequenceOptions& options = {}) {
+  check(tags.announces >= 0 && tags.announces < static_cast<int>(std::max(tags.image.size(), std::size_t{1})), "tags",
+        "piece ", tags.announces, " of the image tag announces its medium, the tag has ", tags.image.size(), " pieces");
   Sequence s;
   std::vector<char> asked;  // whether token t is to be predicted
   std::vector<int> places;
@@ -117,7 +120,7 @@ inline Sequence sequence_of(const Document& document, const io::Tokenizer& token
     } else {
       if (open) put(tags.end_of_chunk, open_supervised);
       open = false;
-      places.push_back(static_cast<int>(s.ids.size()));
+      places.push_back(static_cast<int>(s.ids.size()) + tags.announces);
       put(tags.image, false);
     }
   }

@@ -25,7 +25,7 @@ struct AttentionMaps {
     return std::span(cross_).subspan(cross_at(i, block, head, medium), static_cast<std::size_t>(latents));
   }
   /// Attention of a medium's latent, in a Resampler layer's head, to the medium's feature rows (frames by cells). The
-  /// rest of 1 goes to the latents themselves.
+  /// rest of 1 goes to the latents themselves. Without a Resampler: one layer, in which latent r is row r.
   std::span<const double> resampled(int medium, int layer, int head, int latent) const {
     const Medium& m = of[static_cast<std::size_t>(medium)];
     const auto rows = static_cast<std::size_t>(m.rows);
@@ -122,14 +122,15 @@ AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const 
   const auto read = M::template forward<typename M::Trained{.connector = false, .lm = false}>(ctx, connector, lm, plan,
                                                                                               latents, hidden);
 
-  const AttentionShape cross_shape = M::Gated::Attend::shape(), look_shape = Resampler::Block::Attend::shape();
+  constexpr bool resamples = Resampler::L > 0;
+  const AttentionShape cross_shape = M::Gated::Attend::shape();
   AttentionMaps maps;
   maps.media = media_count;
   maps.latents = M::R;
   maps.gated_blocks = static_cast<int>(M::gated_blocks);
   maps.heads = cross_shape.heads;
-  maps.layers = Resampler::L;
-  maps.resampler_heads = look_shape.heads;
+  maps.layers = resamples ? Resampler::L : 1;
+  maps.resampler_heads = resamples ? M::config.resampler.heads : 1;
   maps.tokens.assign(tokens.begin(), tokens.end());
   maps.of.assign(media.begin(), media.end());
   maps.cross_.assign(maps.cross_at(static_cast<int>(tokens.size()), 0, 0, 0), 0);
@@ -146,13 +147,17 @@ AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const 
     std::vector<double> all(static_cast<std::size_t>(maps.layers * maps.resampler_heads * M::R) *
                             static_cast<std::size_t>(medium.rows));
     std::size_t at = 0;
-    for (const auto& block : looked.blocks)
-      for (int h = 0; h < maps.resampler_heads; ++h)
-        for (int r = 0; r < M::R; ++r, at += static_cast<std::size_t>(medium.rows))
-          detail::each_probability<P>(look_shape, block.attention, resampling.spans, m * M::R + r, h,
-                                      [&](int pool, int key, double p) {
-                                        if (pool == 0) all[at + static_cast<std::size_t>(key - medium.first)] = p;
-                                      });
+    if constexpr (resamples) {
+      for (const auto& block : looked.blocks)
+        for (int h = 0; h < maps.resampler_heads; ++h)
+          for (int r = 0; r < M::R; ++r, at += static_cast<std::size_t>(medium.rows))
+            detail::each_probability<P>(Resampler::Block::Attend::shape(), block.attention, resampling.spans,
+                                        m * M::R + r, h, [&](int pool, int key, double p) {
+                                          if (pool == 0) all[at + static_cast<std::size_t>(key - medium.first)] = p;
+                                        });
+    } else {
+      for (; at < all.size(); at += static_cast<std::size_t>(medium.rows) + 1) all[at] = 1;
+    }
     maps.resampled_.push_back(std::move(all));
   }
   return maps;

@@ -52,11 +52,12 @@ struct TextState {
   std::vector<int> ids, phi;        ///< tokens that wait to be read
   std::vector<int> read_ids;        ///< those that were read, in their order
   std::vector<CachedMedium> media;  ///< φ = m is the m-th of them
-  int last_phi = 0;
+  int last_phi = 0, closed = -1;    ///< φ of the last token as it was read; of the document that ended last
   std::uint64_t stream = 0;  ///< of the random numbers that sample its tokens; copies that shall differ get their own
 
   int length() const { return rows.count() + static_cast<int>(ids.size()); }
-  /// One more token, of the same medium as the one before it: an image tag that a model writes announces nothing.
+  /// One more token, of the same medium as the one before it: an image tag that a model writes announces nothing, and
+  /// an end of document that it writes closes nothing.
   void append(int id) {
     ids.push_back(id);
     phi.push_back(last_phi);
@@ -156,9 +157,12 @@ class Engine {
     check(most <= static_cast<int>(all), "prompt", "it has ", most, " image tags and ", all,
           " media: each tag announces one medium");
     state.media.insert(state.media.end(), media.begin(), media.end());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
+    for (std::size_t i = 0; i < ids.size(); ++i)
       check(ids[i] >= 0 && ids[i] < V, "prompt", "token ", i, " is ", ids[i], ", expected 0 to ", V - 1);
-      if (!phi.empty()) state.last_phi = phi[i];
+    std::vector<int> seen(phi.begin(), phi.end());
+    if constexpr (has_media) seen = seen_phi(M::config.xattn, ids, phi, state.closed);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (!phi.empty()) state.last_phi = seen[i];
       state.append(ids[i]);
     }
   }

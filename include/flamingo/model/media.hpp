@@ -23,6 +23,20 @@ inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
   return phi;
 }
 
+/// φ as the spans read it: 0 after an end of document until the next medium is announced, if the config names such an
+/// end. The end itself still belongs to its document. `closed` is the φ of the document that ended last, -1: none has;
+/// it goes on from piece to piece of one sequence.
+inline std::vector<int> seen_phi(const XattnConfig& c, std::span<const int> ids, std::span<const int> phi,
+                                 int& closed) {
+  std::vector<int> seen(phi.begin(), phi.end());
+  if (c.end_of_document < 0) return seen;
+  for (std::size_t t = 0; t < seen.size(); ++t) {
+    if (closed >= 0 && phi[t] == closed) seen[t] = 0;
+    if (ids[t] == c.end_of_document) closed = phi[t];
+  }
+  return seen;
+}
+
 /// Adds the cross-attention spans of one sequence. Its tokens are query rows from `first_row` on with the given φ; its
 /// m-th medium is R rows of pool 0 from row `media[m] * R` on: media may lie anywhere, and several sequences share
 /// them.
@@ -93,7 +107,8 @@ struct DecoderPlan {
             " tokens with ", s.phi.size(), " φ and ", s.targets.size(), " targets");
       plan.self.begin(first, tokens);
       plan.self.add({0, first, tokens, 0, 1});
-      add_media_spans(plan.cross, c, s.phi, first, s.first_medium, s.media, R);
+      int closed = -1;
+      add_media_spans(plan.cross, c, seen_phi(c, s.ids, s.phi, closed), first, s.first_medium, s.media, R);
       for (int t = 0; t < tokens; ++t) {
         plan.ids.push_back(s.ids[static_cast<std::size_t>(t)]);
         plan.positions.push_back(t);

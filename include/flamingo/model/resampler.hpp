@@ -269,6 +269,40 @@ struct Resampler {
   }
 };
 
+/// No Resampler: the gated blocks read the encoder's rows themselves, R of them a medium (Idefics' use_resampler
+/// false).
+template <ResamplerConfig C, Platform P>
+struct NoResampler {
+  static_assert(C.dim > 0 && C.latents > 0, "ResamplerConfig: dim and latents must be positive");
+  static_assert(C.features() == C.dim, "ResamplerConfig: without layers nothing leads from vision_dim to dim");
+
+  static constexpr int D = C.dim, E = C.dim, R = C.latents, L = 0;
+
+  template <class S>
+  struct Parameters {};
+  static constexpr void each(auto&, auto&...) {}
+
+  template <Need need>
+  struct Saved {};
+
+  /// features, y (M R, D)
+  template <Need need, class W>
+  static Saved<need> forward(Context<P>& ctx, const W&, const Rows<P, E, const typename P::Real>& features,
+                             const ResamplerPlan&, const Rows<P, D>& y) {
+    ops::copy(ctx, features, y);
+    return {};
+  }
+  template <Need need, class W, class G, RowsSink<P> DF>
+  static void backward(Context<P>& ctx, const W&, const Saved<need>&, const ResamplerPlan&, const Rows<P, D>& dy,
+                       const DF& dfeatures, const G&) {
+    if constexpr (wanted<DF>) ops::copy(ctx, dy, dfeatures);
+  }
+};
+
+/// The Resampler of a config, or none.
+template <ResamplerConfig C, Platform P>
+using ResamplerOf = std::conditional_t<(C.layers > 0), Resampler<C, P>, NoResampler<C, P>>;
+
 }  // namespace model
 
 /// Row t of n frames over a table of `known` rows: the rows themselves while they last, else read between them so that
@@ -290,6 +324,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
           " frames: each frame must have the same number of rows, at least one");
     check(medium.first == static_cast<int>(plan.places.size()), "resampler", "medium ", m, " begins at row ",
           medium.first, ", expected ", plan.places.size(), ": media lie one after another");
+    check(c.layers > 0 || medium.rows == c.latents, "resampler", "medium ", m, " has ", medium.rows, " rows, expected ",
+          c.latents, ": there is no Resampler");
     check(c.media == 0 || medium.place < c.media, "resampler", "medium ", medium.place,
           " of a document: the table of places has ", c.media, " rows");
     plan.spans.begin(m * c.latents, c.latents);

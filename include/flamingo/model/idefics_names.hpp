@@ -1,0 +1,98 @@
+/// What transformers calls the tensors of Idefics (IdeficsForVisionText2Text), part by part.
+///
+/// Gated blocks are numbered there as ours are: block j stands before decoder layer j * cross_layer_interval.
+#pragma once
+#include <flamingo/model/tensor_map.hpp>
+
+namespace flamingo {
+
+/// The vision tower. Its last norm is in the files and belongs to the pooled output, which nothing reads.
+inline TensorTable idefics_vision_names() {
+  return TensorTable(
+             {{.ours = "patch", .theirs = "embeddings.patch_embedding.weight", .layout = Layout::channels_first},
+              {.ours = "class_token", .theirs = "embeddings.class_embedding", .layout = Layout::line},
+              {.ours = "positions", .theirs = "embeddings.position_embedding.weight"},
+              {.ours = "pre_norm.scale", .theirs = "pre_layrnorm.weight"},
+              {.ours = "pre_norm.bias", .theirs = "pre_layrnorm.bias"},
+              {.ours = "blocks.*.norm.scale", .theirs = "encoder.layers.*.layer_norm1.weight"},
+              {.ours = "blocks.*.norm.bias", .theirs = "encoder.layers.*.layer_norm1.bias"},
+              {.ours = "blocks.*.norm_dense.scale", .theirs = "encoder.layers.*.layer_norm2.weight"},
+              {.ours = "blocks.*.norm_dense.bias", .theirs = "encoder.layers.*.layer_norm2.bias"},
+              {.ours = "blocks.*.attention.query", .theirs = "encoder.layers.*.self_attn.q_proj.weight"},
+              {.ours = "blocks.*.attention.query_bias", .theirs = "encoder.layers.*.self_attn.q_proj.bias"},
+              {.ours = "blocks.*.attention.key", .theirs = "encoder.layers.*.self_attn.k_proj.weight"},
+              {.ours = "blocks.*.attention.key_bias", .theirs = "encoder.layers.*.self_attn.k_proj.bias"},
+              {.ours = "blocks.*.attention.value", .theirs = "encoder.layers.*.self_attn.v_proj.weight"},
+              {.ours = "blocks.*.attention.value_bias", .theirs = "encoder.layers.*.self_attn.v_proj.bias"},
+              {.ours = "blocks.*.attention.out", .theirs = "encoder.layers.*.self_attn.out_proj.weight"},
+              {.ours = "blocks.*.attention.out_bias", .theirs = "encoder.layers.*.self_attn.out_proj.bias"},
+              {.ours = "blocks.*.dense.up", .theirs = "encoder.layers.*.mlp.fc1.weight"},
+              {.ours = "blocks.*.dense.up_bias", .theirs = "encoder.layers.*.mlp.fc1.bias"},
+              {.ours = "blocks.*.dense.down", .theirs = "encoder.layers.*.mlp.fc2.weight"},
+              {.ours = "blocks.*.dense.down_bias", .theirs = "encoder.layers.*.mlp.fc2.bias"},
+              {.ours = "post_norm.scale", .theirs = "post_layernorm.weight"},
+              {.ours = "post_norm.bias", .theirs = "post_layernorm.bias"}},
+             {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"})
+      .within("", "model.vision_model.");
+}
+
+/// The Resampler and the gated blocks.
+inline TensorTable idefics_connector_names() {
+  const TensorTable resampler(
+      {{.ours = "latents", .theirs = "latents"},
+       {.ours = "blocks.*.norm_features.scale", .theirs = "blocks.*.0.context_layer_norm.weight"},
+       {.ours = "blocks.*.norm_features.bias", .theirs = "blocks.*.0.context_layer_norm.bias"},
+       {.ours = "blocks.*.norm_latents.scale", .theirs = "blocks.*.0.latents_layer_norm.weight"},
+       {.ours = "blocks.*.norm_latents.bias", .theirs = "blocks.*.0.latents_layer_norm.bias"},
+       {.ours = "blocks.*.attention.query_norm.scale", .theirs = "blocks.*.0.q_layer_norm.weight"},
+       {.ours = "blocks.*.attention.query_norm.bias", .theirs = "blocks.*.0.q_layer_norm.bias"},
+       {.ours = "blocks.*.attention.key_norm.scale", .theirs = "blocks.*.0.k_layer_norm.weight"},
+       {.ours = "blocks.*.attention.key_norm.bias", .theirs = "blocks.*.0.k_layer_norm.bias"},
+       {.ours = "blocks.*.attention.query", .theirs = "blocks.*.0.q_proj.weight"},
+       {.ours = "blocks.*.attention.key", .theirs = "blocks.*.0.k_proj.weight"},
+       {.ours = "blocks.*.attention.value", .theirs = "blocks.*.0.v_proj.weight"},
+       {.ours = "blocks.*.attention.out", .theirs = "blocks.*.0.output_proj.weight"},
+       {.ours = "blocks.*.norm_dense.scale", .theirs = "blocks.*.1.ln.weight"},
+       {.ours = "blocks.*.norm_dense.bias", .theirs = "blocks.*.1.ln.bias"},
+       {.ours = "blocks.*.dense.up", .theirs = "blocks.*.1.fc.weight"},
+       {.ours = "blocks.*.dense.down", .theirs = "blocks.*.1.c_proj.weight"},
+       {.ours = "norm.scale", .theirs = "layer_norm.weight"},
+       {.ours = "norm.bias", .theirs = "layer_norm.bias"}});
+  const TensorTable gated({{.ours = "norm.scale", .theirs = "input_layernorm.weight"},
+                           {.ours = "attention.query", .theirs = "cross_attn.q_proj.weight"},
+                           {.ours = "attention.key", .theirs = "cross_attn.k_proj.weight"},
+                           {.ours = "attention.value", .theirs = "cross_attn.v_proj.weight"},
+                           {.ours = "attention.out", .theirs = "cross_attn.o_proj.weight"},
+                           {.ours = "attention.query_norm.scale", .theirs = "cross_attn.q_layer_norm.weight"},
+                           {.ours = "attention.key_norm.scale", .theirs = "cross_attn.k_layer_norm.weight"},
+                           {.ours = "attention_gate", .theirs = "alpha_cross_attn"},
+                           {.ours = "norm_dense.scale", .theirs = "post_attention_layernorm.weight"},
+                           {.ours = "dense.gate", .theirs = "mlp.gate_proj.weight"},
+                           {.ours = "dense.up", .theirs = "mlp.up_proj.weight"},
+                           {.ours = "dense.down", .theirs = "mlp.down_proj.weight"},
+                           {.ours = "dense_gate", .theirs = "alpha_dense"}},
+                          {"cross_attn.rotary_emb.inv_freq"});
+  return resampler.within("resampler.", "model.perceiver_resampler.")
+      .with(gated.within("gated.*.", "model.gated_cross_attn_layers.*."));
+}
+
+/// The decoder, a LLaMA whose rotary pairs are halves, with the rows that Idefics adds to its vocabulary.
+inline TensorTable idefics_lm_names() {
+  return TensorTable({{.ours = "embedding", .theirs = "model.embed_tokens.weight"},
+                      {.ours = "added", .theirs = "model.embed_tokens.additional_embedding.weight"},
+                      {.ours = "blocks.*.norm.scale", .theirs = "model.layers.*.input_layernorm.weight"},
+                      {.ours = "blocks.*.attention.query", .theirs = "model.layers.*.self_attn.q_proj.weight"},
+                      {.ours = "blocks.*.attention.key", .theirs = "model.layers.*.self_attn.k_proj.weight"},
+                      {.ours = "blocks.*.attention.value", .theirs = "model.layers.*.self_attn.v_proj.weight"},
+                      {.ours = "blocks.*.attention.out", .theirs = "model.layers.*.self_attn.o_proj.weight"},
+                      {.ours = "blocks.*.norm_dense.scale", .theirs = "model.layers.*.post_attention_layernorm.weight"},
+                      {.ours = "blocks.*.dense.gate", .theirs = "model.layers.*.mlp.gate_proj.weight"},
+                      {.ours = "blocks.*.dense.up", .theirs = "model.layers.*.mlp.up_proj.weight"},
+                      {.ours = "blocks.*.dense.down", .theirs = "model.layers.*.mlp.down_proj.weight"},
+                      {.ours = "norm.scale", .theirs = "model.norm.weight"},
+                      {.ours = "output", .theirs = "lm_head.weight"},
+                      {.ours = "added_output", .theirs = "lm_head.additional_fc.weight"}},
+                     {"model.layers.*.self_attn.rotary_emb.inv_freq"});
+}
+
+}  // namespace flamingo
