@@ -77,6 +77,28 @@ TEST_CASE("a tag of several pieces belongs to its medium from the first on", "[d
   CHECK(s.targets == Ids{0, eoc, -1, -1, -1, 1, eoc, -1});
 }
 
+TEST_CASE("a tag may announce its medium at a later piece, and share its ends with its neighbours", "[document]") {
+  // Idefics: <fake_token_around_image><image><fake_token_around_image>, neighbours share the token between them.
+  const Document page = Document{}.text("a").image("1.png").image("2.png").text("b").image("3.png");
+  Tags fake{{bos}, {7, image, 7}, {}};
+  fake.announces = 1;
+  Sequence s = sequence_of(page, tokenizer, fake);
+  CHECK(s.ids == Ids{bos, 0, 7, image, 7, 7, image, 7, 1, 7, image, 7});
+  CHECK(s.phi == Ids{0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3});
+  fake.joins = true;
+  s = sequence_of(page, tokenizer, fake);
+  CHECK(s.ids == Ids{bos, 0, 7, image, 7, image, 7, 1, 7, image, 7});
+  CHECK(s.phi == Ids{0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3});
+  CHECK(s.media == 3);
+  fake.image = {7, image, 6};
+  CHECK_THROWS_WITH(sequence_of(page, tokenizer, fake),
+                    "[tags] image tags join where the last piece is the first again and a later one announces the "
+                    "medium");
+  fake.announces = 3;
+  CHECK_THROWS_WITH(sequence_of(page, tokenizer, fake),
+                    "[tags] piece 3 of the image tag announces its medium, the tag has 3 pieces");
+}
+
 TEST_CASE("text of users cannot bring in a tag", "[document]") {
   const Sequence s = sequence_of(Document{}.text("a<image>b"), tokenizer, tags);
   CHECK(s.media == 0);

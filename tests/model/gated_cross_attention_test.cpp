@@ -112,6 +112,17 @@ constexpr XattnConfig evenly{.heads = 2,
                              .activation = Activation::gelu,
                              .before_first = NoImage::uniform,
                              .beyond_last = NoImage::uniform};
+/// Idefics' block, with grouped keys on top: RMS norms, those of each head's queries and keys among them, and SwiGLU.
+constexpr XattnConfig idefics{.heads = 2,
+                              .kv_heads = 1,
+                              .head_dim = 3,
+                              .qk_norm = QkNorm::heads_rms,
+                              .hidden = 11,
+                              .activation = Activation::silu,
+                              .gated_dense = true,
+                              .norm = NormKind::rms,
+                              .vector_gates = true,
+                              .epsilon = 1e-3f};
 
 /// Two sequences: text before the first medium, a medium that nobody sees and more tags than media.
 template <XattnConfig C>
@@ -152,6 +163,7 @@ TEST_CASE("gated blocks' gradients are those of finite differences", "[xattn]") 
   check_differences<paper>();
   check_differences<vectors>();
   check_differences<evenly>();
+  check_differences<idefics>();
 }
 
 TEMPLATE_LIST_TEST_CASE("a new gated block is the identity, bit for bit", "[xattn]", Platforms) {

@@ -137,6 +137,52 @@ TEST_CASE("spans say what each rule says, on random documents", "[media]") {
   }
 }
 
+TEST_CASE("after an end of document tokens see nothing until the next medium", "[media]") {
+  // transformers' image_attention_mask_for_packed_input_ids on random documents, from its words: the running count of
+  // images; after an end, and not at it, none until the next image.
+  constexpr int end = 2, image = 9;
+  const XattnConfig c{.end_of_document = end};
+  Random draw(20221128, 2);
+  for (int document = 0; document < 500; ++document) {
+    std::vector<int> ids(static_cast<std::size_t>(draw.below(20))), tags, expected;
+    bool ended = false;
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      ids[t] = draw.below(4) == 0 ? end : draw.below(4) == 0 ? image : 5;
+      if (ids[t] == image) tags.push_back(static_cast<int>(t));
+      ended = ended && ids[t] != image;
+      expected.push_back(ended ? 0 : static_cast<int>(tags.size()));
+      ended = ended || ids[t] == end;
+    }
+    const std::vector<int> phi = phi_of(tags, static_cast<int>(ids.size()));
+    int closed = -1;
+    REQUIRE(seen_phi(c, ids, phi, closed) == expected);
+    CHECK(seen_phi({}, ids, phi, closed) == phi);
+
+    // Read in pieces, as by an engine.
+    std::vector<int> pieces;
+    closed = -1;
+    for (std::size_t from = 0, to = 0; from < ids.size(); from = to) {
+      to = std::min(ids.size(), from + static_cast<std::size_t>(1 + draw.below(5)));
+      const auto seen =
+          seen_phi(c, std::span(ids).subspan(from, to - from), std::span(phi).subspan(from, to - from), closed);
+      pieces.insert(pieces.end(), seen.begin(), seen.end());
+    }
+    REQUIRE(pieces == expected);
+
+    // As the decoder's tables have it: rows of two latents a medium.
+    Sequence s;
+    s.ids = ids;
+    s.phi = phi;
+    s.media = static_cast<int>(tags.size());
+    const DecoderPlan plan = DecoderPlan::of(std::span(&s, 1), c, 2);
+    const std::vector<Seen> seen = by_row(plan.cross, plan.rows());
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      const int first = 2 * (expected[t] - 1);
+      REQUIRE(seen[t].rows == (expected[t] ? std::set<int>{first, first + 1} : std::set<int>{}));
+    }
+  }
+}
+
 TEST_CASE("a batch's tables keep its sequences apart", "[media]") {
   const std::vector<Sequence> batch{
       {.ids = {5, 7, 11}, .phi = {0, 1, 1}, .targets = {-1, 11, -1}, .first_medium = 0, .media = 1},

@@ -118,6 +118,17 @@ constexpr ResamplerConfig bare{.dim = 5,
                                .activation = Activation::gelu_tanh,
                                .frames = 0,
                                .final_norm = false};
+/// Idefics': a LayerNorm over each head's queries and keys, ReLU.
+constexpr ResamplerConfig idefics{.dim = 5,
+                                  .latents = 3,
+                                  .layers = 2,
+                                  .heads = 2,
+                                  .head_dim = 3,
+                                  .qk_norm = QkNorm::heads_layer,
+                                  .widening = 2,
+                                  .activation = Activation::relu,
+                                  .frames = 0,
+                                  .epsilon = 1e-3f};
 
 /// A video longer than the time table, an image, a short video.
 const std::vector<Medium> mixed{{0, 10, 5, 0}, {10, 7, 1, 1}, {17, 6, 2, 0}};
@@ -176,6 +187,7 @@ TEST_CASE("the resampler agrees with the peers' in double", "[resampler][golden]
 TEST_CASE("the resampler's gradients are those of finite differences", "[resampler]") {
   check_differences<small>();
   check_differences<bare>();
+  check_differences<idefics>();
 }
 
 TEMPLATE_LIST_TEST_CASE("any frames and cells give R latents", "[resampler]", Platforms) {
@@ -245,4 +257,28 @@ TEST_CASE("a medium that makes no sense is refused", "[resampler]") {
                     "[resampler] medium 2 of a document: the table of places has 2 rows");
   CHECK_THROWS_WITH(plan({{0, 4, 2, 0}, {5, 4, 2, 1}}),
                     "[resampler] medium 1 begins at row 5, expected 4: media lie one after another");
+}
+
+TEST_CASE("without layers features pass as they are, forward and backward", "[resampler]") {
+  using P = Cpu<double>;
+  constexpr ResamplerConfig C{.dim = 5, .latents = 7, .layers = 0};
+  using Layer = model::ResamplerOf<C, P>;
+  STATIC_REQUIRE(std::same_as<Layer, model::NoResampler<C, P>>);
+  STATIC_REQUIRE(std::same_as<model::ResamplerOf<small, P>, model::Resampler<small, P>>);
+  CHECK(parameter_count<Layer>() == 0);
+  const std::vector<Medium> media{{0, 7, 1, 0}, {7, 7, 1, 1}};
+  const auto plan = ResamplerPlan::of(C, media);
+  const Tensor<double> features = drawn_rows<double>(14, 5, 1), dy = drawn_rows<double>(14, 5, 2);
+  Tensor<double> y(14, 5), dfeatures(14, 5);
+  Context<P> ctx(1, 1 << 20);
+  Store<Layer, P> weights, gradients;
+  const auto saved =
+      Layer::forward<all_gradients>(ctx, weights.views, features.rows_on<P, 5>(), plan, y.rows_on<P, 5>());
+  Tensor<double> in = dy;
+  Layer::backward(ctx, weights.views, saved, plan, in.rows_on<P, 5>(), dfeatures.rows_on<P, 5>(), gradients.views);
+  Layer::backward(ctx, weights.views, saved, plan, in.rows_on<P, 5>(), NoGrad{}, frozen<Layer>);
+  CHECK(y == features);
+  CHECK(dfeatures == dy);
+  const std::vector<Medium> other{{0, 7, 1, 0}, {7, 6, 1, 1}};
+  CHECK_THROWS_WITH(ResamplerPlan::of(C, other), "[resampler] medium 1 has 6 rows, expected 7: there is no Resampler");
 }

@@ -1,6 +1,7 @@
 /// Documents: text with images and videos in their places. A webpage, a pair, a few-shot prompt and a chat are
 /// documents.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -77,6 +78,7 @@ struct Tags {
   std::vector<int> image;         ///< at each image or video
   std::vector<int> end_of_chunk;  ///< after the text that follows a medium
   int announces = 0;              ///< which piece of `image` is the first to see the medium (Idefics: its second)
+  bool joins = false;             ///< of neighbouring media the last piece of one is the first of the next (Idefics)
 
   /// Each tag as the tokenizer reads its text, special tokens recognised.
   static Tags of(const io::Tokenizer& tokenizer, std::string_view begin, std::string_view image,
@@ -99,8 +101,11 @@ struct SequenceOptions {
 /// end_of_chunk before the next medium and at the end. Targets: supervised text and the end of its chunk; never a tag.
 inline Sequence sequence_of(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
                             const SequenceOptions& options = {}) {
-  check(tags.announces >= 0 && tags.announces < static_cast<int>(std::max(tags.image.size(), std::size_t{1})), "tags",
-        "piece ", tags.announces, " of the image tag announces its medium, the tag has ", tags.image.size(), " pieces");
+  const int pieces = static_cast<int>(tags.image.size());
+  check(tags.announces >= 0 && tags.announces < std::max(pieces, 1), "tags", "piece ", tags.announces,
+        " of the image tag announces its medium, the tag has ", pieces, " pieces");
+  check(!tags.joins || (tags.announces > 0 && tags.image.front() == tags.image.back()), "tags",
+        "image tags join where the last piece is the first again and a later one announces the medium");
   Sequence s;
   std::vector<char> asked;  // whether token t is to be predicted
   std::vector<int> places;
@@ -111,17 +116,21 @@ inline Sequence sequence_of(const Document& document, const io::Tokenizer& token
   if (options.begin) put(tags.begin, false);
   const int framing = static_cast<int>(s.ids.size());
   bool open = false, open_supervised = false;  // a text that has not been closed yet
+  bool after_medium = false;
   for (const Document::Part& part : document.parts()) {
     if (part.kind == Document::Kind::text) {
       const std::vector<int> ids = tokenizer.encode(part.text);
       put(ids, part.supervised);
       open = true;
       open_supervised = part.supervised;
+      after_medium = false;
     } else {
       if (open) put(tags.end_of_chunk, open_supervised);
       open = false;
-      places.push_back(static_cast<int>(s.ids.size()) + tags.announces);
-      put(tags.image, false);
+      const int joined = tags.joins && after_medium ? 1 : 0;
+      places.push_back(static_cast<int>(s.ids.size()) + tags.announces - joined);
+      put(std::span(tags.image).subspan(static_cast<std::size_t>(joined)), false);
+      after_medium = true;
     }
   }
   if (open && options.end_last_chunk) put(tags.end_of_chunk, open_supervised);
