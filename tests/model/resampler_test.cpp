@@ -118,7 +118,8 @@ constexpr ResamplerConfig bare{.dim = 5,
                                .activation = Activation::gelu_tanh,
                                .frames = 0,
                                .final_norm = false};
-/// Idefics': a LayerNorm over each head's queries and keys, ReLU.
+/// Idefics': a LayerNorm over each head's queries and keys, ReLU. The large ε keeps differences near the derivative
+/// where a head's few features happen to be alike.
 constexpr ResamplerConfig idefics{.dim = 5,
                                   .latents = 3,
                                   .layers = 2,
@@ -128,7 +129,7 @@ constexpr ResamplerConfig idefics{.dim = 5,
                                   .widening = 2,
                                   .activation = Activation::relu,
                                   .frames = 0,
-                                  .epsilon = 1e-3f};
+                                  .epsilon = 0.1f};
 
 /// A video longer than the time table, an image, a short video.
 const std::vector<Medium> mixed{{0, 10, 5, 0}, {10, 7, 1, 1}, {17, 6, 2, 0}};
@@ -262,9 +263,9 @@ TEST_CASE("a medium that makes no sense is refused", "[resampler]") {
 TEST_CASE("without layers features pass as they are, forward and backward", "[resampler]") {
   using P = Cpu<double>;
   constexpr ResamplerConfig C{.dim = 5, .latents = 7, .layers = 0};
-  using Layer = model::ResamplerOf<C, P>;
+  using Layer = model::ResamplerOf<C, P>::type;
   STATIC_REQUIRE(std::same_as<Layer, model::NoResampler<C, P>>);
-  STATIC_REQUIRE(std::same_as<model::ResamplerOf<small, P>, model::Resampler<small, P>>);
+  STATIC_REQUIRE(std::same_as<model::ResamplerOf<small, P>::type, model::Resampler<small, P>>);
   CHECK(parameter_count<Layer>() == 0);
   const std::vector<Medium> media{{0, 7, 1, 0}, {7, 7, 1, 1}};
   const auto plan = ResamplerPlan::of(C, media);

@@ -17,7 +17,7 @@ namespace flamingo::model {
 /// What Flamingo adds between two frozen models: the Resampler and the gated blocks. It is what is trained and saved.
 template <auto C, Platform P>
 struct Connector {
-  using ResamplerLayer = ResamplerOf<C.resampler, P>;
+  using ResamplerLayer = typename ResamplerOf<C.resampler, P>::type;
   using GatedLayer = GatedCrossAttention<C.xattn, C.lm.dim, C.resampler.dim, P>;
   static constexpr auto gated_blocks = static_cast<std::size_t>(C.gated_blocks());
 

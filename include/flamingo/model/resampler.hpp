@@ -299,9 +299,11 @@ struct NoResampler {
   }
 };
 
-/// The Resampler of a config, or none.
+/// Names, as `type`, the Resampler of a config, or none.
 template <ResamplerConfig C, Platform P>
-using ResamplerOf = std::conditional_t<(C.layers > 0), Resampler<C, P>, NoResampler<C, P>>;
+struct ResamplerOf {
+  using type = std::conditional_t<(C.layers > 0), Resampler<C, P>, NoResampler<C, P>>;
+};
 
 }  // namespace model
 
