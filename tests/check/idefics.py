@@ -16,8 +16,8 @@ ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "ge
 
 
 def config(meta: dict, file: pathlib.Path) -> dict | None:
-    """What a golden file's metadata and the folder beside it say: the header, the check and the config of its model.
-    None where it is not Idefics'."""
+    """What checks a file with this metadata (a function of the header, with its template arguments), or None where it
+    is of another kind."""
     if meta.get("case", "").split("_")[0].split(" ")[0] != "idefics":
         return None
     said = json.loads(meta["config"])
@@ -28,7 +28,7 @@ def config(meta: dict, file: pathlib.Path) -> dict | None:
     folder = file.with_name(file.stem.removesuffix("_io"))
     if (folder / "config.json").exists():
         c.update(json.loads((folder / "config.json").read_text()))
-    return {"header": "check/idefics.hpp", "check": "check_idefics", "config": expression(c)}
+    return {"header": "check/idefics.hpp", "function": "flamingo::test::check_idefics", "arguments": expression(c)}
 
 
 def expression(c: dict) -> str:

@@ -115,3 +115,17 @@ TEST_CASE("A video's heat map covers its frames; media that are not the document
   looked.media.pop_back();
   CHECK_THROWS_WITH(looked.maps(), "[attention_maps] the document has 3 media, 2 are given");
 }
+
+TEST_CASE("Without a Resampler a heat map is the mean of what a token attends to") {
+  Looked<Cpu<double>, bare_config> looked(0);  // token 3 still belongs to its document, which ends with it
+  const AttentionMaps maps = looked.maps();
+  const auto heat = maps.heat(1, 0);
+  REQUIRE(heat.size() == 5);
+  for (std::size_t row = 0; row < heat.size(); ++row) {
+    double mean = 0;
+    for (int block = 0; block < maps.gated_blocks; ++block)
+      for (int h = 0; h < maps.heads; ++h) mean += maps.cross(1, block, h, 0)[row] / (maps.gated_blocks * maps.heads);
+    CHECK(std::abs(heat[row] - mean) < 1e-12);
+  }
+  CHECK(sum(maps.heat(1, 1)) == 0);
+}

@@ -107,6 +107,27 @@ TEST_CASE("Cached decoding has the bits of one training pass when all earlier me
   check_cached_equals_uncached<Cpu<double>, attending_to_all>();
 }
 
+TEST_CASE("Cached decoding has the bits of one training pass without a Resampler, over documents that end") {
+  check_cached_equals_uncached<Cpu<float>, bare_config>();
+}
+
+TEST_CASE("An end of document closes what is read, not what is written") {
+  using P = Cpu<float>;
+  Tiny<P, bare_config> tiny;
+  constexpr int end = bare_config.xattn.end_of_document;
+  const auto document = tiny.documents()[0];
+  REQUIRE(document.ids[3] == end);
+  TextState state = tiny.begin(document);
+  CHECK(state.phi == std::vector<int>{0, 0, 1, 1, 0, 0, 2, 2, 2, 2, 2});
+  state.append(end);
+  state.append(5);
+  CHECK((state.phi[11] == 2 && state.phi[12] == 2));
+  const std::vector<int> more{4, end, 5};
+  tiny.engine.append(state, more, std::vector<int>{2, 2, 2});
+  tiny.engine.append(state, more, std::vector<int>{2, 2, 3}, std::vector{tiny.medium(1)});
+  CHECK(std::vector<int>(state.phi.begin() + 13, state.phi.end()) == std::vector<int>{2, 2, 0, 0, 0, 3});
+}
+
 TEST_CASE("Tokens written later see the last medium, whatever they are") {
   using P = Cpu<double>;
   Tiny<P> tiny;

@@ -23,6 +23,14 @@ inline constexpr FlamingoConfig<NoVision, Llama> tiny_config{
            .vocabulary = 13,
            .context = 41}};
 
+/// The same without a Resampler, and with documents that end.
+inline constexpr auto bare_config = [] {
+  auto c = tiny_config;
+  c.resampler = {.dim = 7, .latents = 5, .layers = 0};
+  c.xattn.end_of_document = 7;
+  return c;
+}();
+
 /// Random weights away from their beginnings: gates open, norms not 1.
 template <class Layer, Platform P>
 Store<Layer, P> random_weights(std::uint64_t seed) {
@@ -52,8 +60,8 @@ struct Tiny {
   Engine<Model, typename Connector::Views, typename Lm::Views> engine =
       make_engine<Model>(ctx, connector.views, lm.views, {.media = 7});
 
-  /// Features of picture i; every third is a video of two frames.
-  static int frames(int i) { return i % 3 == 2 ? 2 : 1; }
+  /// Features of picture i; every third is a video of two frames, if a Resampler makes as many rows of it.
+  static int frames(int i) { return C.resampler.layers > 0 && i % 3 == 2 ? 2 : 1; }
   static Tensor<Real> features(int i) {
     return Tensor<Real>::random(S * frames(i), Model::ResamplerLayer::E, static_cast<std::uint64_t>(i) + 100);
   }

@@ -19,12 +19,19 @@ inline constexpr FlamingoConfig<NoVision, Llama> trained_config{
     .lm = {
         .dim = 6, .layers = 2, .heads = 2, .kv_heads = 1, .head_dim = 4, .hidden = 7, .vocabulary = 11, .tied = true}};
 
-template <Platform P>
+/// The same without a Resampler: the gated blocks read the three cells of each picture.
+inline constexpr auto bare_trained_config = [] {
+  auto c = trained_config;
+  c.resampler = {.dim = 5, .latents = 3, .layers = 0};
+  return c;
+}();
+
+template <Platform P, auto C = trained_config>
 struct TrainerCase {
   using R = typename P::Real;
-  using Decoder = DecoderOf<trained_config.lm, P>;
+  using Decoder = DecoderOf<C.lm, P>;
   using Lm = typename Store<Decoder, P>::Views;
-  using Trains = Trainer<trained_config, P, Lm>;
+  using Trains = Trainer<C, P, Lm>;
   static constexpr int width = 5, classes = 3;
 
   Context<P> ctx{1, std::size_t{1} << 26};

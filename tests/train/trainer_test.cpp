@@ -31,6 +31,16 @@ TEMPLATE_LIST_TEST_CASE("training lowers the loss, by what the pictures show", "
   CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
 }
 
+TEST_CASE("a model without a Resampler trains too", "[trainer]") {
+  using Case = TrainerCase<Cpu<float>, bare_trained_config>;
+  Case c({.peak = 0.02, .warmup = 5});
+  const double before = c.trainer.pass(Case::batch(1000, 40), 0).loss;
+  for (int step = 0; step < 60; ++step) c.trainer.update({Case::dataset("pictures", 1, 7)});
+  const double after = c.trainer.pass(Case::batch(1000, 40), 0).loss;
+  CHECK(after < before / 2);
+  CHECK(c.trainer.pass(Case::batch(1000, 40, 1), 0).loss > 2 * after);  // told by the pictures
+}
+
 TEMPLATE_LIST_TEST_CASE("a mixture's gradient is the weighted sum of its datasets'", "[trainer]", Platforms) {
   using R = typename TestType::Real;
   using Case = TrainerCase<TestType>;
