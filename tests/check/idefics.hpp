@@ -14,6 +14,7 @@
 #include <flamingo/model/weights.hpp>
 
 #include "check/decoding.hpp"
+#include "check/pictures.hpp"
 
 namespace flamingo::test {
 
@@ -43,29 +44,7 @@ struct IdeficsParts {
 
 namespace detail {
 
-/// Pictures (..., 3, height, width) as pixels of 3 colours, and their grids.
-template <class R>
-struct GoldenPixels {
-  Tensor<R> pixels{0, 3};
-  std::vector<Grid> grids;
-
-  explicit GoldenPixels(const io::TensorView& tensor) {
-    const std::size_t axes = tensor.shape.size();
-    check(axes >= 3 && tensor.shape[axes - 3] == 3, "golden", tensor.name, " has shape ", io::shape_text(tensor.shape),
-          ", expected (..., 3, height, width)");
-    const int height = static_cast<int>(tensor.shape[axes - 2]), width = static_cast<int>(tensor.shape[axes - 1]),
-              cells = height * width, pictures = static_cast<int>(tensor.count()) / (3 * cells);
-    const auto all = numbers<R>(tensor);
-    pixels = Tensor<R>(pictures * cells, 3);
-    for (int m = 0; m < pictures; ++m) {
-      grids.push_back({m * cells, height, width});
-      for (int colour = 0; colour < 3; ++colour)
-        for (int cell = 0; cell < cells; ++cell)
-          pixels(m * cells + cell, colour) = all[static_cast<std::size_t>((m * 3 + colour) * cells + cell)];
-    }
-  }
-};
-
+/// Rows as a tensor of their own.
 template <class X>
 auto tensor_of(const X& rows) {
   Tensor<std::remove_const_t<typename X::Element>> t(rows.rows, rows.width);
@@ -139,7 +118,7 @@ Report check_idefics(const std::filesystem::path& path, std::filesystem::path fo
   const Parts weights{io::Safetensors(folder / "model.safetensors")};
   const PaddedBatch batch(golden.file.at("in.input_ids"), golden.ids("in.attention_mask"));
   const std::vector<Sequence> sequences = idefics_sequences<C>(golden, batch);
-  const detail::GoldenPixels<Real> pictures(golden.file.at("in.pixel_values"));
+  const GoldenPictures<Real> pictures(golden.file.at("in.pixel_values"));
   const int M = static_cast<int>(pictures.grids.size()), rows = Vision::features(pictures.grids[0]).rows();
 
   Context<P> ctx(1);
@@ -149,10 +128,18 @@ Report check_idefics(const std::filesystem::path& path, std::filesystem::path fo
     const auto scope = ctx.scope();
     Parts gradients;
     const auto rows_of_features = features.template rows_on<P, F>();
-    const auto seen = Vision::template forward<weight_gradients>(
-        ctx, weights.vision.views, pictures.pixels.template rows_on<P, 3>(), pictures.grids, rows_of_features);
+    const auto seen = Vision::template forward<weight_gradients>(ctx, weights.vision.views, pictures.template rows<P>(),
+                                                                 pictures.grids, rows_of_features);
     golden.output("mid.vision_embeddings", detail::tensor_of(seen.pre_norm.x));
     golden.output("mid.vision_last_hidden_state", features);
+    if constexpr (C.vision.other_sizes != OtherSizes::refused) {
+      const GoldenPictures<Real> larger(golden.file.at("in.hires_pixel_values"));
+      int larger_rows = 0;
+      for (const Grid& grid : larger.grids) larger_rows += Vision::features(grid).rows();
+      Tensor<Real> y(larger_rows, F);
+      Vision::forward(ctx, weights.vision.views, larger.template rows<P>(), larger.grids, y.template rows_on<P, F>());
+      golden.output("out.hires_vision_last_hidden_state", y);
+    }
 
     std::vector<Medium> media;
     for (int m = 0; m < M; ++m) media.push_back({m * rows, rows, 1, 0});
@@ -224,7 +211,7 @@ Report check_idefics(const std::filesystem::path& path, std::filesystem::path fo
     prompts.push_back(engine.begin(s, media));
   }
   check_decoding(golden, engine, prompts, static_cast<std::size_t>(batch.length));
-  return golden.finish();
+  return golden.report;
 }
 
 }  // namespace flamingo::test

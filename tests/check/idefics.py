@@ -28,11 +28,11 @@ def config(meta: dict, file: pathlib.Path) -> dict | None:
     folder = file.with_name(file.stem.removesuffix("_io"))
     if (folder / "config.json").exists():
         c.update(json.loads((folder / "config.json").read_text()))
-    return {"header": "check/idefics.hpp", "function": "flamingo::test::check_idefics", "arguments": expression(c)}
+    return {"header": "check/idefics.hpp", "function": "flamingo::test::check_idefics", "arguments": expression(c, bool(said.get("hires")))}
 
 
-def expression(c: dict) -> str:
-    """The FlamingoConfig of an IdeficsConfig whose defaults are filled in."""
+def expression(c: dict, larger: bool = False) -> str:
+    """The FlamingoConfig of an IdeficsConfig whose defaults are filled in; for larger pictures too, if asked."""
     v, p = dict(VISION), dict(PERCEIVER)
     v.update(c.get("vision_config") or {})
     p.update(c.get("perceiver_config") or {})
@@ -49,6 +49,7 @@ def expression(c: dict) -> str:
     vision = (f".image = {v['image_size']}, .patch = {v['patch_size']}, .dim = {v['embed_dim']}, "
               f".layers = {v['num_hidden_layers']}, .heads = {v['num_attention_heads']}, "
               f".hidden = {v['intermediate_size']}, .activation = {activation(v['hidden_act'])}, .class_out = true, "
+              f".other_sizes = flamingo::OtherSizes::{'bicubic' if larger else 'refused'}, "
               f".epsilon = {float(v['layer_norm_eps'])}f")
     if c["use_resampler"]:
         norm = "heads_layer" if p["qk_layer_norms_perceiver"] else "none"

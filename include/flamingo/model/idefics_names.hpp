@@ -2,39 +2,13 @@
 ///
 /// Gated blocks are numbered there as ours are: block j stands before decoder layer j * cross_layer_interval.
 #pragma once
+#include <flamingo/model/clip/clip_names.hpp>
 #include <flamingo/model/tensor_map.hpp>
 
 namespace flamingo {
 
 /// The vision tower. Its last norm is in the files and belongs to the pooled output, which nothing reads.
-inline TensorTable idefics_vision_names() {
-  return TensorTable(
-             {{.ours = "patch", .theirs = "embeddings.patch_embedding.weight", .layout = Layout::channels_first},
-              {.ours = "class_token", .theirs = "embeddings.class_embedding", .layout = Layout::line},
-              {.ours = "positions", .theirs = "embeddings.position_embedding.weight"},
-              {.ours = "pre_norm.scale", .theirs = "pre_layrnorm.weight"},
-              {.ours = "pre_norm.bias", .theirs = "pre_layrnorm.bias"},
-              {.ours = "blocks.*.norm.scale", .theirs = "encoder.layers.*.layer_norm1.weight"},
-              {.ours = "blocks.*.norm.bias", .theirs = "encoder.layers.*.layer_norm1.bias"},
-              {.ours = "blocks.*.norm_dense.scale", .theirs = "encoder.layers.*.layer_norm2.weight"},
-              {.ours = "blocks.*.norm_dense.bias", .theirs = "encoder.layers.*.layer_norm2.bias"},
-              {.ours = "blocks.*.attention.query", .theirs = "encoder.layers.*.self_attn.q_proj.weight"},
-              {.ours = "blocks.*.attention.query_bias", .theirs = "encoder.layers.*.self_attn.q_proj.bias"},
-              {.ours = "blocks.*.attention.key", .theirs = "encoder.layers.*.self_attn.k_proj.weight"},
-              {.ours = "blocks.*.attention.key_bias", .theirs = "encoder.layers.*.self_attn.k_proj.bias"},
-              {.ours = "blocks.*.attention.value", .theirs = "encoder.layers.*.self_attn.v_proj.weight"},
-              {.ours = "blocks.*.attention.value_bias", .theirs = "encoder.layers.*.self_attn.v_proj.bias"},
-              {.ours = "blocks.*.attention.out", .theirs = "encoder.layers.*.self_attn.out_proj.weight"},
-              {.ours = "blocks.*.attention.out_bias", .theirs = "encoder.layers.*.self_attn.out_proj.bias"},
-              {.ours = "blocks.*.dense.up", .theirs = "encoder.layers.*.mlp.fc1.weight"},
-              {.ours = "blocks.*.dense.up_bias", .theirs = "encoder.layers.*.mlp.fc1.bias"},
-              {.ours = "blocks.*.dense.down", .theirs = "encoder.layers.*.mlp.fc2.weight"},
-              {.ours = "blocks.*.dense.down_bias", .theirs = "encoder.layers.*.mlp.fc2.bias"},
-              {.ours = "post_norm.scale", .theirs = "post_layernorm.weight"},
-              {.ours = "post_norm.bias", .theirs = "post_layernorm.bias"}},
-             {"embeddings.position_ids", "post_layernorm.weight", "post_layernorm.bias"})
-      .within("", "model.vision_model.");
-}
+inline TensorTable idefics_vision_names() { return hugging_face_vit_names().within("", "model.vision_model."); }
 
 /// The Resampler and the gated blocks.
 inline TensorTable idefics_connector_names() {
