@@ -1,4 +1,4 @@
-/// Sizes and choices of CLIP's dual encoders, and those that were published.
+/// Sizes and choices of CLIP's dual encoders.
 #pragma once
 #include <flamingo/config/vision.hpp>
 #include <flamingo/core/kinds.hpp>
@@ -35,16 +35,4 @@ struct ClipConfig {
   float first_log_scale = 2.66f;  ///< logarithm of a new model's scale of logits, log(1 / 0.07)
 };
 
-namespace presets {
-
-/// OpenAI's ViT-L/14 (Radford et al. 2021), OpenFlamingo's vision encoder.
-inline constexpr ClipConfig clip_vit_l14{};
-
-/// OpenCLIP's ViT-H/14 (LAION-2B), Idefics' vision encoder.
-inline constexpr ClipConfig open_clip_vit_h14{
-    .vision = {.dim = 1280, .layers = 32, .heads = 16, .activation = Activation::gelu},
-    .text = {.dim = 1024, .layers = 24, .heads = 16, .activation = Activation::gelu},
-    .projection = 1024};
-
-}  // namespace presets
 }  // namespace flamingo

@@ -86,6 +86,7 @@ constexpr void each_field(const Vit& c, F&& f) {
   f("pre_norm", c.pre_norm);
   f("post_norm", c.post_norm);
   f("class_out", c.class_out);
+  f("other_sizes", c.other_sizes);
   f("epsilon", c.epsilon);
 }
 template <class F>
