@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <initializer_list>
 
 #include <flamingo/core/kinds.hpp>
 
@@ -35,6 +36,45 @@ struct Vit {
   constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
   /// Patches along each side.
   constexpr int grid() const { return image / patch; }
+};
+
+/// Up to sixteen numbers of layers, in an order that matters.
+struct LayerList {
+  int count = 0;
+  std::array<int, 16> numbers{};
+
+  static constexpr LayerList of(std::initializer_list<int> layers) {
+    LayerList list;
+    for (const int n : layers) list.numbers[static_cast<std::size_t>(list.count++)] = n;
+    return list;
+  }
+  constexpr int operator[](int i) const { return numbers[static_cast<std::size_t>(i)]; }
+};
+
+/// Llama 3.2's vision transformer: a picture is cut into tiles of one size, which see one another in every block;
+/// blocks without gates, then blocks with gates. The defaults are the 11B and 90B models'.
+struct MllamaVision {
+  int image = 560;  ///< pixels along each side of a tile
+  int patch = 14;   ///< pixels along each side of a patch
+  int tiles = 4;    ///< rows are made for so many tiles of every picture, whether it has them or not
+  int ratios = 8;   ///< shapes that pictures are cut into; shape 0 is no picture
+  int dim = 1280;   ///< D
+  int layers = 32;
+  int global_layers = 8;                                       ///< with gates
+  int heads = 16;                                              ///< H
+  int hidden = 5120;                                           ///< F
+  LayerList intermediate = LayerList::of({3, 7, 15, 23, 30});  ///< what enters these layers is part of the features
+  Activation activation = Activation::gelu;
+  float epsilon = 1e-5f;  ///< of the blocks' norms
+
+  /// Patches along each side of a tile.
+  constexpr int grid() const { return image / patch; }
+  /// T, feature rows of a tile: a class token and its patches.
+  constexpr int tile_rows() const { return grid() * grid() + 1; }
+  /// R, feature rows of a picture.
+  constexpr int rows() const { return tiles * tile_rows(); }
+  /// Width of a feature row: the last block's and the intermediate ones'.
+  constexpr int features() const { return dim * (1 + intermediate.count); }
 };
 
 /// `repeats` blocks of an EfficientNet, of which the first moves by `stride` and changes the width.

@@ -3,6 +3,7 @@
 ///
 ///   y = x + attend(norm(x))      z = y + feed_forward(norm_dense(y))
 ///   parallel: z = x + attend(norm(x)) + feed_forward(norm_dense(x))
+///   gated:    y = x + tanh(α) attend(norm(x))      z = y + tanh(β) feed_forward(norm_dense(y))
 #pragma once
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
@@ -17,6 +18,7 @@ struct TransformerBlockConfig {
   NormKind norm = NormKind::layer;
   float epsilon = 1e-5f;
   bool parallel = false;  ///< both branches read x (GPT-NeoX)
+  bool gated = false;     ///< each branch has a gate (Llama 3.2's vision transformer)
 };
 
 namespace nn {
@@ -26,6 +28,7 @@ template <TransformerBlockConfig C, Platform P>
 struct TransformerBlock {
   static_assert(C.attention.dim == C.attention.source_dim && C.attention.dim == C.dense.dim,
                 "TransformerBlockConfig: attention and feed-forward differ in width");
+  static_assert(!C.parallel || !C.gated, "TransformerBlockConfig: parallel branches have no gates");
 
   static constexpr int D = C.attention.dim;
   using NormLayer = Norm<C.norm, D, P>;
@@ -38,6 +41,7 @@ struct TransformerBlock {
     typename NormLayer::template Parameters<S> norm, norm_dense;
     typename Attend::template Parameters<S> attention;
     typename Dense::template Parameters<S> dense;
+    If<C.gated, Vector<S, 1>> attention_gate, dense_gate;
   };
   static constexpr void each(auto& visit, auto&... p) {
     auto norm = within(visit, "norm"), attention = within(visit, "attention"), second = within(visit, "norm_dense"),
@@ -46,6 +50,10 @@ struct TransformerBlock {
     Attend::each(attention, p.attention...);
     NormLayer::each(second, p.norm_dense...);
     Dense::each(dense, p.dense...);
+    if constexpr (C.gated) {
+      visit(vector_spec("attention_gate", 1, Init::zero()), p.attention_gate...);
+      visit(vector_spec("dense_gate", 1, Init::zero()), p.dense_gate...);
+    }
   }
 
   static constexpr bool keeps_normed(Need need) { return need.weights || (need.any() && Attend::projects_again); }
@@ -56,6 +64,7 @@ struct TransformerBlock {
     If<keeps_normed(need), Rows<P, D>> normed;
     typename Attend::template Saved<need> attention;
     typename Dense::template Saved<need> dense;
+    If<C.gated && need.weights, Rows<P, D>> attended, widened;  ///< the branches before their gates
   };
 
   /// Pool 0 holds the rows' own keys and values, which are written to `own` first: rows of a cache, or of the arena.
@@ -66,19 +75,22 @@ struct TransformerBlock {
                              const Spans<P>& spans, const Rows<P, D>& z) {
     const auto scope = ctx.scope();
     const int N = x.rows;
+    constexpr bool branches_kept = C.gated && need.weights;
     Saved<need> s;
-    const auto normed = take<keeps_normed(need), D>(ctx, N), branch = scratch<D>(ctx, N);
+    const auto normed = take<keeps_normed(need), D>(ctx, N), branch = take<branches_kept, D>(ctx, N);
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
     Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
     s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
     const auto y = take < need.any() && !C.parallel, D > (ctx, N);
-    ops::add(ctx, x, branch, y);
+    add(ctx, x, w.attention_gate, branch, y);
 
-    const auto normed_y = take<need.weights, D>(ctx, N);
+    const auto normed_y = take<need.weights, D>(ctx, N), widened = C.gated ? take<branches_kept, D>(ctx, N) : branch;
     s.norm_dense = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, C.parallel ? x : y, normed_y);
-    s.dense = Dense::template forward<need>(ctx, w.dense, normed_y, branch);  // (N, D)
-    ops::add(ctx, y, branch, z);
+    s.dense = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
+    add(ctx, y, w.dense_gate, widened, z);
+    s.attended = branch;
+    s.widened = widened;
     return s;
   }
 
@@ -89,18 +101,42 @@ struct TransformerBlock {
     const auto scope = ctx.scope();
     const int N = dz.rows;
     const auto dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
-    Dense::backward(ctx, w.dense, s.dense, dz, dnormed, g.dense);
+    const auto dgated = scratch<D>(ctx, C.gated ? N : 0);
+    Dense::backward(ctx, w.dense, s.dense, through_gate(ctx, w.dense_gate, s.widened, dz, dgated, g.dense_gate),
+                    dnormed, g.dense);
     NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
     ops::accumulate(ctx, dz, dy);  // the residual path
 
     const auto dk = scratch<KV>(ctx, N), dv = scratch<KV>(ctx, N);
     const PoolGradients<P> dpools{{{dk, dv}}};
-    const auto& dbranch = C.parallel ? dz : dy;
+    const auto dbranch =
+        through_gate(ctx, w.attention_gate, s.attended, C.parallel ? dz : dy, dgated, g.attention_gate);
     Attend::attend_backward(ctx, w.attention, s.attention, positions, spans, dbranch, dnormed, dpools, g.attention);
     Attend::project_backward(ctx, w.attention, s.normed, positions, dk, dv, dsource, g.attention);
     ops::accumulate(ctx, dsource, dnormed);  // the rows ask and are asked
     NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
     ops::accumulate(ctx, dy, dx);  // the residual path
+  }
+
+ private:
+  template <class Gate>
+  static void add(Context<P>& ctx, const Rows<P, D>& x, const Gate& gate, const Rows<P, D>& branch,
+                  const Rows<P, D>& y) {
+    if constexpr (C.gated)
+      ops::gated_add(ctx, x, gate, branch, y);
+    else
+      ops::add(ctx, x, branch, y);
+  }
+  /// The gradient of a branch: dy itself, or what its gate lets through, written to dgated.
+  template <class Gate, class Branch, class DGate>
+  static Rows<P, D> through_gate(Context<P>& ctx, const Gate& gate, const Branch& branch, const Rows<P, D>& dy,
+                                 const Rows<P, D>& dgated, const DGate& dgate) {
+    if constexpr (C.gated) {
+      ops::gated_add_backward(ctx, gate, branch, dy, dgated, dgate);
+      return dgated;
+    } else {
+      return dy;
+    }
   }
 };
 

@@ -30,6 +30,14 @@ struct Arrange;
 
 namespace ops {
 
+namespace detail {
+template <class X, class Y>
+void check_columns(const char* where, const X& x, int first, int stride, const Y& y) {
+  check(x.rows == y.rows && first >= 0 && stride > 0 && first + stride * (int(x.width) - 1) < int(y.width), where,
+        "x is ", x.shape(), " and y is ", y.shape(), ", the columns begin at ", first, " and are ", stride, " apart");
+}
+}  // namespace detail
+
 /// Indices are rows of x; anything else is refused on the CPU, here and below.
 template <Platform P, RowsOn<P> X, RowsOn<P> Y>
 void gather(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const int>> index, const Y& y) {
@@ -93,6 +101,24 @@ void join(Context<P>& ctx, const A& a, const B& b, const Y& y) {
   kernels::Arrange<P>::join(ctx, a, b, any(y));
 }
 
+/// y[n][first + stride d] = x[n][d]: the columns of x among those of y.
+template <Platform P, RowsOn<P> X, RowsOn<P> Y>
+void write_columns(Context<P>& ctx, const X& x, int first, int stride, const Y& y) {
+  detail::check_columns("write_columns", x, first, stride, y);
+  kernels::Arrange<P>::write_columns(ctx, x, first, stride, any(y));
+}
+/// x[n][d] = y[n][first + stride d]: columns of y alone.
+template <Platform P, RowsOn<P> Y, RowsOn<P> X>
+void read_columns(Context<P>& ctx, const Y& y, int first, int stride, const X& x) {
+  detail::check_columns("read_columns", x, first, stride, y);
+  kernels::Arrange<P>::read_columns(ctx, y, first, stride, any(x));
+}
+
+/// Fills the rows of x that `index` names with zeros.
+template <Platform P, RowsOn<P> X>
+void clear_rows(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>> index, const X& x) {
+  kernels::Arrange<P>::clear_rows(ctx, index, any(x));
+}
 /// Fills rows with zeros.
 template <Platform P, RowsSink<P> X>
 void clear(Context<P>& ctx, const X& x) {

@@ -1,4 +1,5 @@
-/// add: y = a + b      accumulate: sum += x      gated_add: y = x + tanh(gate) branch      exp_scale: y = exp(s) x
+/// add: y = a + b      subtract: y = a - b      accumulate: sum += x      gated_add: y = x + tanh(gate) branch
+/// exp_scale: y = exp(s) x
 ///
 /// A gate is one number for the whole layer (the paper) or one a feature (an Idefics option).
 #pragma once
@@ -20,6 +21,13 @@ void add(Context<P>& ctx, const A& a, const B& b, const Y& y) {
   check(a.shape() == b.shape() && b.shape() == y.shape(), "add", "a is ", a.shape(), ", b is ", b.shape(), " and y is ",
         y.shape(), ": their shapes differ");
   kernels::Residual<P>::add(ctx, a, b, any(y));
+}
+/// y = a - b; y may be a or b.
+template <Platform P, RowsOn<P> A, RowsOn<P> B, RowsOn<P> Y>
+void subtract(Context<P>& ctx, const A& a, const B& b, const Y& y) {
+  check(a.shape() == b.shape() && b.shape() == y.shape(), "subtract", "a is ", a.shape(), ", b is ", b.shape(),
+        " and y is ", y.shape(), ": their shapes differ");
+  kernels::Residual<P>::subtract(ctx, a, b, any(y));
 }
 /// sum += x: the only way in which gradients of activations are added up.
 template <Platform P, RowsOn<P> X, RowsSink<P> S>

@@ -48,6 +48,17 @@ struct Arrange<Cpu<R, Set>> {
       std::copy_n(b.row(n), int(b.width), y.row(n) + int(a.width));
     }
   }
+  static void write_columns(Context<P>&, In<P> x, int first, int stride, Out<P> y) {
+    for (int n = 0; n < x.rows; ++n)
+      for (int d = 0; d < int(x.width); ++d) y.row(n)[first + stride * d] = x.row(n)[d];
+  }
+  static void read_columns(Context<P>&, In<P> y, int first, int stride, Out<P> x) {
+    for (int n = 0; n < x.rows; ++n)
+      for (int d = 0; d < int(x.width); ++d) x.row(n)[d] = y.row(n)[first + stride * d];
+  }
+  static void clear_rows(Context<P>&, View<P, 1, const int> index, Out<P> x) {
+    for (int n = 0; n < index.shape[0]; ++n) line(x, within("clear_rows", index.data[n], n, x.rows)).setZero();
+  }
   static void clear(Context<P>&, Out<P> x) { line(x).setZero(); }
 
   template <class X, class Y>

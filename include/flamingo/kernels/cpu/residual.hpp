@@ -16,6 +16,11 @@ struct Residual<Cpu<R, Set>> {
       line(y.data + at, n) = line(a.data + at, n) + line(b.data + at, n);
     });
   }
+  static void subtract(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
+    parallel_pieces(ctx, y.size(), 32768, [&](std::size_t at, std::size_t n) {
+      line(y.data + at, n) = line(a.data + at, n) - line(b.data + at, n);
+    });
+  }
   template <class X, class Y>
   static void copy(Context<P>&, const X& x, const Y& y) {
     line(y) = line(x);

@@ -15,6 +15,9 @@ struct Arrange<Dry<Q>> {
   static void combine(Context<P>&, In<P>, View<P, 1, const Tap>, Out<P>) {}
   static void combine_backward(Context<P>&, In<P>, View<P, 1, const Tap>, Out<P>) {}
   static void join(Context<P>&, In<P>, In<P>, Out<P>) {}
+  static void write_columns(Context<P>&, In<P>, int, int, Out<P>) {}
+  static void read_columns(Context<P>&, In<P>, int, int, Out<P>) {}
+  static void clear_rows(Context<P>&, View<P, 1, const int>, Out<P>) {}
   static void clear(Context<P>&, Out<P>) {}
   template <class X, class Y>
   static void convert(Context<P>&, const X&, const Y&) {}

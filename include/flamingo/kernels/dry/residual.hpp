@@ -9,6 +9,7 @@ struct Residual<Dry<Q>> {
   using P = Dry<Q>;
 
   static void add(Context<P>&, In<P>, In<P>, Out<P>) {}
+  static void subtract(Context<P>&, In<P>, In<P>, Out<P>) {}
   template <class X, class Y>
   static void copy(Context<P>&, const X&, const Y&) {}
   template <class Gate>
