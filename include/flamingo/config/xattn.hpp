@@ -11,13 +11,15 @@ namespace flamingo {
 enum class Visibility {
   last_image,   ///< the paper: the latents of medium φ alone
   all_earlier,  ///< media 1 .. φ
+  last_run,     ///< the media announced by a run of adjacent tags, the last of them φ (Llama 3.2)
 };
 /// What a token does that has no medium to see: none precedes it in its document, or its tag has none (more tags than
 /// media).
 enum class NoImage {
-  zero,     ///< the paper: its cross-attention output is exactly zero
-  uniform,  ///< OpenFlamingo's masks, and Idefics' in transformers 4.35: the mean over every medium's values, later
-            ///< ones too
+  zero,      ///< the paper: its cross-attention output is exactly zero
+  uniform,   ///< OpenFlamingo's masks, and Idefics' in transformers 4.35: the mean over every medium's values, later
+             ///< ones too
+  unmasked,  ///< transformers' Llama 3.2: every row of every medium by its score, also tiles that are not there
 };
 
 /// A set of numbers 0 ... 127.
@@ -52,6 +54,7 @@ struct XattnConfig {
   NoImage before_first = NoImage::zero;  ///< tokens with φ = 0 (OpenFlamingo attending to all earlier media: uniform)
   NoImage beyond_last = NoImage::zero;   ///< tokens with φ > M (OpenFlamingo attending to the last medium: uniform)
   int end_of_document = -1;  ///< id after which tokens see no medium until the next one (Idefics' </s>); -1: none
+  bool mask_dense = false;   ///< the dense half, too, gives zero for tokens that have no medium to see (Llama 3.2)
   float epsilon = 1e-5f;
 
   /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`.

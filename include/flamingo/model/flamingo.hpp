@@ -100,6 +100,7 @@ struct Flamingo {
     const int N = plan.rows();
     const auto positions = table(ctx, plan.positions);
     const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
+    const auto blind = table(ctx, plan.blind);
     Saved<t> saved;
     auto x = keep<D>(ctx, N);
     Decoder::embed(ctx, lm, table(ctx, plan.ids), x);
@@ -110,7 +111,7 @@ struct Flamingo {
         Pools<P> pools;
         pools.add({k, v});
         const auto z = i == layers ? hidden : keep<D>(ctx, N);
-        saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], x, pools, cross, z);
+        saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], x, pools, cross, z, blind);
         x = z;
       }
       if (i == layers) break;
@@ -139,6 +140,7 @@ struct Flamingo {
     const int N = plan.rows(), MR = dlatents.rows;
     const auto positions = table(ctx, plan.positions);
     const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
+    const auto blind = table(ctx, plan.blind);
     auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
     const auto dk = scratch<Gated::KV>(ctx, MR), dv = scratch<Gated::KV>(ctx, MR);
     const auto dpart = scratch<E>(ctx, MR);
@@ -151,7 +153,7 @@ struct Flamingo {
       }
       if (const std::size_t j = gated_before(i); j != none) {
         const PoolGradients<P> dpools{{{dk, dv}}};
-        Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dx, dnext, dpools, gconnector.gated[j]);
+        Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dx, dnext, dpools, gconnector.gated[j], blind);
         std::swap(dx, dnext);
         Gated::project_backward(ctx, connector.gated[j], s.media[j], dk, dv, dpart, gconnector.gated[j]);
         ops::accumulate(ctx, dpart, dlatents);

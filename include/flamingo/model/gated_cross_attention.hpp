@@ -8,6 +8,7 @@
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
+#include <flamingo/ops/arrange.hpp>
 
 namespace flamingo::model {
 
@@ -96,10 +97,11 @@ struct GatedCrossAttention {
     If<need.weights, Rows<P, D>> attended, widened;  ///< the branches before their gates
   };
 
-  /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them.
+  /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them, and `blind`
+  /// rows nothing from the dense half where the config masks it.
   template <Need need, class W>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Pools<P>& pools,
-                             const Spans<P>& spans, const Rows<P, D>& z) {
+                             const Spans<P>& spans, const Rows<P, D>& z, View<P, 1, const int> blind = {}) {
     const auto scope = ctx.scope();
     const int N = x.rows;
     const auto normed = take<need.weights, D>(ctx, N), attended = take<need.weights, D>(ctx, N);
@@ -111,6 +113,7 @@ struct GatedCrossAttention {
     const auto normed_y = take<need.weights, D>(ctx, N), widened = take<need.weights, D>(ctx, N);
     const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
     const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
+    if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, widened);
     ops::gated_add(ctx, y, w.dense_gate, widened, z);
     return {n, nd, a, d, attended, widened};
   }
@@ -118,11 +121,12 @@ struct GatedCrossAttention {
   /// Writes dx and the media pool's gradients, and adds to g.
   template <Need need, class W, class G, RowsSink<P> DX>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Spans<P>& spans, const Rows<P, D>& dz,
-                       const DX& dx, const PoolGradients<P>& dpools, const G& g) {
+                       const DX& dx, const PoolGradients<P>& dpools, const G& g, View<P, 1, const int> blind = {}) {
     const auto scope = ctx.scope();
     const int N = dz.rows;
     const auto dbranch = scratch<D>(ctx, N), dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N);
     ops::gated_add_backward(ctx, w.dense_gate, s.widened, dz, dbranch, g.dense_gate);
+    if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, dbranch);
     Dense::backward(ctx, w.dense, s.dense, dbranch, dnormed, g.dense);
     NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
     ops::accumulate(ctx, dz, dy);  // the residual path
