@@ -8,13 +8,14 @@ namespace flamingo {
 struct Llama {
   int dim = 4096;  ///< D
   int layers = 32;
-  int heads = 32;          ///< H
-  int kv_heads = 32;       ///< G; H is a multiple of it
-  int head_dim = 0;        ///< K; 0: D / H
-  int hidden = 11008;      ///< F
-  int vocabulary = 32000;  ///< V
-  int added = 0;           ///< rows after the vocabulary that a host trains while the table stays frozen
-  int context = 2048;      ///< most tokens of a sequence
+  int heads = 32;            ///< H
+  int kv_heads = 32;         ///< G; H is a multiple of it
+  int head_dim = 0;          ///< K; 0: D / H
+  int hidden = 11008;        ///< F
+  int vocabulary = 32000;    ///< V
+  int added = 0;             ///< rows after the vocabulary that a host trains while the table stays frozen
+  bool added_output = true;  ///< the added rows are written too; else read alone (Llama 3.2's image token)
+  int context = 2048;        ///< most tokens of a sequence
   double rotary_base = 10000;
   RotaryPairs rotary_pairs = RotaryPairs::halves;
   RotaryScaling rotary_scaling{};
@@ -65,5 +66,19 @@ struct GptNeox {
   constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
   constexpr int turned() const { return static_cast<int>(static_cast<float>(head_size()) * rotary_share); }
 };
+
+/// Ids that a decoder reads: its vocabulary, then the added rows.
+template <class Lm>
+constexpr int read_ids(const Lm& c) {
+  return c.vocabulary + c.added;
+}
+/// Ids that it writes: as many logits.
+template <class Lm>
+constexpr int written_ids(const Lm& c) {
+  if constexpr (requires { c.added_output; })
+    return c.added_output ? read_ids(c) : c.vocabulary;
+  else
+    return read_ids(c);
+}
 
 }  // namespace flamingo

@@ -13,8 +13,9 @@ struct ResamplerConfig {
   int latents = 64;  ///< R, rows that leave the Resampler for each image or video
   int layers =
       6;  ///< 0: no Resampler; the gated blocks read the encoder's rows themselves, `latents` of them a picture
-  int heads = 16;     ///< H
-  int head_dim = 96;  ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
+  bool project = false;  ///< without layers: a linear map with bias from vision_dim to dim (Llama 3.2's projector)
+  int heads = 16;        ///< H
+  int head_dim = 96;     ///< K; H K need not be D. The paper's text says D / H, its parameter count 128
   QkNorm qk_norm = QkNorm::none;
   int widening = 4;  ///< hidden width of the feed-forward over D
   Activation activation = Activation::squared_relu;

@@ -117,7 +117,7 @@ AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const 
       latents);
   Sequence alone = document;
   alone.first_medium = 0;
-  const auto plan = DecoderPlan::of(std::span(&alone, 1), M::config.xattn, M::R);
+  const auto plan = DecoderPlan::of(std::span(&alone, 1), M::config.xattn, M::R, visible_rows(media, M::R));
   const auto hidden = keep<M::D>(ctx, plan.rows());
   const auto read = M::template forward<typename M::Trained{.connector = false, .lm = false}>(ctx, connector, lm, plan,
                                                                                               latents, hidden);

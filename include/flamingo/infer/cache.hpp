@@ -132,18 +132,21 @@ class CachedMedium {
  public:
   /// Its place: row `place() * R` of every pool is its first.
   int place() const { return *place_; }
+  /// How many of its R rows are there to be seen.
+  int rows() const { return rows_; }
 
  private:
   template <class M, Platform P>
   friend struct MediaCache;
-  explicit CachedMedium(int place) : place_(std::make_shared<const int>(place)) {}
+  CachedMedium(int place, int rows) : place_(std::make_shared<const int>(place)), rows_(rows) {}
   std::shared_ptr<const int> place_;
+  int rows_;
 };
 
 /// A medium's content as a number: of its features' bytes and whatever else its latents depend on.
-inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place) {
+inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place, int rows) {
   std::uint64_t h = hash({reinterpret_cast<const char*>(features.data()), features.size()});
-  for (const int n : {frames, place}) h = (h ^ static_cast<std::uint64_t>(n)) * 0x100000001b3u;
+  for (const int n : {frames, place, rows}) h = (h ^ static_cast<std::uint64_t>(n)) * 0x100000001b3u;
   return h;
 }
 
@@ -162,15 +165,16 @@ struct MediaCache {
     }
   }
 
-  /// The medium of this content; if it is not here, compute(its place) makes its rows first.
+  /// The medium of this content, with so many rows to be seen; if it is not here, compute(its place) makes its rows
+  /// first.
   template <class Compute>
-  CachedMedium get(std::uint64_t key, const Compute& compute) {
+  CachedMedium get(std::uint64_t key, int rows, const Compute& compute) {
     const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
     if (found != entries_.end()) {
       std::rotate(found, found + 1, entries_.end());
       return entries_.back().medium;
     }
-    const CachedMedium medium = free_place();
+    const CachedMedium medium(free_place(), rows);
     compute(medium.place());
     entries_.push_back({key, medium});
     return medium;
@@ -188,18 +192,18 @@ struct MediaCache {
   };
   static bool unused(const Entry& e) { return e.medium.place_.use_count() == 1; }
 
-  CachedMedium free_place() {
+  int free_place() {
     if (size() == capacity_) {
       const auto oldest = std::find_if(entries_.begin(), entries_.end(), unused);
       check(oldest != entries_.end(), "cache", "all ", capacity_,
             " places for media are in use; drop sequences or give the engine more");
       const int place = oldest->medium.place();
       entries_.erase(oldest);
-      return CachedMedium(place);
+      return place;
     }
     std::vector<char> taken(static_cast<std::size_t>(capacity_), 0);
     for (const Entry& e : entries_) taken[static_cast<std::size_t>(e.medium.place())] = 1;
-    return CachedMedium(static_cast<int>(std::find(taken.begin(), taken.end(), 0) - taken.begin()));
+    return static_cast<int>(std::find(taken.begin(), taken.end(), 0) - taken.begin());
   }
 
   int capacity_;

@@ -26,7 +26,7 @@ struct LanguageModel {
   static constexpr Config config{C};
   using Decoder = DecoderOf<C, P>;
   using Block = typename Decoder::Block;
-  static constexpr int D = C.dim, V = C.vocabulary + C.added;
+  static constexpr int D = C.dim, V = written_ids(C);
   static constexpr auto layers = static_cast<std::size_t>(C.layers);
   static constexpr std::size_t gated_blocks = 0, none = ~std::size_t{0};
   static constexpr std::size_t gated_before(std::size_t) { return none; }
@@ -52,6 +52,8 @@ struct TextState {
   std::vector<int> ids, phi;        ///< tokens that wait to be read
   std::vector<int> read_ids;        ///< those that were read, in their order
   std::vector<CachedMedium> media;  ///< φ = m is the m-th of them
+  std::vector<int> runs;            ///< of each medium announced, the first of its run
+  bool after_tag = false;           ///< the last token announced a medium
   int last_phi = 0, closed = -1;    ///< φ of the last token as it was read; of the document that ended last
   std::uint64_t stream = 0;  ///< of the random numbers that sample its tokens; copies that shall differ get their own
 
@@ -61,6 +63,7 @@ struct TextState {
   void append(int id) {
     ids.push_back(id);
     phi.push_back(last_phi);
+    after_tag = false;
   }
 };
 
@@ -110,16 +113,20 @@ class Engine {
   int text_rows_used() const { return text_.uses->used(); }
 
   /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
-  /// keys and values in every gated block are computed unless the same content is here already.
+  /// keys and values in every gated block are computed unless the same content is here already. Of its R rows `visible`
+  /// are there to be seen, or all where that is 0.
   template <class F>
     requires RowsOn<F, P>
-  CachedMedium add_medium(const F& features, int frames = 1, int place = 0) {
+  CachedMedium add_medium(const F& features, int frames = 1, int place = 0, int visible = 0) {
     static_assert(has_media, "add_medium: this model has no gated blocks");
     using Resampler = typename M::ResamplerLayer;
     check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
           Resampler::E);
-    const std::uint64_t key = content_key(std::as_bytes(std::span(features.data, features.size())), frames, place);
-    return media_.get(key, [&](int at) {
+    check(visible >= 0 && visible <= M::R, "engine", visible, " rows to be seen, expected 1 to ", M::R, ", or 0: all");
+    const int rows = visible ? visible : M::R;
+    const std::uint64_t key =
+        content_key(std::as_bytes(std::span(features.data, features.size())), frames, place, rows);
+    return media_.get(key, rows, [&](int at) {
       const auto scope = ctx_.scope();
       const std::array medium{Medium{0, features.rows, frames, place}};
       const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
@@ -158,12 +165,19 @@ class Engine {
           " media: each tag announces one medium");
     state.media.insert(state.media.end(), media.begin(), media.end());
     for (std::size_t i = 0; i < ids.size(); ++i)
-      check(ids[i] >= 0 && ids[i] < V, "prompt", "token ", i, " is ", ids[i], ", expected 0 to ", V - 1);
+      check(ids[i] >= 0 && ids[i] < read_ids(M::config.lm), "prompt", "token ", i, " is ", ids[i], ", expected 0 to ",
+            read_ids(M::config.lm) - 1);
     std::vector<int> seen(phi.begin(), phi.end());
     if constexpr (has_media) seen = seen_phi(M::config.xattn, ids, phi, state.closed);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (!phi.empty()) state.last_phi = seen[i];
+      const int announced = static_cast<int>(state.runs.size());
+      bool joins = state.after_tag;
       state.append(ids[i]);
+      for (int m = announced; !phi.empty() && m < phi[i]; ++m) {
+        state.runs.push_back(joins && m > 0 ? state.runs.back() : m);
+        joins = state.after_tag = true;
+      }
     }
   }
 
@@ -181,6 +195,7 @@ class Engine {
     const auto scope = ctx_.scope();
     const auto positions = table(ctx_, plan.positions);
     const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
+    const auto blind = table(ctx_, plan.blind);
     auto x = hidden, z = scratch<D>(ctx_, N);
     M::Decoder::embed(ctx_, lm_, table(ctx_, plan.ids), x);
     for (std::size_t i = 0; i <= M::layers; ++i) {
@@ -188,7 +203,7 @@ class Engine {
         if (const std::size_t j = M::gated_before(i); j != M::none) {
           watch(j, x);
           M::Gated::template forward<no_gradients>(ctx_, connector_.gated[j], x, pools(media_.k[j], media_.v[j]), cross,
-                                                   z);
+                                                   z, blind);
           std::swap(x, z);
         }
       if (i == M::layers) break;
@@ -281,6 +296,7 @@ class Engine {
   struct Plan {
     std::vector<int> ids, positions;
     SpanList self, cross;
+    std::vector<int> blind;  ///< rows with no medium to see
     CacheRows rows;
     int first = 0;  ///< row of the pool where the first new token's keys and values go
   };
@@ -290,7 +306,7 @@ class Engine {
     for (const NewTokens& piece : pieces) N += piece.ids.size();
     plan.rows = CacheRows::take(text_.uses, static_cast<int>(N));
     plan.first = N ? plan.rows.runs()[0].first : 0;
-    std::vector<int> media;
+    std::vector<SeenMedium> media;
     for (const NewTokens& piece : pieces) {
       check(piece.phi.size() == piece.ids.size() && (piece.parents.empty() || piece.parents.size() == piece.ids.size()),
             "engine", piece.ids.size(), " tokens with ", piece.phi.size(), " φ and ", piece.parents.size(),
@@ -303,8 +319,10 @@ class Engine {
       add_self_spans(plan, piece, first);
       if constexpr (has_media) {
         media.clear();
-        for (const CachedMedium& m : piece.state->media) media.push_back(m.place());
-        add_media_spans(plan.cross, M::config.xattn, piece.phi, first, media, M::R);
+        const std::vector<int>& runs = piece.state->runs;
+        for (const CachedMedium& m : piece.state->media)
+          media.push_back({m.place(), m.rows(), media.size() < runs.size() ? runs[media.size()] : 0});
+        add_media_spans(plan.cross, plan.blind, M::config.xattn, piece.phi, first, media, M::R);
       }
     }
     return plan;

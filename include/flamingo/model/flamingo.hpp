@@ -39,7 +39,9 @@ struct Connector {
 /// The width of an encoder's features by its config, or dynamic where a host's config does not tell.
 template <class Vision>
 constexpr int vision_width(const Vision& v) {
-  if constexpr (requires { v.dim(); })
+  if constexpr (requires { v.features(); })
+    return v.features();
+  else if constexpr (requires { v.dim(); })
     return v.dim();
   else if constexpr (requires { v.dim; })
     return v.dim;
@@ -64,7 +66,7 @@ struct Flamingo {
   using Decoder = DecoderOf<C.lm, P>;
   using Block = typename Decoder::Block;
   static constexpr auto config = C;
-  static constexpr int D = C.lm.dim, E = C.resampler.dim, R = C.resampler.latents, V = C.lm.vocabulary + C.lm.added;
+  static constexpr int D = C.lm.dim, E = C.resampler.dim, R = C.resampler.latents, V = written_ids(C.lm);
   static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks;
   static constexpr std::size_t none = ~std::size_t{0};
 

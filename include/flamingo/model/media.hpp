@@ -44,15 +44,15 @@ struct SeenMedium {
   int run = 0;    ///< the first medium of its run, from 0: of media whose tags follow one another
 };
 
-/// The first medium of each one's run, from 0. Tags are one token each: tags m and m + 1 are adjacent where φ is m for
-/// the one token of tag m alone.
+/// The first medium of each one's run, from 0. Tags are one token each: a tag follows another where φ is the other's
+/// for that one token alone.
 inline std::vector<int> runs_of(std::span<const int> phi, int media) {
   std::vector<int> runs(static_cast<std::size_t>(media)), tokens(static_cast<std::size_t>(media) + 1, 0);
   for (const int p : phi)
     if (p >= 0 && p <= media) ++tokens[static_cast<std::size_t>(p)];
   for (int m = 0; m < media; ++m) {
     const auto at = static_cast<std::size_t>(m);
-    runs[at] = m > 0 && tokens[at] == 1 ? runs[at - 1] : m;
+    runs[at] = m > 0 && tokens[at] <= 1 ? runs[at - 1] : m;
   }
   return runs;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <flamingo/config/resampler.hpp>
+#include <flamingo/model/projector.hpp>
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
@@ -17,8 +18,16 @@ namespace flamingo {
 struct Medium {
   int first = 0, rows = 0;
   int frames = 1;
-  int place = 0;  ///< which medium of its document it is, from 0
+  int place = 0;    ///< which medium of its document it is, from 0
+  int visible = 0;  ///< how many of its R latents are there to be seen (the tiles that a picture has); 0: all
 };
+
+/// Of each medium, how many of its R latents are there to be seen.
+inline std::vector<int> visible_rows(std::span<const Medium> media, int R) {
+  std::vector<int> rows;
+  for (const Medium& m : media) rows.push_back(m.visible ? m.visible : R);
+  return rows;
+}
 
 /// The tables of one Resampler run: who attends to whom, and which embeddings each row gets. Keep it until backward is
 /// done.
@@ -299,10 +308,12 @@ struct NoResampler {
   }
 };
 
-/// Names, as `type`, the Resampler of a config, or none.
+/// Names, as `type`, the Resampler of a config, or what stands in its place.
 template <ResamplerConfig C, Platform P>
 struct ResamplerOf {
-  using type = std::conditional_t<(C.layers > 0), Resampler<C, P>, NoResampler<C, P>>;
+  static_assert(C.layers == 0 || !C.project, "ResamplerConfig: a Resampler has no projector");
+  using type = std::conditional_t<(C.layers > 0), Resampler<C, P>,
+                                  std::conditional_t<C.project, Projector<C, P>, NoResampler<C, P>>>;
 };
 
 }  // namespace model

@@ -84,7 +84,7 @@ class Trainer {
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
-    const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R);
+    const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R, visible_rows(batch.media, Model::R));
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
     const Rows<P, Resampler::E, const R> features{batch.features.data(),
                                                   static_cast<int>(batch.features.size()) / Resampler::E};

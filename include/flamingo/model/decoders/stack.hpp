@@ -2,19 +2,22 @@
 #pragma once
 #include <array>
 
+#include <flamingo/config/decoder.hpp>
 #include <flamingo/nn/transformer_block.hpp>
 #include <flamingo/ops/cross_entropy.hpp>
 #include <flamingo/ops/embedding.hpp>
 
 namespace flamingo::model {
 
-/// Ids (N) -> hidden rows (N, D) -> logits over V + A entries. C names dim, layers, vocabulary, added, tied and
-/// epsilon.
+/// Ids (N) below V + A -> hidden rows (N, D) -> logits over V + B entries: B is A, or 0 where the added rows are read
+/// alone. C names dim, layers, vocabulary, added, tied and epsilon.
 template <auto C, class BlockLayer, NormKind FinalNorm, Platform P>
 struct DecoderStack {
   static_assert(C.dim > 0 && C.layers > 0 && C.vocabulary > 0, "decoder: dim, layers and vocabulary must be positive");
 
-  static constexpr int D = C.dim, V = C.vocabulary, A = C.added;
+  static constexpr int D = C.dim, V = C.vocabulary, A = C.added, B = written_ids(C) - V;
+  static_assert(A == B || !C.tied,
+                "decoder: where input and output are one table, added rows are both read and written");
   static constexpr auto layers = static_cast<std::size_t>(C.layers);
   static constexpr auto config = C;
   using Block = BlockLayer;
@@ -23,11 +26,11 @@ struct DecoderStack {
   template <class S>
   struct Parameters {
     Table<S, V, D> embedding;
-    Added<S, A, D> added;  ///< rows after the table, in and out
+    Added<S, A, D> added;  ///< rows after the table
     std::array<typename Block::template Parameters<S>, layers> blocks;
     typename NormLayer::template Parameters<S> norm;
     If<!C.tied, Table<S, V, D>> output;
-    If<!C.tied, Added<S, A, D>> added_output;
+    If<!C.tied, Added<S, B, D>> added_output;
   };
   static constexpr void each(auto& visit, auto&... p) {
     visit(table_spec("embedding", V, D, Init::normal(0.02f), Split::rows), p.embedding...);
@@ -40,7 +43,7 @@ struct DecoderStack {
     NormLayer::each(norm, p.norm...);
     if constexpr (!C.tied) {
       visit(table_spec("output", V, D, Init::normal(0.02f), Split::rows), p.output...);
-      if constexpr (A > 0) visit(added_spec("added_output", A, D, Init::normal(0.02f)), p.added_output...);
+      if constexpr (B > 0) visit(added_spec("added_output", B, D, Init::normal(0.02f)), p.added_output...);
     }
   }
 
@@ -68,17 +71,17 @@ struct DecoderStack {
     ops::embed_backward(ctx, ids, V, dx, g.embedding, g.added);
   }
 
-  /// logits (N, V + A) of rows x (N, D) that have passed all blocks.
+  /// logits (N, V + B) of rows x (N, D) that have passed all blocks.
   template <class W>
-  static void logits(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Rows<P, V + A>& y) {
+  static void logits(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Rows<P, V + B>& y) {
     const auto scope = ctx.scope();
     const auto normed = scratch<D>(ctx, x.rows);
     NormLayer::template forward<no_gradients>(ctx, w.norm, C.epsilon, x, normed);
-    if constexpr (A == 0) {
+    if constexpr (B == 0) {
       ops::linear(ctx, normed, output_of(w), y);
     } else {
       const auto known = scratch<V>(ctx, x.rows);
-      const auto more = scratch<A>(ctx, x.rows);
+      const auto more = scratch<B>(ctx, x.rows);
       ops::linear(ctx, normed, output_of(w), known);
       ops::linear(ctx, normed, added_output_of(w), more);
       ops::join(ctx, known, more, y);

@@ -118,8 +118,8 @@ struct MllamaVisionTransformer {
     Matrix<S, D, pixels_of_patch> patch;   ///< columns [line][column][colour]
     Table<S, C.ratios + 1, K * D> before;  ///< of each shape, for the patches of each tile
     Vector<S, 1> before_gate;
-    Table<S, 1, D> class_token;
-    Table<S, T, D> positions;                  ///< in a tile
+    Learned<S, 1, D> class_token;
+    Learned<S, T, D> positions;                ///< in a tile
     Table<S, C.ratios + 1, K * T * D> places;  ///< in a picture of each shape
     Vector<S, 1> places_gate;                  ///< tanh: the share of `places`; the rest is `positions`
     typename NormLayer::template Parameters<S> pre_norm;
