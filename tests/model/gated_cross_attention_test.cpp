@@ -27,6 +27,7 @@ struct GatedCase {
   Context<P> ctx{1, std::size_t{1} << 26};
   Store<Layer, P> weights, gradients;
   SpanList spans;
+  std::vector<int> blind{};  ///< rows whose dense half is masked, where C masks it
   Tensor<R> x, media, z, dz, dx, dmedia;
 
   GatedCase(Store<Layer, P> w, SpanList s, Tensor<R> text, Tensor<R> visual)
@@ -46,7 +47,7 @@ struct GatedCase {
     Pools<P> pools;
     pools.add({k, v});
     auto s = Layer::template forward<need>(ctx, weights.views, in.template rows_on<P, D>(), pools, table(ctx, list),
-                                           out.template rows_on<P, D>());
+                                           out.template rows_on<P, D>(), table(ctx, blind));
     return std::pair(m, s);
   }
   void forward() {
@@ -64,7 +65,7 @@ struct GatedCase {
     const auto dk = scratch<Layer::KV>(ctx, media.rows()), dv = scratch<Layer::KV>(ctx, media.rows());
     gradients.clear();
     Layer::backward(ctx, weights.views, s, table(ctx, spans), dz.template rows_on<P, D>(), to_x,
-                    PoolGradients<P>{{{dk, dv}}}, g);
+                    PoolGradients<P>{{{dk, dv}}}, g, table(ctx, blind));
     Layer::project_backward(ctx, weights.views, m, dk, dv, to_media, g);
   }
 };
@@ -124,6 +125,19 @@ constexpr XattnConfig idefics{.heads = 2,
                               .vector_gates = true,
                               .epsilon = 1e-3f};
 
+/// Llama 3.2's layer, whose dense half is masked too: as its authors have it, and as transformers does.
+template <NoImage Rule>
+constexpr XattnConfig llama{.heads = 2,
+                            .head_dim = 3,
+                            .qk_norm = QkNorm::heads_rms,
+                            .hidden = 11,
+                            .activation = Activation::silu,
+                            .gated_dense = true,
+                            .norm = NormKind::rms,
+                            .visibility = Visibility::last_run,
+                            .before_first = Rule,
+                            .mask_dense = true};
+
 /// Two sequences: text before the first medium, a medium that nobody sees and more tags than media.
 template <XattnConfig C>
 SpanList two_sequences() {
@@ -164,6 +178,41 @@ TEST_CASE("gated blocks' gradients are those of finite differences", "[xattn]") 
   check_differences<vectors>();
   check_differences<evenly>();
   check_differences<idefics>();
+}
+
+TEST_CASE("a masked dense half leaves rows that see nothing as they are", "[xattn]") {
+  const auto check_masked = []<XattnConfig C>() {
+    using P = Cpu<double>;
+    const std::vector<int> phi{0, 0, 1, 1, 2}, visible{latents, 2};
+    const std::vector<SeenMedium> seen{{0, latents, 0}, {1, 2, 1}};
+    SpanList list;
+    std::vector<int> blind;
+    add_media_spans(list, blind, C, phi, 0, seen, latents);
+    CHECK(blind == std::vector<int>{0, 1});
+    using Layer = model::GatedCrossAttention<C, D, E, P>;
+    GatedCase<C, D, E, P> c(drawn<Layer, P>(17), list, drawn_rows<double>(5, D, 1),
+                            drawn_rows<double>(2 * latents, E, 2));
+    c.blind = blind;
+    const auto [m, s] = c.template run<all_gradients>(c.spans, c.x, c.z);
+    const auto attended = copied<double>(s.attended), widened = copied<double>(s.widened);
+    for (int row = 0; row < 5; ++row) {
+      CHECK(all_zero(rows_of(widened, row, 1)) == (row < 2));
+      CHECK(all_zero(rows_of(attended, row, 1)) == (row < 2 && C.before_first == NoImage::zero));
+      CHECK((rows_of(c.z, row, 1) == rows_of(c.x, row, 1)) == (row < 2 && C.before_first == NoImage::zero));
+    }
+    c.backward();
+    const auto loss = [&] {
+      c.forward();
+      return inner(c.dz, c.z);
+    };
+    CHECK(gradient_check(c.x, c.dx, loss).relative < difference_bound());
+    CHECK(gradient_check(c.media, c.dmedia, loss).relative < difference_bound());
+    // The last row of a medium that shows two of three is seen by those alone that see everything.
+    CHECK(all_zero(rows_of(c.dmedia, 2 * latents - 1, 1)) == (C.before_first == NoImage::zero));
+    check_weight_gradients(c.weights, c.gradients, loss);
+  };
+  check_masked.template operator()<llama<NoImage::zero>>();
+  check_masked.template operator()<llama<NoImage::unmasked>>();
 }
 
 TEMPLATE_LIST_TEST_CASE("a new gated block is the identity, bit for bit", "[xattn]", Platforms) {

@@ -137,6 +137,58 @@ TEST_CASE("spans say what each rule says, on random documents", "[media]") {
   }
 }
 
+TEST_CASE("tokens see the run of adjacent images, as transformers' processor shows it", "[media]") {
+  // Each image is shown from its tag to the next tag; where the next tag follows at once, as far as the next image is.
+  Random draw(20221128, 3);
+  for (int document = 0; document < 500; ++document) {
+    const int tokens = draw.below(20), R = 4;
+    std::vector<int> tags, ends, visible;
+    for (int t = 0; t < tokens; ++t)
+      if (draw.below(2) == 0) tags.push_back(t);
+    const auto M = tags.size();
+    for (std::size_t m = 0; m < M; ++m) {
+      ends.push_back(m + 1 < M ? tags[m + 1] : tokens);
+      visible.push_back(1 + draw.below(R));
+    }
+    for (std::size_t m = M; m-- > 0;)
+      if (m + 1 < M && ends[m] == tags[m] + 1) ends[m] = ends[m + 1];
+    const auto rule = NoImage(draw.below(3));
+    const XattnConfig c{.visibility = Visibility::last_run, .before_first = rule};
+    Sequence s;
+    s.ids.assign(static_cast<std::size_t>(tokens), 5);
+    s.phi = phi_of(tags, tokens);
+    s.media = static_cast<int>(M);
+    const DecoderPlan plan = DecoderPlan::of(std::span(&s, 1), c, R, visible);
+    const std::vector<Seen> seen = by_row(plan.cross, tokens);
+    for (int t = 0; t < tokens; ++t) {
+      std::set<int> expected;
+      const bool blind = tags.empty() || t < tags[0];
+      for (std::size_t m = 0; m < M; ++m) {
+        const bool shown = tags[m] <= t && t < ends[m], all = blind && rule != NoImage::zero;
+        for (int r = 0; r < (all ? R : visible[m]); ++r)
+          if (shown || all) expected.insert(static_cast<int>(m) * R + r);
+      }
+      INFO("document " << document << ", token " << t);
+      REQUIRE(seen[static_cast<std::size_t>(t)].rows == expected);
+      REQUIRE(seen[static_cast<std::size_t>(t)].uniform == (M > 0 && blind && rule == NoImage::uniform));
+      REQUIRE(std::count(plan.blind.begin(), plan.blind.end(), t) == blind);
+    }
+  }
+}
+
+TEST_CASE("media with fewer rows than R are those of the batch", "[media]") {
+  Sequence s;
+  s.ids = {1, 2};
+  s.phi = {1, 1};
+  s.first_medium = 1;
+  s.media = 1;
+  const auto plan = [&](std::vector<int> visible) { return DecoderPlan::of(std::span(&s, 1), {}, 4, visible); };
+  CHECK(by_row(plan({4, 3}).cross, 2)[1].rows == std::set<int>{4, 5, 6});
+  CHECK_THROWS_WITH(plan({4}), "[sequence] it has the medium 1 of a batch that says of 1 how many rows they have");
+  CHECK_THROWS_WITH(plan({4, 5}), "[sequence] medium 1 has 5 rows, expected 1 to 4");
+  CHECK_THROWS_WITH(plan({4, 0}), "[sequence] medium 1 has 0 rows, expected 1 to 4");
+}
+
 TEST_CASE("after an end of document tokens see nothing until the next medium", "[media]") {
   // transformers' image_attention_mask_for_packed_input_ids on random documents, from its words: the running count of
   // images; after an end, and not at it, none until the next image.

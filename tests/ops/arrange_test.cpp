@@ -161,6 +161,36 @@ TEST_CASE("rows_of shares a table's memory", "[arrange]") {
   CHECK(rows.shape() == std::array<int, 2>{M, D});
 }
 
+TEMPLATE_LIST_TEST_CASE("columns are written among others and read back", "[arrange]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  const auto x = Tensor<R>::random(N, 3, 1);
+  Tensor<R> y(N, D, R(7)), back(N, 3);
+  Context<P> ctx(1, 1 << 20);
+  ops::write_columns(ctx, x.template rows_on<P>(), 2, 4, y.template rows_on<P>());
+  for (int n = 0; n < N; ++n)
+    for (int d = 0; d < D; ++d) CHECK(y(n, d) == (d % 4 == 2 ? x(n, d / 4) : R(7)));
+  ops::read_columns(ctx, y.template rows_on<P>(), 2, 4, back.template rows_on<P>());
+  CHECK(back == x);
+  CHECK_THROWS_WITH(ops::write_columns(ctx, x.template rows_on<P>(), 3, 4, y.template rows_on<P>()),
+                    "[write_columns] x is (7, 3) and y is (7, 11), the columns begin at 3 and are 4 apart");
+}
+
+TEMPLATE_LIST_TEST_CASE("rows that are named are cleared", "[arrange]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  auto x = Tensor<R>::random(M, D, 1);
+  const auto before = x;
+  Context<P> ctx(1, 1 << 20);
+  ops::clear_rows(ctx, index_of.view_on<P>(), x.template rows_on<P>());
+  for (int n = 0; n < M; ++n)
+    for (int d = 0; d < D; ++d) CHECK(x(n, d) == (n == 3 ? before(n, d) : R(0)));
+  auto bad = index_of;
+  bad(0, 2) = M;
+  CHECK_THROWS_WITH(ops::clear_rows(ctx, bad.view_on<P>(), x.template rows_on<P>()),
+                    "[clear_rows] index 5 at row 2, expected 0 to 4");
+}
+
 TEST_CASE("movements of rows say what is wrong", "[arrange]") {
   using P = Cpu<float>;
   Context<P> ctx(1, 1 << 20);

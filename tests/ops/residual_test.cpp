@@ -90,7 +90,7 @@ TEMPLATE_LIST_TEST_CASE("gated_add with a gate for each feature", "[residual]", 
   check_gate<typename TestType::Real, D>();
 }
 
-TEMPLATE_LIST_TEST_CASE("add, accumulate and copy are exact", "[residual]", Platforms) {
+TEMPLATE_LIST_TEST_CASE("add, subtract, accumulate and copy are exact", "[residual]", Platforms) {
   using P = TestType;
   using R = typename P::Real;
   const auto a = Tensor<R>::random(N, D, 1), b = Tensor<R>::random(N, D, 2);
@@ -105,6 +105,9 @@ TEMPLATE_LIST_TEST_CASE("add, accumulate and copy are exact", "[residual]", Plat
   CHECK(y == expected);
   CHECK(sum == expected);
   CHECK(copied == a);
+  ops::subtract(ctx, y.template rows_on<P>(), b.template rows_on<P>(), y.template rows_on<P>());
+  for (int n = 0; n < N; ++n)
+    for (int i = 0; i < D; ++i) CHECK(y(n, i) == expected(n, i) - b(n, i));
   CHECK((y.intact() && sum.intact() && copied.intact()));
 }
 
@@ -148,6 +151,8 @@ TEST_CASE("residual ops say what is wrong", "[residual]") {
   const auto x = a.rows_on<P>(), y = b.rows_on<P>();
   const auto g = gate.vector_on<P>(), f = few.vector_on<P>();
   CHECK_THROWS_WITH(ops::add(ctx, x, y, x), "[add] a is (5, 7), b is (7, 5) and y is (5, 7): their shapes differ");
+  CHECK_THROWS_WITH(ops::subtract(ctx, x, y, x),
+                    "[subtract] a is (5, 7), b is (7, 5) and y is (5, 7): their shapes differ");
   CHECK_THROWS_WITH(ops::copy(ctx, x, y), "[copy] x is (5, 7) and y is (7, 5): their shapes differ");
   const auto one = few.vector_on<P, 1>();
   CHECK_THROWS_WITH(ops::exp_scale(ctx, x, one, y), "[exp_scale] x is (5, 7) and y is (7, 5): their shapes differ");
