@@ -25,14 +25,17 @@ def config(meta: dict, file: pathlib.Path) -> dict | None:
     if meta.get("case", "").split("_")[0].split(" ")[0] != "mllama":
         return None
     said = json.loads(meta["config"])
-    text, vision = dict(TEXT), dict(VISION)
-    text.update(said.get("t") or {})
-    vision.update(said.get("v") or {})
+    parts = [(said.get("t") or {}, said.get("v") or {})]
     folder = pathlib.Path(file).with_name(pathlib.Path(file).stem.removesuffix("_io"))
     if (folder / "config.json").exists():
         saved = json.loads((folder / "config.json").read_text())
-        text.update(saved.get("text_config") or {})
-        vision.update(saved.get("vision_config") or {})
+        parts.append((saved.get("text_config") or {}, saved.get("vision_config") or {}))
+    text, vision = dict(TEXT), dict(VISION)
+    for of_text, of_vision in parts:
+        text.update(of_text)
+        vision.update(of_vision)
+        if "num_attention_heads" in of_vision:  # the argument's name; saved configs have the member's
+            vision.update({"attention_heads": of_vision["num_attention_heads"], **of_vision})
     return {"header": "check/mllama.hpp", "check": "check_mllama",
             "config": expression(text, vision, sees_last_alone(pathlib.Path(file)))}
 

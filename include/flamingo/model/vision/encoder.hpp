@@ -4,6 +4,7 @@
 #include <span>
 
 #include <flamingo/model/vision/efficientnet.hpp>
+#include <flamingo/model/vision/mllama_vision.hpp>
 #include <flamingo/model/vision/vit.hpp>
 
 namespace flamingo {
@@ -19,6 +20,12 @@ struct EncoderOf<C, P> {
 template <EfficientNetLite C, Platform P>
 struct EncoderOf<C, P> {
   using type = model::EfficientNet<C, P>;
+};
+/// It asks for the tiles of pictures (TiledPicture) instead of grids: no VisionEncoder, whose pictures are of one
+/// piece.
+template <MllamaVision C, Platform P>
+struct EncoderOf<C, P> {
+  using type = model::MllamaVisionTransformer<C, P>;
 };
 
 template <auto C, Platform P>
