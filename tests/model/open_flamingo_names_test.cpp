@@ -1,6 +1,8 @@
 #include <flamingo/model/open_flamingo_names.hpp>
 
 #include <catch2/catch.hpp>
+#include <set>
+#include <string>
 
 #include <flamingo/model/flamingo.hpp>
 
@@ -47,6 +49,38 @@ TEST_CASE("A file of a whole OpenFlamingo is read whole and written back the sam
                          "param.vision_encoder.");
   check_round_trip<Neoxes>(io::Safetensors(golden_path("openflamingo_neox.safetensors")), names(over_neox), "param.",
                            "param.vision_encoder.");
+}
+
+namespace {
+
+/// The file's list of what open_flamingo's training saved, but the tables of tokens: exactly the connector's tensors.
+template <auto C>
+void check_checkpoint(const char* name) {
+  using Connector = model::Connector<C, Cpu<float>>;
+  const io::Safetensors file(golden_path(name));
+  std::set<std::string> ours, theirs, tables;
+  const TensorTable names = open_flamingo_names(C);
+  auto put = [&](const Spec& spec) { ours.insert(names.place(spec).name); };
+  Connector::each(put);
+  const io::Json keys = metadata(file, "checkpoint_keys");
+  for (const io::Json& key : keys.as_array()) {
+    const std::string& text = key.as_string();
+    const bool table =
+        text.find("embed_") != text.npos || text.find("wte") != text.npos || text.find("lm_head") != text.npos;
+    (table ? tables : theirs).insert(text);
+  }
+  CHECK(ours == theirs);
+  CHECK(tables.size() == 2);
+  const TensorTable lm = open_flamingo_lm_names(C.lm);
+  CHECK(tables.count(lm.place(table_spec("embedding", C.lm.vocabulary, C.lm.dim, Init::zero())).name) == 1);
+  CHECK(tables.count(lm.place(table_spec("output", C.lm.vocabulary, C.lm.dim, Init::zero())).name) == 1);
+}
+
+}  // namespace
+
+TEST_CASE("The connector's names are the keys of OpenFlamingo's checkpoints", "[open_flamingo]") {
+  check_checkpoint<over_mpt>("openflamingo_mpt.safetensors");
+  check_checkpoint<over_neox>("openflamingo_neox.safetensors");
 }
 
 TEST_CASE("Gated blocks have the names of the decoder blocks that they stand before") {

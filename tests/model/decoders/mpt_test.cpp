@@ -130,7 +130,7 @@ TEST_CASE("MPT-1B's decoder agrees with a program of plain loops") {
   Tensor<double> rows(static_cast<int>(text.size()), V);
   for (std::size_t t = 0; t < expected.size(); ++t)
     std::copy(expected[t].begin(), expected[t].end(), rows.data() + t * std::size_t{V});
-  const double bound = chain_bound<double>(mpt_1b.layers * 4 * (3 * D + F + static_cast<int>(text.size())));
+  const double bound = chain_bound<double>(2 * 4 * (3 * D + F + text.size()));
   Context<P> ctx(1);
   {
     const auto kept = ctx.kept_scope();
