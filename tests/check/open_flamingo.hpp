@@ -7,40 +7,15 @@
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/infer/engine.hpp>
+#include <flamingo/model/clip/clip_names.hpp>
 #include <flamingo/model/open_flamingo_names.hpp>
 #include <flamingo/model/vision/vit.hpp>
 
 #include "check/decoding.hpp"
+#include "check/masks.hpp"
+#include "check/pictures.hpp"
 
 namespace flamingo::test {
-
-/// OpenCLIP's names of a vision transformer.
-inline TensorTable open_clip_names(const Vit& c) {
-  const std::string block = "transformer.resblocks.*.";
-  return {{{"patch", "conv1.weight", 0, 0, 0, Layout::channels_first},
-           {"class_token", "class_embedding", 0, 0, 0, Layout::line},
-           {"positions", "positional_embedding"},
-           {"pre_norm.scale", "ln_pre.weight"},
-           {"pre_norm.bias", "ln_pre.bias"},
-           {"blocks.*.norm.scale", block + "ln_1.weight"},
-           {"blocks.*.norm.bias", block + "ln_1.bias"},
-           {"blocks.*.attention.query", block + "attn.in_proj_weight", 0, c.dim},
-           {"blocks.*.attention.key", block + "attn.in_proj_weight", c.dim, c.dim},
-           {"blocks.*.attention.value", block + "attn.in_proj_weight", 2 * c.dim, c.dim},
-           {"blocks.*.attention.query_bias", block + "attn.in_proj_bias", 0, c.dim},
-           {"blocks.*.attention.key_bias", block + "attn.in_proj_bias", c.dim, c.dim},
-           {"blocks.*.attention.value_bias", block + "attn.in_proj_bias", 2 * c.dim, c.dim},
-           {"blocks.*.attention.out", block + "attn.out_proj.weight"},
-           {"blocks.*.attention.out_bias", block + "attn.out_proj.bias"},
-           {"blocks.*.norm_dense.scale", block + "ln_2.weight"},
-           {"blocks.*.norm_dense.bias", block + "ln_2.bias"},
-           {"blocks.*.dense.up", block + "mlp.c_fc.weight"},
-           {"blocks.*.dense.up_bias", block + "mlp.c_fc.bias"},
-           {"blocks.*.dense.down", block + "mlp.c_proj.weight"},
-           {"blocks.*.dense.down_bias", block + "mlp.c_proj.bias"},
-           {"post_norm.scale", "ln_post.weight"},
-           {"post_norm.bias", "ln_post.bias"}}};
-}
 
 /// C is a FlamingoConfig<Vit, Mpt or GptNeox> that attends to the last medium.
 template <auto C, Platform P>
@@ -65,7 +40,7 @@ struct OpenFlamingoCase {
 
   explicit OpenFlamingoCase(const std::filesystem::path& path)
       : golden(path), batch(golden.file.at("in.lang_x"), golden.ids("in.attention_mask")) {
-    load_numbers<Vision>(golden.file, vision.views, open_clip_names(C.vision).within("", "param.vision_encoder."));
+    load_numbers<Vision>(golden.file, vision.views, open_clip_vit_names(C.vision).within("", "param.vision_encoder."));
     load_numbers<typename Model::Connect>(golden.file, connector.views, open_flamingo_names(C).within("", "param."));
     load_numbers<Decoder>(golden.file, lm.views, open_flamingo_lm_names(C.lm).within("", "param."));
 
@@ -93,20 +68,10 @@ struct OpenFlamingoCase {
 
   /// Patch tokens of all pictures, and the class token's projection into CLIP's common space.
   void see() {
-    const auto pixels = golden.at("in.vision_x");  // (pictures, 3, height, width)
-    constexpr auto cells = static_cast<std::size_t>(C.vision.image) * static_cast<std::size_t>(C.vision.image);
-    const auto pictures = pixels.size() / (3 * cells);
-    Tensor<Real> x(static_cast<int>(pictures * cells), 3);
-    std::vector<Grid> grids;
-    for (std::size_t p = 0; p < pictures; ++p) {
-      grids.push_back({static_cast<int>(p * cells), C.vision.image, C.vision.image});
-      for (std::size_t i = 0; i < cells; ++i)
-        for (std::size_t c = 0; c < 3; ++c) x.data()[3 * (p * cells + i) + c] = Real(pixels[(3 * p + c) * cells + i]);
-    }
-    const Tensor<Real>& in = x;
-    features = Tensor<Real>(static_cast<int>(pictures) * Vision::S, C.vision.dim);
-    Vision::forward(ctx, vision.views, in.template rows_on<P, 3>(), grids,
-                    features.template rows_on<P, C.vision.dim>());
+    const GoldenPictures<Real> in(golden.file.at("in.vision_x"));
+    const auto pictures = static_cast<int>(in.grids.size());
+    features = Tensor<Real>(pictures * Vision::S, C.vision.dim);
+    Vision::forward(ctx, vision.views, in.template rows<P>(), in.grids, features.template rows_on<P, C.vision.dim>());
     golden.output("mid.vision_tokens", features);
 
     constexpr Vit whole = [] {
@@ -116,12 +81,12 @@ struct OpenFlamingoCase {
     }();
     using Tower = model::VisionTransformer<whole, P>;
     Store<Tower, P> tower;
-    load_numbers<Tower>(golden.file, tower.views, open_clip_names(whole).within("", "param.vision_encoder."));
-    Tensor<Real> rows(static_cast<int>(pictures) * Tower::T, C.vision.dim);
-    Tower::forward(ctx, tower.views, in.template rows_on<P, 3>(), grids, rows.template rows_on<P, C.vision.dim>());
+    load_numbers<Tower>(golden.file, tower.views, open_clip_vit_names(whole).within("", "param.vision_encoder."));
+    Tensor<Real> rows(pictures * Tower::T, C.vision.dim);
+    Tower::forward(ctx, tower.views, in.template rows<P>(), in.grids, rows.template rows_on<P, C.vision.dim>());
     const auto projection = golden.at("param.vision_encoder.proj");  // (width, common space)
     const auto width = static_cast<int>(golden.file.at("param.vision_encoder.proj").shape[1]);
-    Tensor<double> pooled(static_cast<int>(pictures), width);
+    Tensor<double> pooled(pictures, width);
     for (int p = 0; p < pooled.rows(); ++p)
       for (int o = 0; o < width; ++o)
         for (int i = 0; i < C.vision.dim; ++i)
@@ -143,7 +108,9 @@ struct OpenFlamingoCase {
     return y;
   }
 
-  void train() {
+  /// Forward and backward; adds to the connector's gradients and to those of the decoder, `glm`.
+  template <class GL>
+  void train(const GL& glm) {
     constexpr typename Model::Trained trained{.connector = true, .lm = true};
     const auto kept = ctx.kept_scope();
     const auto scope = ctx.scope();
@@ -185,24 +152,14 @@ struct OpenFlamingoCase {
       share.data[i] = AccumulateOf<P>(1) / AccumulateOf<P>(asked);
     }
     golden.output("out.loss", Tensor<double>(1, 1, loss));
-    Decoder::template loss_backward<need>(ctx, lm.views, lost, targets, chunk, share, drows, lm_gradients.views);
+    Decoder::template loss_backward<need>(ctx, lm.views, lost, targets, chunk, share, drows, glm);
     ops::clear(ctx, dhidden);
     ops::scatter_add(ctx, drows, loss_rows, dhidden);
-    Model::backward(ctx, connector.views, lm.views, saved, plan, dhidden, dlatents, connector_gradients.views,
-                    lm_gradients.views);
+    Model::backward(ctx, connector.views, lm.views, saved, plan, dhidden, dlatents, connector_gradients.views, glm);
     Resampler::backward(ctx, connector.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
                         connector_gradients.views.resampler);
-    golden.gradients<typename Model::Connect>(connector_gradients.views, open_flamingo_names(C));
-    golden.gradients<Decoder>(lm_gradients.views, open_flamingo_lm_names(C.lm));
-
     // The other rule of sight, by the same weights.
-    constexpr XattnConfig everything = [] {
-      XattnConfig c = C.xattn;
-      c.visibility = Visibility::all_earlier;
-      c.before_first = NoImage::uniform;
-      c.beyond_last = NoImage::zero;
-      return c;
-    }();
+    constexpr XattnConfig everything = open_flamingo_masks(C.xattn, Visibility::all_earlier);
     const auto all = DecoderPlan::of(sequences, everything, R);
     Model::template forward<trained>(ctx, connector.views, lm.views, all, latents.template rows_on<P, E>(),
                                      hidden.template rows_on<P, D>());
@@ -232,7 +189,10 @@ template <auto C, Platform P = Cpu<float>>
 Report check_open_flamingo(const std::filesystem::path& path) {
   OpenFlamingoCase<C, P> c(path);
   c.see();
-  c.train();
+  c.train(c.lm_gradients.views);
+  c.golden.template gradients<typename OpenFlamingoCase<C, P>::Model::Connect>(c.connector_gradients.views,
+                                                                               open_flamingo_names(C));
+  c.golden.template gradients<DecoderOf<C.lm, P>>(c.lm_gradients.views, open_flamingo_lm_names(C.lm));
   c.decode();
   return c.golden.report;
 }

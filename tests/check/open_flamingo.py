@@ -23,6 +23,7 @@ def config(meta, file):
         return None
     c = json.loads(meta["config"])
     clip, every = c["clip"], c["every"]
+    after = int(json.loads(meta["versions"])["open_clip"].split(".")[0]) >= 3  # version 3 gives tokens after ln_post
     width = clip["width"]
     act = "quick_gelu" if clip.get("quick_gelu") else "gelu"
     # What OpenFlamingo adds at the end of its tokenizer: rows that it trains.
@@ -31,7 +32,8 @@ def config(meta, file):
     added = vocabulary - first if vocabulary - first <= 8 else 0
     vision = (f"{VISION}{{.image = {clip['image_size']}, .patch = {clip['patch_size']}, .dim = {width}, "
               f".layers = {clip['layers']}, .heads = {width // clip.get('head_width', 64)}, "
-              f".hidden = {int(width * clip.get('mlp_ratio', 4.0))}, .activation = flamingo::Activation::{act}}}")
+              f".hidden = {int(width * clip.get('mlp_ratio', 4.0))}, .activation = flamingo::Activation::{act}, "
+              f".post_norm = {lm.truth(after)}}}")
     gated = xattn.gated(c["xa"], f".every = {every}, .offset = {every - 1}, ")
     return {"header": "check/open_flamingo.hpp", "function": "flamingo::test::check_open_flamingo",
             "arguments": f"flamingo::FlamingoConfig<{VISION}, {LM[c['lm']]}>{{.vision = {vision}, "

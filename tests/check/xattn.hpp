@@ -8,18 +8,10 @@
 #include <flamingo/model/media.hpp>
 #include <flamingo/model/open_flamingo_names.hpp>
 
+#include "check/masks.hpp"
 #include "check/resampler.hpp"
 
 namespace flamingo::test {
-
-/// OpenFlamingo's masks: what has no key attends to all keys evenly, but for leading text under last_image.
-constexpr XattnConfig open_flamingo_masks(XattnConfig c, Visibility visibility) {
-  const bool all = visibility == Visibility::all_earlier;
-  c.visibility = visibility;
-  c.before_first = all ? NoImage::uniform : NoImage::zero;
-  c.beyond_last = all ? NoImage::zero : NoImage::uniform;
-  return c;
-}
 
 /// A file of open_flamingo's or flamingo-pytorch's GatedCrossAttentionBlock, over text of width D and media of width E.
 template <XattnConfig C, int D, int E, Platform P = Cpu<float>>

@@ -53,6 +53,22 @@ TEST_CASE("OpenFlamingo over GPT-NeoX agrees with its own code", "[open_flamingo
   check_agreement(check_open_flamingo<over_neox>(golden_path("openflamingo_neox.safetensors")));
 }
 
+TEST_CASE("The rows that OpenFlamingo adds to the vocabulary are trained while the rest of the decoder is frozen",
+          "[open_flamingo]") {
+  using P = Cpu<float>;
+  using Case = OpenFlamingoCase<over_mpt, P>;
+  Case c(golden_path("openflamingo_mpt.safetensors"));
+  c.see();
+  Case::Decoder::Parameters<Adapters<P>> gradients{};
+  Tensor<float> added(over_mpt.lm.added, over_mpt.lm.dim);
+  gradients.added.data = added.data();
+  c.train(gradients);
+  // The golden has the gradient of the whole table, of which OpenFlamingo keeps these rows.
+  const auto table = c.golden.rows<float>("grad.lang_encoder.transformer.wte.weight");
+  CHECK(distance(added, rows_of(table, over_mpt.lm.vocabulary, over_mpt.lm.added)).relative < 1e-4);
+  CHECK(c.golden.report.outputs < 1e-5);
+}
+
 namespace {
 
 /// The golden's two documents, of three and two pictures and of different lengths, and one without pictures.
