@@ -120,7 +120,7 @@ std::string size_report(const T& config) {
     text += "// Memory for training the connector, before activations (Dry<P> tells those)\n";
     text += detail::line("weights, gradients, two moments", bytes(trained, 16));
     text += detail::line("frozen parts as bfloat16", bytes(all - trained, 2));
-  } else if constexpr (requires { kept_per_token(config); }) {
+  } else if constexpr (requires { config.head_size(); }) {
     text += detail::line("each token of a text", bytes(kept_per_token(config), 4));
   }
   return text;

@@ -43,7 +43,7 @@ inline int aspect_ratio_id(TileGrid grid, int max_tiles) {
 /// A tiled picture: `rows` are tiles() x side² rows of 3 numbers, tile after tile (line by line of the grid), each line
 /// by line.
 template <Real R = float>
-struct TiledPicture {
+struct PictureTiles {
   int side = 0;
   TileGrid grid;
   int aspect_ratio_id = 0;
@@ -96,9 +96,9 @@ struct MllamaImageProcessor {
 };
 
 template <Real R = float>
-TiledPicture<R> tiled_picture(const MllamaImageProcessor& processor, const io::RawImage& raw) {
+PictureTiles<R> tiled_picture(const MllamaImageProcessor& processor, const io::RawImage& raw) {
   const auto [canvas, grid] = processor(raw);
-  TiledPicture<R> result{processor.side, grid, aspect_ratio_id(grid, processor.max_tiles), {}};
+  PictureTiles<R> result{processor.side, grid, aspect_ratio_id(grid, processor.max_tiles), {}};
   result.rows.reserve(canvas.rgb.size());
   for (int y = 0; y < grid.high; ++y)
     for (int x = 0; x < grid.wide; ++x) {
