@@ -1,7 +1,7 @@
 /// Compares tokenizers with what the original implementations gave: golden.json of a folder, and the models beside it.
 ///
 /// golden.json: `strings`; `models`: {name: {file, ids, pieces, decoded, ...}}. A file *.model is SentencePiece's; a
-/// tokenizer.json is opened with the folder that it is in; any other .json by itself.
+/// tokenizer.json or vocab.json is opened with the folder that it is in, as a folder is; any other .json by itself.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -46,7 +46,9 @@ inline std::vector<std::int32_t> ids_of(const io::Json& list) {
 
 inline io::Tokenizer open_golden_tokenizer(const std::filesystem::path& file) {
   if (file.extension() == ".model") return io::sentencepiece_tokenizer(file);
-  if (file.filename() == "tokenizer.json") return io::Tokenizer::from_folder(file.parent_path());
+  if (std::filesystem::is_directory(file)) return io::Tokenizer::from_folder(file, io::read_sentencepiece);
+  if (file.filename() == "tokenizer.json" || file.filename() == "vocab.json")
+    return io::Tokenizer::from_folder(file.parent_path());
   return io::Tokenizer::from_json(file);
 }
 

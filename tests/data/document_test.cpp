@@ -33,6 +33,19 @@ TEST_CASE("tags are read as special tokens", "[document]") {
   CHECK_THROWS_WITH(Tags::of(tokenizer, "<bos>", "XYZ", "<eoc>"), "[tags] the image tag 'XYZ' has no tokens");
 }
 
+TEST_CASE("only the text that begins a document gets a tokenizer's space before it", "[document]") {
+  io::Vocabulary vocabulary;
+  vocabulary.byte_level = false;
+  vocabulary.pre_tokenizer = io::PreTokenizer::whole;
+  vocabulary.tokens = {"a", "_", "<image>"};
+  vocabulary.metaspace = {.replacement = "_", .prepend = io::Metaspace::Prepend::first, .split = false};
+  vocabulary.added = {{.id = 2, .text = "<image>", .special = true}};
+  const io::Tokenizer spaced(vocabulary);
+  const Tags own = Tags::of(spaced, "", "<image>", "");
+  CHECK(sequence_of(Document{}.text("a").image("1.png").text("a"), spaced, own).ids == Ids{1, 0, 2, 0});
+  CHECK(sequence_of(Document{}.image("1.png").text("a a"), spaced, own).ids == Ids{2, 0, 1, 0});
+}
+
 TEST_CASE("a chunk ends before the next medium and at the end", "[document]") {
   const Document page = Document{}.text("ab").image("1.png").text("c").video({"2.png", "3.png"}).text("de");
   const Sequence s = sequence_of(page, tokenizer, tags);

@@ -119,7 +119,8 @@ inline Sequence sequence_of(const Document& document, const io::Tokenizer& token
   bool after_medium = false;
   for (const Document::Part& part : document.parts()) {
     if (part.kind == Document::Kind::text) {
-      const std::vector<int> ids = tokenizer.encode(part.text);
+      const bool begins = static_cast<int>(s.ids.size()) == framing;
+      const std::vector<int> ids = tokenizer.encode(part.text, {.begins = begins});
       put(ids, part.supervised);
       open = true;
       open_supervised = part.supervised;
