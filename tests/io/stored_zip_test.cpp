@@ -32,6 +32,8 @@ TEST_CASE("members of an archive are read in place, with and without zip64", "[i
     CHECK(as_text(zip.members()[1]) == "second!");
   }
   CHECK(StoredZip(folder.write("none", zip_of({}))).members().empty());
+  const StoredZip packed(folder.write("packed", zip_of({{.name = "a", .bytes = "xyz", .method = 8}})));
+  CHECK_FALSE(packed.members()[0].stored);
 }
 
 TEST_CASE("archives that two readers could read differently are refused", "[io][stored_zip]") {
@@ -62,7 +64,7 @@ TEST_CASE("archives that two readers could read differently are refused", "[io][
       {wrong_end, "its two ends contradict each other"},
       {locator, "where no zip64 end lies"},
       {local_size, "member 'a/one' has 5 bytes, but its local header says 0"},
-      {one({.name = "a", .bytes = "b", .method = 8}), "member 'a' is compressed (method 8)"},
+      {one({.name = "a", .bytes = "b", .method = 12}), "member 'a' has the method 12, expected 0 (stored) or 8"},
       {one({.name = "a", .bytes = "b", .stored = 7}), "member 'a' takes 7 bytes for 1"},
       {one({.name = "a", .bytes = "b", .flags = 1}), "member 'a' is encrypted"},
       {one({.name = "a", .bytes = "b", .local_name = "c"}),

@@ -173,6 +173,38 @@ TEST_CASE("pickles that are more than tensors are refused, and nothing runs", "[
   CHECK_THAT(error({{"a/data.pkl", "N"}}), Catch::Contains("it is truncated"));
 }
 
+TEST_CASE("modules of TorchScript are their attributes, by their path", "[io][torch_file]") {
+  const TemporaryFolder folder;
+  const auto module = [](const std::string& type, const std::vector<std::pair<std::string, std::string>>& attributes) {
+    return "c__torch__" + type + ")\x81" + pkl::dict(attributes) + "b";
+  };
+  const std::string tensor = pkl::tensor(row(), 0, {2, 3}, {3, 1});
+  const std::string list = "ctorch.jit._pickle\nbuild_intlist\n(](" + pkl::integer(2) + "etR";
+  const std::string root = module("\nClip\n", {{"training", "\x88"},
+                                               {"hook", "N"},
+                                               {"sizes", list},
+                                               {"scale", pkl::tensor(row(), 5, {}, {})},
+                                               {"visual", module(".clip.visual\nVit\n", {{"proj", tensor}})}});
+  std::vector<ZipMember> members{{"m/data.pkl", pkl::whole(root)}, {"m/data/0", floats(6)}};
+  members.push_back({.name = "m/code/__torch__.py", .bytes = "deflated", .method = 8});
+  const TorchFile file(folder.write("a", zip_of(members)));
+  REQUIRE(file.tensors().size() == 2);
+  CHECK(values(file.at("scale")) == std::vector<float>{5});
+  CHECK(values(file.at("visual.proj")) == std::vector<float>{0, 1, 2, 3, 4, 5});
+
+  members[0].method = 8;
+  CHECK_THAT(error_of([&] { TorchFile(folder.write("b", zip_of(members))); }),
+             Catch::Contains("'m/data.pkl' is compressed, expected it stored"));
+  // A module that holds itself, and one whose attributes are its own.
+  const std::string self = "c__torch__\nM\n)\x81q\1}(" + pkl::text("m") + "h\1ub";
+  CHECK_THAT(error_of([&] { TorchFile(folder.write("c", torch_file_of(self, {}))); }),
+             Catch::Contains("its modules nest without end"));
+  CHECK_THAT(error_of([&] { TorchFile(folder.write("d", torch_file_of("c__torch__\nM\n)\x81q\1h\1b", {}))); }),
+             Catch::Contains("the attributes of a module are no dict of their own"));
+  CHECK_THAT(error_of([&] { TorchFile(folder.write("e", torch_file_of("ccollections\nOrderedDict\n)\x81", {}))); }),
+             Catch::Contains("it makes an object that is no module"));
+}
+
 TEST_CASE("dicts that hold themselves are no trap", "[io][torch_file]") {
   const TemporaryFolder folder;
   const TorchFile file(folder.write("a", torch_file_of("}q\1(" + pkl::text("model_state_dict") + "h\1u", {})));

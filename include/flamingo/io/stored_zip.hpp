@@ -1,4 +1,5 @@
-/// Zip archives whose members lie in the file as they are (stored): what torch.save writes. Read mapped.
+/// Zip archives whose members lie in the file as they are (stored): what torch.save writes. Read mapped. Compressed
+/// members, as the code in TorchScript's archives, are listed and never unpacked.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -18,14 +19,15 @@
 namespace flamingo::io {
 
 /// A mapped archive, with or without zip64 records. Opening it reads the central directory and refuses whatever lets
-/// two readers see two archives: members that are compressed, encrypted, repeated or overlapping, names that leave the
-/// folder, local headers that contradict the directory, and bytes before or after the archive. Checksums are not
-/// compared: that would read every page. Views hold while this object, or the one it was moved to, lives.
+/// two readers see two archives: members that are encrypted, repeated or overlapping, names that leave the folder,
+/// local headers that contradict the directory, and bytes before or after the archive. Checksums are not compared: that
+/// would read every page. Views hold while this object, or the one it was moved to, lives.
 class StoredZip {
  public:
   struct Member {
     std::string name;
     std::span<const std::byte> bytes;
+    bool stored = true;  ///< false: the bytes are compressed
   };
 
   /// Throws Error with the path, the place and what is wrong.
@@ -125,9 +127,10 @@ class StoredZip {
     check_name(name, where);
     if (!names.insert(name).second) refuse(where, "occurs twice");
     if ((flags & 0x2041u) != 0) refuse(where, "is encrypted");
-    if (method != 0) refuse(where, "is compressed (method ", method, "), expected it stored as torch.save does");
+    if (method != 0 && method != 8) refuse(where, "has the method ", method, ", expected 0 (stored) or 8 (deflated)");
     widen(at + 46 + name_size, extra_size, where, length, stored, local);
-    if (stored != length) refuse(where, "takes ", stored, " bytes for ", length, ", expected it stored as it is");
+    if (method == 0 && stored != length)
+      refuse(where, "takes ", stored, " bytes for ", length, ", expected it stored as it is");
     at += 46 + name_size + extra_size + comment_size;
     if (at > directory.end) refuse(where, "leaves the directory");
 
@@ -140,11 +143,11 @@ class StoredZip {
     if ((u16(local + 6) & 8u) == 0 && local_size != length && local_size != 0xffffffffu)
       refuse(where, "has ", length, " bytes, but its local header says ", local_size);
     const std::uint64_t begin = local + 30 + local_name + local_extra;
-    if (begin > directory.begin || length > directory.begin - begin)
-      refuse(where, "has ", length, " bytes from byte ", begin, ", which runs into the directory at byte ",
+    if (begin > directory.begin || stored > directory.begin - begin)
+      refuse(where, "has ", stored, " bytes from byte ", begin, ", which runs into the directory at byte ",
              directory.begin);
-    used.emplace_back(local, begin + length);
-    members_.push_back({name, range(begin, length)});
+    used.emplace_back(local, begin + stored);
+    members_.push_back({name, range(begin, stored), method == 0});
   }
 
   void check_name(std::string_view name, const std::string& where) const {
