@@ -70,10 +70,7 @@ std::vector<Sequence> idefics_sequences(Golden& golden, const PaddedBatch& batch
   for (std::size_t b = 0; b < batch.sequences.size(); ++b) {
     Sequence s;
     s.ids = batch.sequences[b];
-    std::vector<int> tags;
-    for (std::size_t t = 0; t < s.ids.size(); ++t)
-      if (s.ids[t] == image) tags.push_back(static_cast<int>(t));
-    s.phi = phi_of(tags, static_cast<int>(s.ids.size()));
+    s.phi = phi_of_tags(s.ids, image);
     s.targets = batch.targets(b, labels);
     s.first_medium = static_cast<int>(b) * pictures;
     s.media = pictures;

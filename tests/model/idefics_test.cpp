@@ -1,6 +1,9 @@
 #include "check/idefics.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstring>
+
+#include <flamingo/model/load.hpp>
 
 #include "check/agree.hpp"
 #include "support/layer.hpp"
@@ -79,6 +82,25 @@ struct Prompts {
 
 TEST_CASE("Idefics agrees with transformers in every block, gradient and token", "[idefics][golden]") {
   check_agreement(check_idefics<base>(golden_path("idefics_base_io.safetensors")));
+}
+
+TEST_CASE("Idefics' folder opens as one value, read where it is mapped", "[idefics]") {
+  const auto folder = golden_path("idefics_base");
+  const auto loaded = load<base, P>(folder);
+  const Parts parts{io::Safetensors(folder / "model.safetensors")};
+  const auto same = [](const Spec& spec, const auto& a, const auto& b) {
+    INFO(std::string(std::string_view(spec.name)));
+    CHECK(std::memcmp(a.data, b.data, spec.size() * sizeof(float)) == 0);
+  };
+  Parts::Vision::each(same, loaded.vision.views, parts.vision.views);
+  Parts::Connect::each(same, loaded.connector.views, parts.connector.views);
+  Parts::Decoder::each(same, loaded.lm.views, parts.lm.views);
+  constexpr auto other = [] {
+    auto c = base;
+    c.xattn.every = 4;
+    return c;
+  }();
+  CHECK_THROWS_WITH((load<other, P>(folder)), Catch::Contains("xattn.every: compiled 4, the checkpoint has 2"));
 }
 
 TEST_CASE("a batch of prompts gives the tokens that each gives alone", "[idefics]") {

@@ -104,7 +104,8 @@ TEST_CASE("Idefics of config.json, with and without a Resampler", "[model][publi
                 .activation = Activation::silu,
                 .gated_dense = true,
                 .norm = NormKind::rms,
-                .vector_gates = true},
+                .vector_gates = true,
+                .end_of_document = 2},
       .lm = {.dim = 48, .layers = 3, .heads = 4, .kv_heads = 4, .hidden = 64, .vocabulary = 80, .added = 3}};
   same(read(idefics + R"(,"use_resampler":true,"perceiver_config":{"qk_layer_norms_perceiver":true,)"
                       R"("resampler_depth":3,"resampler_head_dim":12,"resampler_n_heads":2,"resampler_n_latents":4}})"),

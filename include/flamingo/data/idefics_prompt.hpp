@@ -1,6 +1,7 @@
 /// Idefics' prompts as transformers' IdeficsProcessor writes them: the text of a document, and which image each token
 /// sees.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -49,20 +50,14 @@ inline std::string idefics_prompt(const Document& document, const IdeficsPrompt&
 }
 
 /// φ of a prompt's ids: the number of the last image before or at a token, 0 where there is none. What follows an end
-/// token sees none until the next image, and so does what belongs to an image beyond `images`.
+/// token sees none until the next image, and so does what belongs to an image beyond `images`. A model whose config
+/// names the end of a document sees the same by itself.
 inline std::vector<int> idefics_phi(std::span<const int> ids, int image_token, int end_token, int images) {
-  std::vector<int> phi;
-  phi.reserve(ids.size());
-  int seen = 0;
-  bool ended = false;
-  for (const int id : ids) {
-    if (id == image_token) {
-      ++seen;
-      ended = false;
-    }
-    phi.push_back(ended || seen > images ? 0 : seen);
-    ended |= id == end_token;
-  }
+  int closed = -1;
+  std::vector<int> phi =
+      seen_phi(XattnConfig{.end_of_document = end_token}, ids, phi_of_tags(ids, image_token), closed);
+  std::replace_if(
+      phi.begin(), phi.end(), [images](int p) { return p > images; }, 0);
   return phi;
 }
 

@@ -145,6 +145,7 @@ constexpr void each_field(const XattnConfig& c, F&& f) {
   f("visibility", c.visibility);
   f("before_first", c.before_first);
   f("beyond_last", c.beyond_last);
+  f("end_of_document", c.end_of_document);
   f("epsilon", c.epsilon);
 }
 template <class Vision, class Lm, class F>
@@ -275,7 +276,8 @@ template <class Vision, class Lm>
 constexpr FlamingoConfig<Vision, Lm> resolved(FlamingoConfig<Vision, Lm> c) {
   c.xattn = resolved(c.xattn);
   if (c.xattn.hidden == 0) c.xattn.hidden = c.xattn.widening * c.lm.dim;
-  c.xattn.widening = 0;  // it is in `hidden` now
+  c.xattn.widening = 0;                                                         // it is in `hidden` now
+  if constexpr (requires { c.vision.other_sizes; }) c.vision.other_sizes = {};  // no file says
   return {resolved(c.vision), resolved(c.resampler), c.xattn, resolved(c.lm)};
 }
 

@@ -7,6 +7,7 @@
 #include <flamingo/io/checkpoint.hpp>
 #include <flamingo/model/clip/clip_names.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/model/idefics_names.hpp>
 #include <flamingo/model/open_flamingo_names.hpp>
 #include <flamingo/model/published.hpp>
 #include <flamingo/model/vision/encoder.hpp>
@@ -28,6 +29,10 @@ inline ModelNames published_names(const FlamingoConfig<Vit, Mpt>& c, const io::C
 inline ModelNames published_names(const FlamingoConfig<Vit, GptNeox>& c, const io::Checkpoint&) {
   return {open_clip_vit_names(c.vision).within("", "vision_encoder."), open_flamingo_names(c),
           open_flamingo_lm_names(c.lm)};
+}
+/// Idefics.
+inline ModelNames published_names(const FlamingoConfig<Vit, Llama>&, const io::Checkpoint&) {
+  return {idefics_vision_names(), idefics_connector_names(), idefics_lm_names()};
 }
 
 /// The weights of a whole model, read-only. Copies share them, and threads may.

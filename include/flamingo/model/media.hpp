@@ -23,6 +23,14 @@ inline std::vector<int> phi_of(std::span<const int> tags, int tokens) {
   return phi;
 }
 
+/// The same for ids of which each `tag` announces a medium.
+inline std::vector<int> phi_of_tags(std::span<const int> ids, int tag) {
+  std::vector<int> tags;
+  for (std::size_t t = 0; t < ids.size(); ++t)
+    if (ids[t] == tag) tags.push_back(static_cast<int>(t));
+  return phi_of(tags, static_cast<int>(ids.size()));
+}
+
 /// φ as the spans read it: 0 after an end of document until the next medium is announced, if the config names such an
 /// end. The end itself still belongs to its document. `closed` is the φ of the document that ended last, -1: none has;
 /// it goes on from piece to piece of one sequence.

@@ -149,6 +149,7 @@ inline FlamingoConfig<Vit, Llama> config_of(const io::HfIdefics& c) {
                     .gated_dense = true,
                     .norm = NormKind::rms,
                     .vector_gates = c.alpha_type == "vector",
+                    .end_of_document = c.eos_token_id,
                     .epsilon = epsilon},
           .lm = {.dim = c.hidden_size,
                  .layers = c.num_hidden_layers,

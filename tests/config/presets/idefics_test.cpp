@@ -1,4 +1,4 @@
-#include <flamingo/model/presets/idefics.hpp>
+#include <flamingo/config/presets/idefics.hpp>
 
 #include <catch2/catch.hpp>
 #include <cmath>
