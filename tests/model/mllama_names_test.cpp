@@ -6,6 +6,7 @@
 
 #include "check/agree.hpp"
 #include "check/mllama.hpp"
+#include "support/layer.hpp"
 
 using namespace flamingo;
 using namespace flamingo::test;
