@@ -47,7 +47,7 @@ struct MllamaParts {
 template <class R>
 struct MllamaBatch {
   int pictures = 0;                   ///< of each row; those that it lacks are empty pictures
-  std::vector<TiledPicture> tiled{};  ///< of all rows
+  std::vector<PictureTiles> tiled{};  ///< of all rows
   Tensor<R> pixels{0, 3};             ///< of the tiles that are there
   std::vector<Sequence> sequences{};  ///< φ from image tokens
   PaddedBatch padded;
@@ -249,7 +249,7 @@ Report check_mllama(const std::filesystem::path& path, std::filesystem::path fol
     prompts.push_back(engine.begin(s, media));
   }
   check_decoding(golden, engine, prompts, static_cast<std::size_t>(batch.padded.length));
-  return golden.finish();
+  return golden.report;
 }
 
 }  // namespace flamingo::test

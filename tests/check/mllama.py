@@ -20,8 +20,8 @@ SLOTS = 128  # that flamingo::Places can name
 
 
 def config(meta: dict, file: pathlib.Path) -> dict | None:
-    """What a golden file's metadata and the folder beside it say: the header, the check and the config of its model.
-    None where it is not Llama 3.2 Vision's. Raises ValueError where it is a model that cannot be built."""
+    """What checks a file with this metadata (a function of the header, with its template arguments), or None where it
+    is of another kind. Raises ValueError where it is a model that cannot be built."""
     if meta.get("case", "").split("_")[0].split(" ")[0] != "mllama":
         return None
     said = json.loads(meta["config"])
@@ -36,8 +36,8 @@ def config(meta: dict, file: pathlib.Path) -> dict | None:
         vision.update(of_vision)
         if "num_attention_heads" in of_vision:  # the argument's name; saved configs have the member's
             vision.update({"attention_heads": of_vision["num_attention_heads"], **of_vision})
-    return {"header": "check/mllama.hpp", "check": "check_mllama",
-            "config": expression(text, vision, sees_last_alone(pathlib.Path(file)))}
+    return {"header": "check/mllama.hpp", "function": "flamingo::test::check_mllama",
+            "arguments": expression(text, vision, sees_last_alone(pathlib.Path(file)))}
 
 
 def expression(text: dict, vision: dict, last_alone: bool = False) -> str:

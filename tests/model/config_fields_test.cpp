@@ -49,6 +49,7 @@ TEST_CASE("no field of a config is left out", "[model][config_fields]") {
   CHECK(listed<Vit>() == members<Vit>());
   CHECK(listed<ClipText>() == members<ClipText>());
   CHECK(listed<ClipConfig>() == members<ClipConfig>());
+  CHECK(listed<MllamaVision>() == members<MllamaVision>());
   CHECK(listed<ResamplerConfig>() == members<ResamplerConfig>());
   CHECK(listed<XattnConfig>() == members<XattnConfig>());
   CHECK(listed<FlamingoConfig<Vit, Llama>>() == members<FlamingoConfig<Vit, Llama>>());
@@ -66,6 +67,8 @@ TEST_CASE("a config is written as C++ reads it", "[model][config_fields]") {
       ".lm = {.dim = 32, .alibi = 6.f, .qk_norm = true}}");
   CHECK(field_text(Llama{.rotary_base = 500000, .rotary_scaling = {.factor = 8, .context = 32}}) ==
         "{.rotary_base = 500000, .rotary_scaling = {.factor = 8.f, .context = 32}}");
+  CHECK(field_text(MllamaVision{.tiles = 2, .intermediate = LayerList::of({4, 1})}) ==
+        "{.tiles = 2, .intermediate = flamingo::LayerList::of({4, 1})}");
 }
 
 TEST_CASE("what a dual encoder does not ask makes no difference", "[model][config_fields]") {

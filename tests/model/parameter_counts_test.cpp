@@ -42,6 +42,23 @@ constexpr XattnConfig swiglu{.heads = 4,
                              .gated_dense = true,
                              .norm = NormKind::rms};
 
+constexpr MllamaVision tiles{.image = 9,
+                             .patch = 4,
+                             .tiles = 3,
+                             .ratios = 5,
+                             .dim = 6,
+                             .layers = 2,
+                             .global_layers = 3,
+                             .heads = 2,
+                             .hidden = 7,
+                             .intermediate = LayerList::of({1})};
+constexpr ResamplerConfig projector{.vision_dim = 12, .dim = 5, .latents = 4, .layers = 0, .project = true};
+constexpr Llama read_alone = [] {
+  Llama c = llama;
+  c.added_output = false;
+  return c;
+}();
+
 constexpr Llama tied_llama = [] {
   Llama c = llama;
   c.tied = true;
@@ -53,6 +70,9 @@ constexpr Llama tied_llama = [] {
 TEST_CASE("parameters counted at run time are those of the compiled layers", "[model][parameter_counts]") {
   CHECK(parameter_count_of(llama) == compiled<DecoderOf<llama, P>>);
   CHECK(parameter_count_of(tied_llama) == compiled<DecoderOf<tied_llama, P>>);
+  CHECK(parameter_count_of(read_alone) == compiled<DecoderOf<read_alone, P>>);
+  CHECK(parameter_count_of(tiles) == compiled<Encoder<tiles, P>>);
+  CHECK(parameter_count_of(projector) == compiled<model::Projector<projector, P>>);
   CHECK(parameter_count_of(mpt) == compiled<DecoderOf<mpt, P>>);
   CHECK(parameter_count_of(neox) == compiled<DecoderOf<neox, P>>);
   CHECK(parameter_count_of(vit) == compiled<Encoder<vit, P>>);

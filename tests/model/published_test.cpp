@@ -115,6 +115,40 @@ TEST_CASE("Idefics of config.json, with and without a Resampler", "[model][publi
   same(read(idefics + "}"), without);
 }
 
+TEST_CASE("Llama 3.2 Vision of config.json", "[model][published]") {
+  auto published = presets::llama_3_2_vision_11b;
+  same(read(R"({"model_type":"mllama","text_config":{"rope_scaling":{"rope_type":"llama3","factor":8.0,)"
+            R"("low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192}},)"
+            R"("vision_config":{"image_size":560}})"),
+       published);
+  CHECK(with_masks_of(mllama({}, {}, MllamaMasks::transformers), published).xattn.before_first == NoImage::unmasked);
+  same(read(R"({"model_type":"mllama","text_config":{"hidden_size":32,"num_hidden_layers":5,"num_attention_heads":4,)"
+            R"("num_key_value_heads":2,"intermediate_size":48,"vocab_size":90,"cross_attention_layers":[4,0,2],)"
+            R"("max_position_embeddings":128},"vision_config":{"hidden_size":24,"attention_heads":3,"image_size":28,)"
+            R"("intermediate_size":40,"num_hidden_layers":3,"num_global_layers":1,"vision_output_dim":72,)"
+            R"("intermediate_layers_indices":[2,0],"max_num_tiles":2,"supported_aspect_ratios":[[1,1],[1,2],[2,1]]}})"),
+       mllama({.image = 28,
+               .tiles = 2,
+               .ratios = 3,
+               .dim = 24,
+               .layers = 3,
+               .global_layers = 1,
+               .heads = 3,
+               .hidden = 40,
+               .intermediate = LayerList::of({2, 0})},
+              {.dim = 32,
+               .layers = 2,
+               .heads = 4,
+               .kv_heads = 2,
+               .hidden = 48,
+               .vocabulary = 90,
+               .added = 8,
+               .added_output = false,
+               .context = 128,
+               .rotary_base = 500000},
+              MllamaMasks::meant, Places::of({0, 1, 2})));
+}
+
 TEST_CASE("OpenFlamingo's fields over a decoder", "[model][published]") {
   io::OpenFlamingoFields fields;
   fields.cross_attn_every_n_layers = 2;
@@ -158,6 +192,16 @@ TEST_CASE("what is not computed here is refused by name", "[model][published]") 
       {R"({"model_type":"idefics","num_hidden_layers":5,"cross_layer_interval":2})",
        "num_hidden_layers 5 is no multiple of cross_layer_interval 2"},
       {R"({"model_type":"idefics","alpha_type":"matrix"})", "alpha_type is not float or vector"},
+      {R"({"model_type":"mllama","text_config":{"cross_attention_layers":[3,4]}})",
+       "text_config.cross_attention_layers has 3 and 4: two without a layer between are not computed here"},
+      {R"({"model_type":"mllama","text_config":{"cross_attention_layers":[40]}})",
+       "text_config.cross_attention_layers has 40 of 40 layers"},
+      {R"({"model_type":"mllama","text_config":{"cross_attention_layers":[]}})",
+       "text_config.cross_attention_layers names 0 of 40 layers, expected some but not all"},
+      {R"({"model_type":"mllama","vision_config":{"intermediate_layers_indices":[33]}})",
+       "vision_config.intermediate_layers_indices has 33, expected at most 16 numbers from 0 to 32"},
+      {R"({"model_type":"mllama","vision_config":{"vision_output_dim":7681}})",
+       "vision_config.vision_output_dim is 7681, its layers give 7680"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.text);

@@ -34,6 +34,7 @@ constexpr void each_field(const Llama& c, F&& f) {
   f("hidden", c.hidden);
   f("vocabulary", c.vocabulary);
   f("added", c.added);
+  f("added_output", c.added_output);
   f("context", c.context);
   f("rotary_base", c.rotary_base);
   f("rotary_pairs", c.rotary_pairs);
@@ -110,12 +111,28 @@ constexpr void each_field(const ClipConfig& c, F&& f) {
   f("first_log_scale", c.first_log_scale);
 }
 template <class F>
+constexpr void each_field(const MllamaVision& c, F&& f) {
+  f("image", c.image);
+  f("patch", c.patch);
+  f("tiles", c.tiles);
+  f("ratios", c.ratios);
+  f("dim", c.dim);
+  f("layers", c.layers);
+  f("global_layers", c.global_layers);
+  f("heads", c.heads);
+  f("hidden", c.hidden);
+  f("intermediate", c.intermediate);
+  f("activation", c.activation);
+  f("epsilon", c.epsilon);
+}
+template <class F>
 constexpr void each_field(const ResamplerConfig& c, F&& f) {
   f("vision_dim", c.vision_dim);
   f("norm_input", c.norm_input);
   f("dim", c.dim);
   f("latents", c.latents);
   f("layers", c.layers);
+  f("project", c.project);
   f("heads", c.heads);
   f("head_dim", c.head_dim);
   f("qk_norm", c.qk_norm);
@@ -146,6 +163,7 @@ constexpr void each_field(const XattnConfig& c, F&& f) {
   f("before_first", c.before_first);
   f("beyond_last", c.beyond_last);
   f("end_of_document", c.end_of_document);
+  f("mask_dense", c.mask_dense);
   f("epsilon", c.epsilon);
 }
 template <class Vision, class Lm, class F>
@@ -162,6 +180,7 @@ constexpr std::string_view config_type(const Mpt&) { return "flamingo::Mpt"; }
 constexpr std::string_view config_type(const GptNeox&) { return "flamingo::GptNeox"; }
 constexpr std::string_view config_type(const Vit&) { return "flamingo::Vit"; }
 constexpr std::string_view config_type(const ClipConfig&) { return "flamingo::ClipConfig"; }
+constexpr std::string_view config_type(const MllamaVision&) { return "flamingo::MllamaVision"; }
 template <class Vision, class Lm>
 std::string config_type(const FlamingoConfig<Vision, Lm>& c) {
   return "flamingo::FlamingoConfig<" + std::string(config_type(c.vision)) + ", " + std::string(config_type(c.lm)) + ">";
@@ -216,16 +235,21 @@ inline std::string field_text(RotaryPairs value) {
   return detail::choice("RotaryPairs", std::array<std::string_view, 2>{"halves", "adjacent"}, value);
 }
 inline std::string field_text(Visibility value) {
-  return detail::choice("Visibility", std::array<std::string_view, 2>{"last_image", "all_earlier"}, value);
+  return detail::choice("Visibility", std::array<std::string_view, 3>{"last_image", "all_earlier", "last_run"}, value);
 }
 inline std::string field_text(NoImage value) {
-  return detail::choice("NoImage", std::array<std::string_view, 2>{"zero", "uniform"}, value);
+  return detail::choice("NoImage", std::array<std::string_view, 3>{"zero", "uniform", "unmasked"}, value);
 }
 inline std::string field_text(const Places& places) {
   std::string numbers;
   for (int i = 0; i < 128; ++i)
     if (places.has(i)) numbers += (numbers.empty() ? "" : ", ") + std::to_string(i);
   return numbers.empty() ? "{}" : "flamingo::Places::of({" + numbers + "})";
+}
+inline std::string field_text(const LayerList& layers) {
+  std::string numbers;
+  for (int i = 0; i < layers.count; ++i) numbers += (i ? ", " : "") + std::to_string(layers[i]);
+  return numbers.empty() ? "{}" : "flamingo::LayerList::of({" + numbers + "})";
 }
 
 /// Whether T is a config, whose fields each_field() lists.

@@ -8,6 +8,7 @@
 #include <flamingo/model/clip/clip_names.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/idefics_names.hpp>
+#include <flamingo/model/mllama_names.hpp>
 #include <flamingo/model/open_flamingo_names.hpp>
 #include <flamingo/model/published.hpp>
 #include <flamingo/model/vision/encoder.hpp>
@@ -33,6 +34,10 @@ inline ModelNames published_names(const FlamingoConfig<Vit, GptNeox>& c, const i
 /// Idefics.
 inline ModelNames published_names(const FlamingoConfig<Vit, Llama>&, const io::Checkpoint&) {
   return {idefics_vision_names(), idefics_connector_names(), idefics_lm_names()};
+}
+/// Llama 3.2 Vision.
+inline ModelNames published_names(const FlamingoConfig<MllamaVision, Llama>& c, const io::Checkpoint&) {
+  return {mllama_vision_names(), mllama_connector_names(c), mllama_lm_names(c)};
 }
 
 /// The weights of a whole model, read-only. Copies share them, and threads may.

@@ -33,8 +33,7 @@ constexpr std::int64_t dense_count(std::int64_t dim, std::int64_t hidden, bool g
 /// Blocks, the last norm, and both tables.
 template <class Lm>
 constexpr std::int64_t decoder_count(const Lm& c, std::int64_t block, std::int64_t norm) {
-  const std::int64_t table = std::int64_t{c.vocabulary + c.added} * c.dim;
-  return c.layers * block + norm + table * (c.tied ? 1 : 2);
+  return c.layers * block + norm + (std::int64_t{read_ids(c)} + (c.tied ? 0 : written_ids(c))) * c.dim;
 }
 
 }  // namespace detail
@@ -90,8 +89,15 @@ constexpr std::int64_t parameter_count_of(const ClipConfig& c) {
   return parameter_count_of(vision) + parameter_count_of(c.text) +
          std::int64_t{c.projection} * (c.vision.dim + c.text.dim) + 1;
 }
+constexpr std::int64_t parameter_count_of(const MllamaVision& c) {
+  const std::int64_t D = c.dim, shapes = c.ratios + 1, norm = detail::norm_count(NormKind::layer, D);
+  const std::int64_t block = 2 * norm + detail::attention_count(D, D, c.heads, c.heads, D / c.heads, QkNorm::none) +
+                             detail::dense_count(D, c.hidden, false, true);
+  return D * (3 * c.patch * c.patch + 1 + c.tile_rows() + shapes * (2 * c.tiles + c.rows())) + 3 + 2 * norm +
+         c.layers * block + c.global_layers * (block + 2);
+}
 constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
-  if (c.layers == 0) return 0;
+  if (c.layers == 0) return c.project ? (std::int64_t{c.features()} + 1) * c.dim : 0;
   const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
   const std::int64_t block = 3 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_dim, c.qk_norm) +
                              detail::dense_count(c.dim, std::int64_t{c.widening} * c.dim, false, false);

@@ -1,17 +1,21 @@
 /// From what a checkpoint's folder says to the configs of this library, and the check of a compiled config against it.
 #pragma once
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <flamingo/core/check.hpp>
 #include <flamingo/io/hf_config.hpp>
 #include <flamingo/io/open_flamingo_config.hpp>
 #include <flamingo/model/config_fields.hpp>
+#include <flamingo/model/presets/mllama.hpp>
 
 namespace flamingo {
 
@@ -190,6 +194,73 @@ inline ClipConfig config_of(const io::HfClip& c) {
           .projection = c.projection_dim};
 }
 
+/// Llama 3.2 Vision, its masks as its authors meant them: no file says whose they are.
+inline FlamingoConfig<MllamaVision, Llama> config_of(const io::HfMllama& c) {
+  const io::HfMllamaText& t = c.text_config;
+  const io::HfMllamaVision& v = c.vision_config;
+  detail::need(t.hidden_act == "silu", "text_config.hidden_act", "silu");
+  detail::need(!t.tie_word_embeddings, "text_config.tie_word_embeddings", "false");
+  detail::need(v.num_channels == 3, "vision_config.num_channels", "3");
+  detail::need_heads(t.hidden_size, t.num_attention_heads);
+  detail::need_heads(t.num_attention_heads, t.num_key_value_heads);
+  detail::need_heads(v.hidden_size, v.attention_heads);
+  MllamaVision vision{.image = v.image_size,
+                      .patch = v.patch_size,
+                      .tiles = v.max_num_tiles,
+                      .ratios = static_cast<int>(v.supported_aspect_ratios.size()),
+                      .dim = v.hidden_size,
+                      .layers = v.num_hidden_layers,
+                      .global_layers = v.num_global_layers,
+                      .heads = v.attention_heads,
+                      .hidden = v.intermediate_size,
+                      .intermediate = {},
+                      .activation = detail::activation_of(v.hidden_act),
+                      .epsilon = static_cast<float>(v.norm_eps)};
+  for (const int layer : v.intermediate_layers_indices) {
+    check(layer >= 0 && layer <= v.num_hidden_layers && vision.intermediate.count < 16, "config",
+          "vision_config.intermediate_layers_indices has ", layer, ", expected at most 16 numbers from 0 to ",
+          v.num_hidden_layers);
+    vision.intermediate.numbers[static_cast<std::size_t>(vision.intermediate.count++)] = layer;
+  }
+  check(vision.features() == v.vision_output_dim, "config", "vision_config.vision_output_dim is ", v.vision_output_dim,
+        ", its layers give ", vision.features());
+
+  // Their layers are numbered in one row; ours are blocks, and cross-attention before some of them.
+  std::vector<int> cross = t.cross_attention_layers;
+  std::sort(cross.begin(), cross.end());
+  Places places;
+  int last = -1;
+  for (int j = 0; const int layer : cross) {
+    check(layer < t.num_hidden_layers, "config", "text_config.cross_attention_layers has ", layer, " of ",
+          t.num_hidden_layers, " layers");
+    check(layer > last + 1 || last < 0, "config", "text_config.cross_attention_layers has ", last, " and ", layer,
+          ": two without a layer between are not computed here");
+    last = layer;
+    const int slot = layer - j++;
+    check(slot < 128, "config", "text_config.cross_attention_layers has ", layer,
+          ": only 128 layers may lie before it");
+    (slot < 64 ? places.low : places.high) |= std::uint64_t{1} << (slot % 64);
+  }
+  const Llama lm{.dim = t.hidden_size,
+                 .layers = t.num_hidden_layers - static_cast<int>(cross.size()),
+                 .heads = t.num_attention_heads,
+                 .kv_heads = t.num_key_value_heads,
+                 .hidden = t.intermediate_size,
+                 .vocabulary = t.vocab_size,
+                 .added = 8,
+                 .added_output = false,
+                 .context = t.max_position_embeddings,
+                 .rotary_base = t.rope_theta,
+                 .rotary_scaling = detail::scaling_of(t.rope_scaling),
+                 .epsilon = static_cast<float>(t.rms_norm_eps)};
+  check(places.any() && lm.layers > 0, "config", "text_config.cross_attention_layers names ", cross.size(), " of ",
+        t.num_hidden_layers, " layers, expected some but not all");
+  const auto published = mllama(vision, lm), other = mllama(vision, lm, MllamaMasks::meant, places);
+  for (int i = 0; i <= lm.layers; ++i)
+    if (published.gated(i) != other.gated(i)) return other;
+  return published;
+}
+
 /// OpenFlamingo over the decoder of a config; its embedding ends in the added tokens.
 template <class Lm>
 FlamingoConfig<Vit, Lm> config_of(const io::OpenFlamingoFields& c, Lm lm) {
@@ -227,8 +298,9 @@ FlamingoConfig<Vit, Lm> config_of(const io::OpenFlamingoFields& c, Lm lm) {
 }
 
 /// The config of any checkpoint that is known.
-using PublishedConfig = std::variant<Llama, Mpt, GptNeox, ClipConfig, FlamingoConfig<Vit, Llama>,
-                                     FlamingoConfig<Vit, Mpt>, FlamingoConfig<Vit, GptNeox>>;
+using PublishedConfig =
+    std::variant<Llama, Mpt, GptNeox, ClipConfig, FlamingoConfig<Vit, Llama>, FlamingoConfig<Vit, Mpt>,
+                 FlamingoConfig<Vit, GptNeox>, FlamingoConfig<MllamaVision, Llama>>;
 
 /// What a folder's files say. Throws Error with the folder and what is wrong, unknown, or not computed here.
 inline PublishedConfig read_config(const std::filesystem::path& folder) {
@@ -265,6 +337,14 @@ inline PublishedConfig read_config(const std::filesystem::path& folder) {
       config.model);
 }
 
+/// What a folder says, with what none says taken from the compiled config: whose masks Llama 3.2 Vision has.
+template <class T>
+T with_masks_of(const T& compiled, T found) {
+  if constexpr (std::is_same_v<T, FlamingoConfig<MllamaVision, Llama>>)
+    found.xattn.before_first = compiled.xattn.before_first;
+  return found;
+}
+
 /// Throws Error where a folder's checkpoint contradicts the compiled config: another kind of model, or each field that
 /// differs, side by side.
 template <Config T>
@@ -272,7 +352,7 @@ void check_config_of(const T& compiled, const std::filesystem::path& folder) {
   std::visit(
       [&](const auto& found) {
         if constexpr (std::is_same_v<std::remove_cvref_t<decltype(found)>, T>)
-          check_config(compiled, found, folder.string());
+          check_config(compiled, with_masks_of(compiled, found), folder.string());
         else
           fail("load", folder.string(), " holds a ", config_type(found), ", the compiled config is a ",
                config_type(compiled));

@@ -20,9 +20,9 @@
 namespace flamingo {
 
 /// A picture as its processor cuts it; the pixels of its tiles lie one after another.
-struct TiledPicture {
+struct PictureTiles {
   int tiles = 1;
-  int ratio = 1;  ///< which of the shapes that the model knows (aspect_ratio_ids), from 1; 0: no picture
+  int aspect_ratio_id = 1;  ///< which of the shapes that the model knows, from 1; 0: no picture
 };
 
 /// The tables of one run over M pictures. Keep it until backward is done.
@@ -40,15 +40,15 @@ struct MllamaVisionPlan {
   SpanList spans;                     ///< over the rows
 
   /// Throws where a picture has no tiles, more than K, or a shape that the model does not know.
-  static MllamaVisionPlan of(const MllamaVision& c, std::span<const TiledPicture> pictures) {
+  static MllamaVisionPlan of(const MllamaVision& c, std::span<const PictureTiles> pictures) {
     MllamaVisionPlan plan;
     const int K = c.tiles, T = c.tile_rows(), padded = (T + 7) / 8 * 8, side = c.image;
     for (std::size_t m = 0; m < pictures.size(); ++m) {
-      const auto [tiles, ratio] = pictures[m];
+      const auto [tiles, shape] = pictures[m];
       check(tiles > 0 && tiles <= K, "vision", "picture ", m, " has ", tiles, " tiles, expected 1 to ", K);
-      check(ratio >= 0 && ratio <= c.ratios, "vision", "picture ", m, " has shape ", ratio, ", expected 0 to ",
-            c.ratios);
-      plan.ratios.push_back(ratio);
+      check(shape >= 0 && shape <= c.ratios, "vision", "picture ", m, " has aspect_ratio_id ", shape,
+            ", expected 0 to ", c.ratios);
+      plan.ratios.push_back(shape);
       const int first_tile = static_cast<int>(m) * K, first_row = first_tile * padded;
       for (int t = 0; t < K; ++t) {
         const int tile = first_tile + t;
@@ -166,7 +166,7 @@ struct MllamaVisionTransformer {
   /// y holds K T rows for each picture; the pixels are those of all pictures' tiles.
   template <Need need = no_gradients, class W>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, 3, const Real>& pixels,
-                             std::span<const TiledPicture> pictures, const Rows<P, C.features()>& y) {
+                             std::span<const PictureTiles> pictures, const Rows<P, C.features()>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
     Saved<need> s{};
