@@ -57,6 +57,7 @@ TEST_CASE("A content key depends on every byte, the frames and the place") {
   CHECK(key == content_key(bytes, 1, 0));
   CHECK(key != content_key(bytes, 2, 0));
   CHECK(key != content_key(bytes, 1, 1));
+  CHECK(key != content_key(bytes, 1, 0, 3));
   for (std::byte& b : bytes) {
     b = std::byte{8};
     CHECK(key != content_key(bytes, 1, 0));

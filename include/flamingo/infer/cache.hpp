@@ -144,7 +144,7 @@ class CachedMedium {
 };
 
 /// A medium's content as a number: of its features' bytes and whatever else its latents depend on.
-inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place, int rows) {
+inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place, int rows = 0) {
   std::uint64_t h = hash({reinterpret_cast<const char*>(features.data()), features.size()});
   for (const int n : {frames, place, rows}) h = (h ^ static_cast<std::uint64_t>(n)) * 0x100000001b3u;
   return h;

@@ -147,7 +147,7 @@ struct MllamaVisionTransformer {
     NormLayer::each(post_norm, p.post_norm...);
     visit(table_spec("after", C.ratios + 1, K * D, small), p.after...);
     visit(vector_spec("after_gate", 1, Init::zero()), p.after_gate...);
-    for (std::size_t i = 0; i < global_layers; ++i) {
+    for (std::size_t i = 0; i != global_layers; ++i) {
       auto block = within(visit, "global_blocks", static_cast<int>(i));
       GlobalBlock::each(block, p.global_blocks[i]...);
     }
@@ -202,7 +202,7 @@ struct MllamaVisionTransformer {
     s.after = after;
     x = moved;
     if constexpr (!kept) next = scratch<D>(ctx, N);
-    for (std::size_t i = 0; i < global_layers; ++i) {
+    for (std::size_t i = 0; i != global_layers; ++i) {
       if constexpr (kept) next = keep<D>(ctx, N);
       s.global_blocks[i] = run<GlobalBlock, need>(ctx, w.global_blocks[i], x, spans, next);
       std::swap(x, next);
