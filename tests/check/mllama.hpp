@@ -47,7 +47,7 @@ struct MllamaParts {
 template <class R>
 struct MllamaBatch {
   int pictures = 0;                   ///< of each row; those that it lacks are empty pictures
-  std::vector<PictureTiles> tiled{};  ///< of all rows
+  std::vector<TiledPicture> tiled{};  ///< of all rows
   Tensor<R> pixels{0, 3};             ///< of the tiles that are there
   std::vector<Sequence> sequences{};  ///< φ from image tokens
   PaddedBatch padded;

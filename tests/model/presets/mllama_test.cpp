@@ -39,7 +39,7 @@ double dry_run() {
   const auto connector = std::make_unique<typename Model::Connect::template Parameters<Stored<P>>>();
   const auto lm = std::make_unique<typename Model::Decoder::template Parameters<Stored<P>>>();
   Context<P> ctx;
-  const std::vector<PictureTiles> pictures{{.tiles = 2, .aspect_ratio_id = 2}};
+  const std::vector<TiledPicture> pictures{{.tiles = 2, .aspect_ratio_id = 2}};
   const std::vector<Medium> media{{.first = 0, .rows = Model::R, .visible = 2 * C.vision.tile_rows()}};
   const auto pixels = keep<3>(ctx, 2 * C.vision.image * C.vision.image);
   const auto features = keep<C.vision.features()>(ctx, Model::R);

@@ -34,7 +34,7 @@ struct Case {
 
   Context<P> ctx{1, std::size_t{1} << 28};
   Store<Layer, P> weights = drawn<Layer, P>(41), gradients;
-  std::vector<PictureTiles> pictures{{2, 3}, {1, 1}, {3, 4}};
+  std::vector<TiledPicture> pictures{{2, 3}, {1, 1}, {3, 4}};
   Tensor<R> pixels = drawn_rows<R>(6 * pixels_of_tile, 3, 1);
   Tensor<R> y{0, features}, dy{0, features}, dpixels{0, 3};
 
@@ -118,7 +118,7 @@ TEST_CASE("tiles see one another, and the shape of their picture", "[mllama_visi
 }
 
 TEST_CASE("padding sees what is there, and what is there sees padding too", "[mllama_vision]") {
-  const std::vector<PictureTiles> pictures{{2, 3}, {3, 4}};
+  const std::vector<TiledPicture> pictures{{2, 3}, {3, 4}};
   const auto plan = MllamaVisionPlan::of(config, pictures);
   const int padded = 16, N = 2 * K * padded;
   std::vector<char> there(static_cast<std::size_t>(N), 0);
@@ -143,7 +143,7 @@ TEST_CASE("padding sees what is there, and what is there sees padding too", "[ml
 }
 
 TEST_CASE("pictures that the vision transformer of tiles cannot read are refused", "[mllama_vision]") {
-  const auto plan = [](PictureTiles picture) { return MllamaVisionPlan::of(config, std::span(&picture, 1)); };
+  const auto plan = [](TiledPicture picture) { return MllamaVisionPlan::of(config, std::span(&picture, 1)); };
   CHECK_THROWS_WITH(plan({0, 1}), "[vision] picture 0 has 0 tiles, expected 1 to 3");
   CHECK_THROWS_WITH(plan({4, 1}), "[vision] picture 0 has 4 tiles, expected 1 to 3");
   CHECK_THROWS_WITH(plan({1, 5}), "[vision] picture 0 has aspect_ratio_id 5, expected 0 to 4");

@@ -21,7 +21,7 @@ template <EfficientNetLite C, Platform P>
 struct EncoderOf<C, P> {
   using type = model::EfficientNet<C, P>;
 };
-/// It asks for the tiles of pictures (PictureTiles) instead of grids: no VisionEncoder, whose pictures are of one
+/// It asks for the tiles of pictures (TiledPicture) instead of grids: no VisionEncoder, whose pictures are of one
 /// piece.
 template <MllamaVision C, Platform P>
 struct EncoderOf<C, P> {

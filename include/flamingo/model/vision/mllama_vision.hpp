@@ -20,7 +20,7 @@
 namespace flamingo {
 
 /// A picture as its processor cuts it; the pixels of its tiles lie one after another.
-struct PictureTiles {
+struct TiledPicture {
   int tiles = 1;
   int aspect_ratio_id = 1;  ///< which of the shapes that the model knows, from 1; 0: no picture
 };
@@ -40,7 +40,7 @@ struct MllamaVisionPlan {
   SpanList spans;                     ///< over the rows
 
   /// Throws where a picture has no tiles, more than K, or a shape that the model does not know.
-  static MllamaVisionPlan of(const MllamaVision& c, std::span<const PictureTiles> pictures) {
+  static MllamaVisionPlan of(const MllamaVision& c, std::span<const TiledPicture> pictures) {
     MllamaVisionPlan plan;
     const int K = c.tiles, T = c.tile_rows(), padded = (T + 7) / 8 * 8, side = c.image;
     for (std::size_t m = 0; m < pictures.size(); ++m) {
@@ -166,7 +166,7 @@ struct MllamaVisionTransformer {
   /// y holds K T rows for each picture; the pixels are those of all pictures' tiles.
   template <Need need = no_gradients, class W>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, 3, const Real>& pixels,
-                             std::span<const PictureTiles> pictures, const Rows<P, C.features()>& y) {
+                             std::span<const TiledPicture> pictures, const Rows<P, C.features()>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
     Saved<need> s{};
