@@ -1,0 +1,131 @@
+/// What opening a checkpoint asks of its family besides weights: how pictures become features, where the tokenizer
+/// lies, and how a prompt is framed. The type of the checkpoint's config picks it.
+#pragma once
+#include <array>
+#include <filesystem>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/data/document.hpp>
+#include <flamingo/data/idefics_prompt.hpp>
+#include <flamingo/flamingo.hpp>
+#include <flamingo/io/tokenizer.hpp>
+#include <flamingo/model/load.hpp>
+#include <flamingo/model/vision/processors.hpp>
+#include <flamingo/model/vision/tiles.hpp>
+
+namespace opened {
+
+using P = flamingo::Cpu<float>;
+
+/// A picture as a model's encoder saw it.
+struct Features {
+  std::vector<float> rows;
+  int count = 0;    ///< rows
+  int visible = 0;  ///< rows of the medium that a text may see; 0: all
+};
+
+/// A prompt's tokens and what ends an answer to it.
+struct Prompt {
+  flamingo::Sequence sequence;
+  std::vector<int> stop, banned;
+};
+
+/// Encodes a picture with an encoder whose pictures are of one piece.
+template <class Vision, class Weights>
+Features encode_square(flamingo::Context<P>& ctx, const Weights& weights, const std::vector<float>& pixels, int side) {
+  const std::array grid{flamingo::Grid{0, side, side}};
+  Features features;
+  features.count = Vision::features(grid[0]).rows();
+  features.rows.resize(static_cast<std::size_t>(features.count * Vision::D));
+  const auto scope = ctx.scope();
+  Vision::forward(ctx, weights, flamingo::Rows<P, 3, const float>{pixels.data(), side * side, {}}, grid,
+                  flamingo::Rows<P, Vision::D>{features.rows.data(), features.count, {}});
+  return features;
+}
+
+inline int id_of(const flamingo::io::Tokenizer& tokenizer, std::string_view special) {
+  const std::vector<int> ids = tokenizer.encode(special, {.parse_special = true});
+  flamingo::check(ids.size() == 1, "open", "the tokenizer reads '", special, "' as ", ids.size(),
+                  " tokens, expected 1");
+  return ids[0];
+}
+
+template <auto C>
+struct Family;
+
+/// OpenFlamingo. Its tokens follow the tokenizer's own: <|endofchunk|>, <image>, <PAD>.
+template <flamingo::FlamingoConfig C>
+  requires(!std::same_as<decltype(C.vision), const flamingo::MllamaVision> &&
+           !std::same_as<decltype(C.lm), const flamingo::Llama>)
+struct Family<C> {
+  static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder / "lm"; }
+  template <class Loaded>
+  static Features encode(flamingo::Context<P>& ctx, const Loaded& model, const flamingo::io::RawImage& picture) {
+    const flamingo::OpenClipTransform transform{.side = C.vision.image};
+    return encode_square<typename Loaded::Vision>(ctx, model.vision.views, flamingo::pixel_rows(transform, picture),
+                                                  C.vision.image);
+  }
+  static Prompt prompt(const flamingo::Document& document, const flamingo::io::Tokenizer& tokenizer) {
+    constexpr int end = C.lm.vocabulary, image = end + 1, padding = end + 2;
+    const flamingo::Tags tags{.begin = {}, .image = {image}, .end_of_chunk = {end}};
+    return {sequence_of(document, tokenizer, tags, {.end_last_chunk = false, .context = C.lm.context}),
+            {end},
+            {image, padding}};
+  }
+};
+
+/// Idefics, whose processor writes the prompt.
+template <flamingo::FlamingoConfig C>
+  requires(std::same_as<decltype(C.vision), const flamingo::Vit> && std::same_as<decltype(C.lm), const flamingo::Llama>)
+struct Family<C> {
+  static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder; }
+  template <class Loaded>
+  static Features encode(flamingo::Context<P>& ctx, const Loaded& model, const flamingo::io::RawImage& picture) {
+    const flamingo::IdeficsImageProcessor processor{.side = C.vision.image};
+    return encode_square<typename Loaded::Vision>(ctx, model.vision.views, flamingo::pixel_rows(processor, picture),
+                                                  C.vision.image);
+  }
+  static Prompt prompt(const flamingo::Document& document, const flamingo::io::Tokenizer& tokenizer) {
+    const flamingo::IdeficsTags tags;
+    const int image = id_of(tokenizer, tags.image), end = id_of(tokenizer, tags.end);
+    flamingo::Sequence s;
+    s.ids = tokenizer.encode(idefics_prompt(document), {.parse_special = true});
+    s.media = static_cast<int>(document.media().size());
+    s.phi = flamingo::idefics_phi(s.ids, image, end, s.media);
+    return {std::move(s), {end}, {image, id_of(tokenizer, tags.around_image)}};
+  }
+};
+
+/// Llama 3.2 Vision.
+template <flamingo::FlamingoConfig C>
+  requires std::same_as<decltype(C.vision), const flamingo::MllamaVision>
+struct Family<C> {
+  static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder; }
+  template <class Loaded>
+  static Features encode(flamingo::Context<P>& ctx, const Loaded& model, const flamingo::io::RawImage& picture) {
+    using Vision = typename Loaded::Vision;
+    const flamingo::MllamaImageProcessor processor{.side = C.vision.image, .max_tiles = C.vision.tiles};
+    const auto tiles = flamingo::tiled_picture<float>(processor, picture);
+    const std::array cut{flamingo::TiledPicture{tiles.tiles(), tiles.aspect_ratio_id}};
+    Features features;
+    features.count = C.vision.tiles * C.vision.tile_rows();
+    features.visible = tiles.tiles() * C.vision.tile_rows();
+    features.rows.resize(static_cast<std::size_t>(features.count) * static_cast<std::size_t>(C.vision.features()));
+    const auto scope = ctx.scope();
+    Vision::forward(ctx, model.vision.views,
+                    flamingo::Rows<P, 3, const float>{tiles.rows.data(), static_cast<int>(tiles.rows.size()) / 3, {}},
+                    cut, flamingo::Rows<P, C.vision.features()>{features.rows.data(), features.count, {}});
+    return features;
+  }
+  static Prompt prompt(const flamingo::Document& document, const flamingo::io::Tokenizer& tokenizer) {
+    const flamingo::Tags tags = flamingo::Tags::of(tokenizer, "<|begin_of_text|>", "<|image|>", "");
+    return {sequence_of(document, tokenizer, tags, {.end_last_chunk = false, .context = C.lm.context}),
+            {id_of(tokenizer, "<|end_of_text|>"), id_of(tokenizer, "<|eot_id|>")},
+            tags.image};
+  }
+};
+
+}  // namespace opened
