@@ -35,7 +35,7 @@ struct Folder : TemporaryFolder {
 TEST_CASE("tokenizer_config.json adds tokens and names roles", "[io][tokenizer_folder]") {
   const Tokenizer tokenizer =
       Folder(R"("bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false}, "pad_token": null,
-                "unk_token": "nowhere", "added_tokens_decoder": {"3": {"content": "<s>", "special": true},
+                "added_tokens_decoder": {"3": {"content": "<s>", "special": true},
                 "4": {"content": "</s>", "special": true}, "9": {"content": "cat", "single_word": true}})")
           .open();
   CHECK(tokenizer.size() == 10);
@@ -54,10 +54,37 @@ TEST_CASE("which tokens stand around a text is the config's to say, for the clas
   CHECK(ids(R"("tokenizer_class": "LlamaTokenizerFast", "add_bos_token": true)") == Ids{3, 0});
   CHECK(ids(R"("tokenizer_class": "LlamaTokenizerFast", "add_bos_token": true, "add_eos_token": true)") ==
         Ids{3, 0, 3});
-  CHECK(ids(R"("tokenizer_class": "LlamaTokenizerFast")") == Ids{0});  // as the file's template says
+  CHECK(ids(R"("tokenizer_class": "LlamaTokenizerFast")") == Ids{3, 0});
+  CHECK(ids(R"("tokenizer_class": "LlamaTokenizerFast", "add_bos_token": false)") == Ids{0});
+  CHECK(ids(R"("tokenizer_class": "GPTNeoXTokenizer")") == Ids{0});
   CHECK(ids(R"("tokenizer_class": "GPTNeoXTokenizer", "add_bos_token": true)") == Ids{3, 0});
   CHECK(ids(R"("tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": true)") == Ids{0});
   CHECK(ids(R"("add_prefix_space": true)") == Ids{2, 0});
+}
+
+TEST_CASE("tokens that have a role are special, and get ids where they have none", "[io][tokenizer_folder]") {
+  const Tokenizer tokenizer =
+      Folder(R"("bos_token": "a", "pad_token": "[PAD]", "additional_special_tokens": ["<s>", "<image>",
+                {"content": "<|x|>", "rstrip": true}])")
+          .open();
+  CHECK(tokenizer.size() == 7);
+  CHECK(tokenizer.padding() == 4);
+  CHECK(tokenizer.special(0));  // a token of the model becomes an added one
+  CHECK(tokenizer.encode("<image>a<|x|> b", {.parse_special = true}) == Ids{5, 0, 6, 1});
+}
+
+TEST_CASE("the config's rules for added tokens and prefix spaces count", "[io][tokenizer_folder]") {
+  const Folder folder(R"("added_tokens_decoder": {"3": {"content": "<s>", "special": true, "lstrip": true}})");
+  CHECK(folder.open().encode("a <s>", {.parse_special = true}) == Ids{0, 3});
+  std::string prefixed = tokenizer_json;
+  prefixed.replace(prefixed.find("false}"), 5, "true");
+  const auto ids = [&](const std::string& config) {
+    const Folder own(config);
+    own.write("tokenizer.json", prefixed);
+    return own.open().encode("a");
+  };
+  CHECK(ids(R"("add_prefix_space": null)") == Ids{2, 0});
+  CHECK(ids("") == Ids{0});  // a config without the member says no
 }
 
 TEST_CASE("special_tokens_map.json names the roles that the config does not", "[io][tokenizer_folder]") {
@@ -109,7 +136,7 @@ TEST_CASE("a tokenizer_config.json that contradicts the tokenizer is refused", "
              Catch::Contains("added_tokens_decoder.5 is '<s>', which has the id 3"));
   CHECK_THAT(added(R"({"1": {"content": "y"}})"), Catch::Contains("'y' has the id 1, which is 'b'"));
   CHECK_THAT(added(R"({"1900000000": {"content": "y"}})"), Catch::Contains("has the id 1900000000, expected 0 to"));
-  CHECK_THAT(Folder(R"("tokenizer_class": "LlamaTokenizer", "add_bos_token": true)").error(),
+  CHECK_THAT(Folder(R"("tokenizer_class": "GPTNeoXTokenizer", "add_bos_token": true)").error(),
              Catch::Contains("that bos_token or eos_token does not name"));
   CHECK_THAT(Folder(R"("bos_token": 3)").error(), Catch::Contains("bos_token is an integer, expected an object"));
   CHECK_THAT(Folder(R"("add_prefix_space": "yes")").error(), Catch::Contains("add_prefix_space is a string"));

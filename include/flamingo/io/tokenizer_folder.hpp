@@ -66,51 +66,107 @@ inline void read_role(const JsonPlace& config, std::string_view role, const Voca
   id = id_of(v, found->json->is_string() ? found->text() : found->at("content").text());
 }
 
-/// `tokenizer_config.json`: tokens that the other file lacks, roles, and whether texts begin with a begin token.
-inline void read_tokenizer_config(const JsonPlace& config, bool from_model, Vocabulary& v) {
-  if (const auto added = config.find("added_tokens_decoder")) {
+/// `tokenizer_config.json` as transformers 4.49 applies it: added tokens and their rules, roles, and what texts begin
+/// and end with.
+class TokenizerConfig {
+ public:
+  TokenizerConfig(const JsonPlace& config, Vocabulary& v)
+      : config_(config), class_(config.text("tokenizer_class")), v_(v) {}
+
+  /// `from_model`: the vocabulary is that of a tokenizer.model.
+  void apply(bool from_model) {
+    for (std::size_t i = 0; i < v_.added.size(); ++i) place_.emplace(v_.added[i].text, i);
+    add_tokens();
+    add_special_tokens();
+    read_role(config_, "bos_token", v_, v_.bos);
+    read_role(config_, "eos_token", v_, v_.eos);
+    read_role(config_, "pad_token", v_, v_.padding);
+    const bool llama = class_.find("Llama") != std::string::npos, neox = class_.starts_with("GPTNeoX");
+    if (llama) {
+      if (!v_.bos) v_.bos = id_of(v_, "<s>");
+      if (!v_.eos) v_.eos = id_of(v_, "</s>");
+    }
+    // These classes put their own template in the place of the file's.
+    if (llama || neox || from_model) set_template(config_.flag("add_bos_token", llama), config_.flag("add_eos_token"));
+    set_prefix_space();
+    if (!from_model) return;
+    // As transformers shows such a model: special tokens have their text.
+    v_.decoding = {.byte_level = false,
+                   .byte_tokens = true,
+                   .broken = Decoding::Broken::run,
+                   .leading = Decoding::Leading::spaces,
+                   .replace = {{Metaspace{}.replacement, " "}}};
+    if (!config_.flag("legacy", true)) v_.model_prefix = Metaspace::Prepend::first;
+  }
+
+ private:
+  /// `added_tokens_decoder`: tokens by id. Where the tokenizer has the token, the config's rules count.
+  void add_tokens() {
+    const auto added = config_.find("added_tokens_decoder");
+    if (!added) return;
     if (!added->json->is_object()) added->refuse(" is ", added->json->type_name(), ", expected an object");
-    std::unordered_map<std::string, std::int32_t> ids;
-    for (const AddedToken& token : v.added) ids.emplace(token.text, token.id);
     for (const JsonMember& member : added->json->as_object()) {
       const JsonPlace entry{&member.value, added->path + '.' + member.name};
       std::int32_t id = -1;
       const char* end = member.name.data() + member.name.size();
       const auto [stop, error] = std::from_chars(member.name.data(), end, id);
       if (error != std::errc() || stop != end || id < 0) entry.refuse(": its name is no token id");
-      const AddedToken token = added_token(entry, id);
-      const auto [same, fresh] = ids.emplace(token.text, id);
-      if (same->second != id) entry.refuse(" is '", token.text, "', which has the id ", same->second);
-      if (fresh) v.added.push_back(token);
+      AddedToken token = added_token(entry, id);
+      const auto [found, fresh] = place_.emplace(token.text, v_.added.size());
+      if (fresh) {
+        v_.added.push_back(std::move(token));
+        continue;
+      }
+      AddedToken& own = v_.added[found->second];
+      if (own.id != id) entry.refuse(" is '", token.text, "', which has the id ", own.id);
+      own = std::move(token);
     }
   }
-  read_role(config, "bos_token", v, v.bos);
-  read_role(config, "eos_token", v, v.eos);
-  read_role(config, "pad_token", v, v.padding);
-  const std::string tokenizer_class = config.text("tokenizer_class");
-  const bool llama = tokenizer_class.find("Llama") != std::string::npos;
-  if (llama || tokenizer_class.starts_with("GPTNeoX") || from_model) {
-    // These put their own template in the place of the file's, where the config decides.
-    const auto begins = config.find("add_bos_token"), ends = config.find("add_eos_token");
-    if (begins || ends || from_model) {
-      const bool bos = begins ? begins->boolean() : llama, eos = ends && ends->boolean();
-      if ((bos && !v.bos) || (eos && !v.eos))
-        config.refuse("a text begins or ends with a token that bos_token or eos_token does not name");
-      v.before = bos ? std::vector{*v.bos} : std::vector<std::int32_t>{};
-      v.after = eos ? std::vector{*v.eos} : std::vector<std::int32_t>{};
+
+  /// Tokens that have a role become special ones, and those that the vocabulary lacks get the next ids.
+  void add_special_tokens() {
+    for (const char* role :
+         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+      if (const auto token = config_.find(role)) add_special_token(*token);
+    if (const auto list = config_.find("additional_special_tokens"))
+      for (const JsonPlace& token : list->items()) add_special_token(token);
+  }
+  void add_special_token(const JsonPlace& place) {
+    AddedToken token{.text = place.json->is_string() ? place.text() : std::string()};
+    if (!place.json->is_string()) token = added_token(place, 0);
+    token.special = true;
+    if (token.text.empty() || !place_.emplace(token.text, v_.added.size()).second) return;
+    if (next_id_ == 0) {
+      std::size_t next = v_.tokens.size();
+      for (const AddedToken& own : v_.added) next = std::max(next, static_cast<std::size_t>(own.id) + 1);
+      if (next >= (std::size_t{1} << 31) - 1) place.refuse(": there is no id left for it");
+      next_id_ = static_cast<std::int32_t>(next);
     }
+    const auto known = id_of(v_, token.text);
+    token.id = known ? *known : next_id_++;
+    v_.added.push_back(std::move(token));
   }
-  if (const auto prefix = config.find("add_prefix_space"); prefix && v.byte_level) v.prefix_space = prefix->boolean();
-  if (from_model) {
-    // As transformers shows such a model: special tokens have their text.
-    v.decoding = {.byte_level = false,
-                  .byte_tokens = true,
-                  .broken = Decoding::Broken::run,
-                  .leading = Decoding::Leading::spaces,
-                  .replace = {{Metaspace{}.replacement, " "}}};
-    if (!config.flag("legacy", true)) v.model_prefix = Metaspace::Prepend::first;
+
+  void set_template(bool begins, bool ends) {
+    if ((begins && !v_.bos) || (ends && !v_.eos))
+      config_.refuse("a text begins or ends with a token that bos_token or eos_token does not name");
+    v_.before = begins ? std::vector{*v_.bos} : std::vector<std::int32_t>{};
+    v_.after = ends ? std::vector{*v_.eos} : std::vector<std::int32_t>{};
   }
-}
+
+  /// A config without the member says no; one that says null leaves the file's own.
+  void set_prefix_space() {
+    if (!v_.byte_level || v_.pre_tokenizer != PreTokenizer::gpt2) return;
+    const Json* found = config_.json->find("add_prefix_space");
+    if (found == nullptr || !found->is_null()) v_.prefix_space = config_.flag("add_prefix_space");
+  }
+
+  JsonPlace config_;
+  std::string class_;
+  Vocabulary& v_;
+  std::unordered_map<std::string, std::size_t> place_;  ///< of added tokens, by text
+  std::int32_t next_id_ = 0;
+};
 
 }  // namespace detail
 
@@ -138,7 +194,7 @@ inline Vocabulary read_tokenizer_folder(const std::filesystem::path& folder, Voc
     const Json json = detail::parse_file(folder / name);
     const detail::JsonPlace config{&json, (folder / name).string() + ": "};
     if (std::string_view(name) == "tokenizer_config.json") {
-      detail::read_tokenizer_config(config, from_model, v);
+      detail::TokenizerConfig(config, v).apply(from_model);
       continue;
     }
     detail::read_role(config, "bos_token", v, v.bos);
