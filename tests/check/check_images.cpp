@@ -16,10 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include <flamingo/data/idefics_prompt.hpp>
 #include <flamingo/io/image_codecs.hpp>
 #include <flamingo/io/safetensors.hpp>
+#include <flamingo/io/tokenizer.hpp>
+#include <flamingo/model/media.hpp>
 #include <flamingo/model/vision/processors.hpp>
-#include <flamingo/model/vision/tiles.hpp>
 
 namespace fs = std::filesystem;
 using namespace flamingo;
@@ -32,10 +34,10 @@ std::string metadata(const io::Safetensors& file, std::string_view name) {
   return {};
 }
 
-/// Worst errors in 8-bit levels, and how many tensors were compared.
+/// Worst errors in 8-bit levels, how many ids and masks are wrong, and how many tensors were compared.
 struct Errors {
   double decoded = 0, bytes = 0, pixels = 0;
-  int tensors = 0;
+  int wrong = 0, tensors = 0;
 };
 
 /// The picture as the reference holds it: the samples of `in.raw` where that has them in the file's own mode.
@@ -73,7 +75,8 @@ double difference(const io::TensorView& tensor, const std::vector<float>& rows, 
   double worst = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const double apart = std::abs(double{theirs[first + i % 3 * plane + i / 3]} - double{rows[i]});
-    worst = std::max(worst, apart * double{scale.deviation[i % 3]} / scale.unit);
+    const double levels = apart * double{scale.deviation[i % 3]} / scale.unit;
+    if (!(levels <= worst)) worst = levels;  // a NaN, too
   }
   return worst;
 }
@@ -126,11 +129,14 @@ Errors check_picture(const io::Safetensors& file) {
   Errors errors;
   for (const io::TensorView& tensor : file.tensors()) {
     const std::vector<std::string> name = words(tensor.name);
-    const auto is = [&](std::string_view first, std::string_view second) {
-      return name.size() == 3 && name[0] == first && (second.empty() || name[1] == second);
-    };
-    const auto pixels = [&](const auto& processor) {
-      errors.pixels = std::max(errors.pixels, difference(tensor, pixel_rows(processor, raw), processor.scale));
+    const auto is = [&](std::string_view first) { return name.size() == 3 && name[0] == first; };
+    const auto compare = [&](const auto& processor) {
+      if (name[1] == "uint8")
+        errors.bytes = std::max(errors.bytes, difference(tensor, processor(raw).rgb, true));
+      else if (name[1] == "pixel_values")
+        errors.pixels = std::max(errors.pixels, difference(tensor, pixel_rows(processor, raw), processor.scale));
+      else
+        fail("check_images", "nobody knows what '", tensor.name, "' is");
     };
     ++errors.tensors;
     if (tensor.name == "in.raw") {
@@ -138,22 +144,105 @@ Errors check_picture(const io::Safetensors& file) {
       errors.decoded = difference(tensor, own ? decoded.samples : io::to_rgb(decoded).rgb, false);
     } else if (tensor.name == "in.rgb") {
       errors.bytes = std::max(errors.bytes, difference(tensor, io::to_rgb(raw).rgb, false));
-    } else if (is("resize", "")) {
+    } else if (is("resize")) {
       check(filters.contains(name[1]), "check_images", tensor.name, ": there is no such filter");
       const int width = number(name[2]), height = number(name[2].substr(name[2].find('x') + 1));
       const io::RawImage resized = io::resize(raw, width, height, filters.at(name[1]));
       errors.bytes = std::max(errors.bytes, difference(tensor, resized.samples, false));
-    } else if (is("clip", "uint8")) {
+    } else if (is("clip")) {
       const int side = number(name[2]);
-      const ClipImageProcessor processor{.edge = side, .crop = side, .scale = scale_of(folder, "clip")};
-      errors.bytes = std::max(errors.bytes, difference(tensor, processor(raw).rgb, true));
-    } else if (is("clip", "pixel_values")) {
-      const int side = number(name[2]);
-      pixels(ClipImageProcessor{.edge = side, .crop = side, .scale = scale_of(folder, "clip")});
-    } else if (is("openclip", "pixel_values")) {
-      pixels(OpenClipTransform{.side = number(name[2]), .scale = scale_of(folder, "clip")});
-    } else if (is("idefics", "pixel_values")) {
-      pixels(IdeficsImageProcessor{.side = number(name[2]), .scale = scale_of(folder, "idefics")});
+      compare(ClipImageProcessor{.edge = side, .crop = side, .scale = scale_of(folder, "clip")});
+    } else if (is("openclip")) {
+      compare(OpenClipTransform{.side = number(name[2]), .scale = scale_of(folder, "clip")});
+    } else if (is("idefics")) {
+      compare(IdeficsImageProcessor{.side = number(name[2]), .scale = scale_of(folder, "idefics")});
+    } else {
+      fail("check_images", "nobody knows what '", tensor.name, "' is");
+    }
+  }
+  check(errors.tensors > 0, "check_images", "it has no tensors");
+  return errors;
+}
+
+/// Integers of a tensor of the given shape.
+std::vector<int> integers(const io::TensorView& tensor, const std::vector<std::int64_t>& shape) {
+  check(tensor.dtype == io::DType::i64 &&
+            std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()),
+        "check_images", tensor.name, " is ", tensor.dtype, ' ', io::shape_text(tensor.shape), ", expected i64 ",
+        io::shape_text(shape));
+  std::vector<int> all(static_cast<std::size_t>(tensor.count()));
+  for (std::size_t i = 0; i < all.size(); ++i)
+    all[i] = static_cast<int>(io::detail::load<std::int64_t>(tensor.bytes.data() + 8 * i));
+  return all;
+}
+
+int count_differences(const std::vector<int>& a, const std::vector<int>& b) {
+  int count = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) count += a[i] != b[i];
+  return count;
+}
+
+Errors check_prompts(const io::Safetensors& file) {
+  const fs::path folder = file.path().parent_path();
+  const io::Json config = io::Json::parse(metadata(file, "config"));
+  const io::Tokenizer tokenizer =
+      io::Tokenizer::from_folder(folder / "tokenizers" / config.at("tokenizer").as_string());
+  const bool left = config.at("padding_side").as_string() == "left";
+  const auto padding = tokenizer.find(config.at("pad_token").as_string()), end = tokenizer.eos();
+  check(padding.has_value() && end.has_value(), "check_images", "the tokenizer has no end or padding token");
+  std::vector<Document> documents;
+  std::vector<Sequence> sequences;
+  std::size_t tokens = 0, images = 1;
+  for (const io::Json& prompt : config.at("prompts").as_array()) {
+    Document& document = documents.emplace_back();
+    for (const io::Json& part : prompt.as_array()) {
+      const std::string& text = part.as_string();
+      text.starts_with('@') ? document.image(text.substr(1)) : document.text(text);
+    }
+    const bool utterances = config.at("add_end_of_utterance_token").as_bool();
+    sequences.push_back(idefics_sequence(document, tokenizer, {.end_utterances = utterances}));
+    tokens = std::max(tokens, sequences.back().ids.size());
+    images = std::max(images, document.media().size());
+  }
+  // A batch as the reference has it: padded, one mask for each image. Padding at the right still sees the last image.
+  std::vector<int> ids, mask, seen;
+  for (const Sequence& s : sequences) {
+    std::vector<int> row = s.ids, phi = s.phi, real(s.ids.size(), 1);
+    const auto pad = [&](std::vector<int>& to, int value) {
+      to.insert(left ? to.begin() : to.end(), tokens - to.size(), value);
+    };
+    pad(row, *padding);
+    pad(phi, left ? 0 : s.media);
+    pad(real, 0);
+    int closed = -1;
+    for (const int image : seen_phi({.end_of_document = *end}, row, phi, closed))
+      for (std::size_t m = 0; m < images; ++m) seen.push_back(image == static_cast<int>(m) + 1);
+    ids.insert(ids.end(), row.begin(), row.end());
+    mask.insert(mask.end(), real.begin(), real.end());
+  }
+  const auto rows = static_cast<std::int64_t>(sequences.size()), wide = static_cast<std::int64_t>(tokens);
+  Errors errors;
+  for (const io::TensorView& tensor : file.tensors()) {
+    ++errors.tensors;
+    if (tensor.name == "out.input_ids") {
+      errors.wrong += count_differences(integers(tensor, {rows, wide}), ids);
+    } else if (tensor.name == "out.attention_mask") {
+      errors.wrong += count_differences(integers(tensor, {rows, wide}), mask);
+    } else if (tensor.name == "out.image_attention_mask") {
+      errors.wrong += count_differences(integers(tensor, {rows, wide, static_cast<std::int64_t>(images)}), seen);
+    } else if (tensor.name == "out.pixel_values") {
+      const int side = static_cast<int>(config.at("image_size").as_integer());
+      const IdeficsImageProcessor processor{.side = side, .scale = scale_of(folder / "images", "idefics")};
+      std::size_t row = 0;
+      for (const Document& document : documents) {
+        std::size_t first = row++ * images;
+        for (const Document::Part* part : document.media()) {
+          const io::RawImage raw = io::read_raw<io::Codecs>(folder / "images" / part->frames[0], {.upright = false});
+          const auto area = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+          const auto rows_of = pixel_rows(processor, raw);
+          errors.pixels = std::max(errors.pixels, difference(tensor, rows_of, processor.scale, first++ * area * 3));
+        }
+      }
     } else {
       fail("check_images", "nobody knows what '", tensor.name, "' is");
     }
@@ -166,13 +255,17 @@ Errors check_picture(const io::Safetensors& file) {
 bool check_file(const fs::path& path, int& files) {
   try {
     const io::Safetensors file(path);
-    if (!metadata(file, "case").starts_with("images")) return true;
+    const std::string kind = metadata(file, "case");
+    const bool prompts = kind.starts_with("idefics_processor");
+    if (!prompts && !kind.starts_with("images")) return true;
     ++files;
-    const Errors errors = check_picture(file);
+    const Errors errors = prompts ? check_prompts(file) : check_picture(file);
     const bool jpeg = path.string().ends_with(".jpg.safetensors") || path.string().ends_with(".jpeg.safetensors");
-    const bool good = errors.decoded <= (jpeg ? 1 : 0) && errors.bytes == 0 && errors.pixels <= 1e-3;
-    std::printf("%-6s %s: decoded %g, bytes %g, pixels %.2g levels (%d tensors)\n", good ? "agrees" : "DIFFERS",
-                path.filename().c_str(), errors.decoded, errors.bytes, errors.pixels, errors.tensors);
+    const bool good =
+        errors.decoded <= (jpeg ? 1 : 0) && errors.bytes == 0 && errors.pixels <= 1e-3 && errors.wrong == 0;
+    std::printf("%-6s %s: decoded %g, bytes %g, pixels %.2g levels, %d ids and masks wrong (%d tensors)\n",
+                good ? "agrees" : "DIFFERS", path.filename().c_str(), errors.decoded, errors.bytes, errors.pixels,
+                errors.wrong, errors.tensors);
     return good;
   } catch (const std::exception& error) {
     ++files;

@@ -7,6 +7,7 @@
 #include <flamingo/core/check.hpp>
 #include <flamingo/data/idefics_prompt.hpp>
 #include <flamingo/io/safetensors.hpp>
+#include <flamingo/model/media.hpp>
 
 #include "support/golden.hpp"
 
@@ -31,29 +32,46 @@ TEST_CASE("a prompt is written as IdeficsProcessor writes it", "[idefics_prompt]
   CHECK_THROWS_WITH(idefics_prompt(Document{}.video({"f.png"})), Catch::Contains("the document has a video"));
 }
 
-TEST_CASE("tokens see the last image, and none after the end of a document", "[idefics_prompt]") {
-  // 7 is the image, 2 the end.
-  const std::vector<int> ids{1, 7, 4, 7, 4, 2, 5, 7, 2, 7};
-  CHECK(idefics_phi(ids, 7, 2, 4) == std::vector<int>{0, 1, 1, 2, 2, 2, 0, 3, 3, 4});
-  CHECK(idefics_phi(ids, 7, 2, 2) == std::vector<int>{0, 1, 1, 2, 2, 2, 0, 0, 0, 0});
-  CHECK(idefics_phi(std::vector<int>{1, 2, 3}, 7, 2, 1) == std::vector<int>{0, 0, 0});
-}
-
-TEST_CASE("tokens see the images that IdeficsProcessor's mask shows them", "[idefics_prompt]") {
-  for (const char* side : {"left", "right"}) {
+TEST_CASE("tokens and the images that they see are IdeficsProcessor's", "[idefics_prompt]") {
+  const io::Tokenizer tokenizer = io::Tokenizer::from_folder(test::golden_path("tokenizers/hf_llama"));
+  for (const std::string side : {"left", "right"}) {
     CAPTURE(side);
-    const io::Safetensors file(test::golden_path("idefics_processor_" + std::string(side) + ".safetensors"));
-    const auto ids = test::numbers<int>(file.at("out.input_ids")),
-               mask = test::numbers<int>(file.at("out.image_attention_mask"));
+    const io::Safetensors file(test::golden_path("idefics_processor_" + side + ".safetensors"));
+    const io::Json config = test::metadata(file, "config");
+    const auto ids = test::numbers<int>(file.at("out.input_ids"));
+    const auto mask = test::numbers<int>(file.at("out.image_attention_mask"));
+    const auto padding = test::numbers<int>(file.at("out.attention_mask"));
     const auto& shape = file.at("out.image_attention_mask").shape;
-    const auto rows = static_cast<std::size_t>(shape[0]), tokens = static_cast<std::size_t>(shape[1]),
-               images = static_cast<std::size_t>(shape[2]);
-    REQUIRE(images == 3);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const auto phi = idefics_phi(std::span(ids).subspan(row * tokens, tokens), 1501, 2, static_cast<int>(images));
-      for (std::size_t t = 0; t < tokens; ++t)
+    const auto tokens = static_cast<std::size_t>(shape[1]), images = static_cast<std::size_t>(shape[2]);
+    const auto& prompts = config.at("prompts").as_array();
+    REQUIRE(prompts.size() == static_cast<std::size_t>(shape[0]));
+    for (std::size_t row = 0; row < prompts.size(); ++row) {
+      Document document;
+      for (const io::Json& part : prompts[row].as_array()) {
+        const std::string& text = part.as_string();
+        text.starts_with('@') ? document.image(text.substr(1)) : document.text(text);
+      }
+      const Sequence s = idefics_sequence(document, tokenizer, {.end_utterances = true});
+      int closed = -1;
+      const auto phi = seen_phi({.end_of_document = 2}, s.ids, s.phi, closed);
+      std::size_t at = 0;
+      for (std::size_t t = row * tokens; t < (row + 1) * tokens; ++t) {
+        if (padding[t] == 0) continue;
+        REQUIRE(at < s.ids.size());
+        CHECK(s.ids[at] == ids[t]);
         for (std::size_t m = 0; m < images; ++m)
-          CHECK((phi[t] == static_cast<int>(m) + 1) == (mask[(row * tokens + t) * images + m] == 1));
+          CHECK((phi[at] == static_cast<int>(m) + 1) == (mask[t * images + m] == 1));
+        ++at;
+      }
+      CHECK(at == s.ids.size());
+      CHECK(s.media == static_cast<int>(document.media().size()));
+      CHECK(s.targets == std::vector<int>(at, -1));
     }
   }
+  CHECK_THROWS_WITH(idefics_sequence(Document{}.text("see <image>"), tokenizer),
+                    Catch::Contains("the prompt has 1 image tokens and the document 0 images"));
+  IdeficsPrompt other;
+  other.tags.image = "<picture>";
+  CHECK_THROWS_WITH(idefics_sequence(Document{}.image("a"), tokenizer, other),
+                    Catch::Contains("the tokenizer has no token <picture>"));
 }

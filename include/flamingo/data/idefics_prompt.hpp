@@ -1,15 +1,13 @@
-/// Idefics' prompts as transformers' IdeficsProcessor writes them: the text of a document, and which image each token
-/// sees.
+/// Idefics' prompts as transformers' IdeficsProcessor writes them.
 #pragma once
-#include <algorithm>
 #include <cstddef>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <flamingo/core/check.hpp>
 #include <flamingo/data/document.hpp>
+#include <flamingo/io/tokenizer.hpp>
+#include <flamingo/model/media.hpp>
 
 namespace flamingo {
 
@@ -27,8 +25,8 @@ struct IdeficsPrompt {
 };
 
 /// The text of a prompt, to be encoded with its special tokens recognised and none added. Spaces around a text are
-/// taken away; an image stands between two around_image tokens, of which images side by side share one. Tags written
-/// in a text count as tags, as in the reference. Videos are refused.
+/// taken away; an image stands between two around_image tokens, of which images side by side share one. Videos are
+/// refused.
 inline std::string idefics_prompt(const Document& document, const IdeficsPrompt& options = {}) {
   const IdeficsTags& tags = options.tags;
   std::string prompt = tags.begin;
@@ -49,16 +47,20 @@ inline std::string idefics_prompt(const Document& document, const IdeficsPrompt&
   return options.end ? prompt + tags.end : prompt;
 }
 
-/// φ of a prompt's ids: the number of the last image before or at a token, 0 where there is none. What follows an end
-/// token sees none until the next image, and so does what belongs to an image beyond `images`. A model whose config
-/// names the end of a document sees the same by itself.
-inline std::vector<int> idefics_phi(std::span<const int> ids, int image_token, int end_token, int images) {
-  int closed = -1;
-  std::vector<int> phi =
-      seen_phi(XattnConfig{.end_of_document = end_token}, ids, phi_of_tags(ids, image_token), closed);
-  std::replace_if(
-      phi.begin(), phi.end(), [images](int p) { return p > images; }, 0);
-  return phi;
+/// The prompt's tokens, and φ by its image tokens: what follows an end token sees nothing where XattnConfig's
+/// end_of_document names it. No token is a target. Refuses texts that bring image tags of their own.
+inline Sequence idefics_sequence(const Document& document, const io::Tokenizer& tokenizer,
+                                 const IdeficsPrompt& options = {}) {
+  const auto image = tokenizer.find(options.tags.image);
+  check(image.has_value(), "idefics_prompt", "the tokenizer has no token ", options.tags.image);
+  Sequence s{.ids = tokenizer.encode(idefics_prompt(document, options), {.parse_special = true})};
+  s.media = static_cast<int>(document.media().size());
+  s.phi = phi_of_tags(s.ids, *image);
+  const int tagged = s.phi.empty() ? 0 : s.phi.back();
+  check(tagged == s.media, "idefics_prompt", "the prompt has ", tagged, " image tokens and the document ", s.media,
+        " images: one token is expected for each");
+  s.targets.assign(s.ids.size(), -1);
+  return s;
 }
 
 }  // namespace flamingo
