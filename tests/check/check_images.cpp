@@ -140,8 +140,9 @@ Errors check_picture(const io::Safetensors& file) {
     };
     ++errors.tensors;
     if (tensor.name == "in.raw") {
-      const bool own = tensor.bytes.size() == decoded.samples.size();
-      errors.decoded = difference(tensor, own ? decoded.samples : io::to_rgb(decoded).rgb, false);
+      const io::RawImage plain = io::without_key(decoded);
+      const bool own = tensor.bytes.size() == plain.samples.size();
+      errors.decoded = difference(tensor, own ? plain.samples : io::to_rgb(decoded).rgb, false);
     } else if (tensor.name == "in.rgb") {
       errors.bytes = std::max(errors.bytes, difference(tensor, io::to_rgb(raw).rgb, false));
     } else if (is("resize")) {
