@@ -8,6 +8,7 @@
 #include <flamingo/io/safetensors.hpp>
 #include <flamingo/io/text_stream.hpp>
 #include <flamingo/io/tokenizer.hpp>
+#include <flamingo/model/clip/load_clip.hpp>
 #include <flamingo/model/decoders/llama_names.hpp>
 #include <flamingo/model/open_flamingo_names.hpp>
 #include <flamingo/model/vision/efficientnet_io.hpp>
