@@ -1,5 +1,5 @@
-/// What comes from and goes to files: weights, checkpoints, tokenizers, documents, progress lines. Reading pictures needs
-/// the component `stb` (io/image_file.hpp) or `images` (io/image_codecs.hpp), SentencePiece models `text`
+/// What comes from and goes to files: weights, checkpoints, tokenizers, documents, progress lines. Reading pictures
+/// needs the component `stb` (io/image_file.hpp) or `images` (io/image_codecs.hpp), SentencePiece models `text`
 /// (io/sentencepiece.hpp).
 #pragma once
 #include <flamingo/data/document.hpp>
