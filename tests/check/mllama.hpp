@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include <flamingo/config/presets/mllama.hpp>
 #include <flamingo/cpu.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/mllama_names.hpp>
-#include <flamingo/model/presets/mllama.hpp>
 #include <flamingo/model/vision/mllama_vision.hpp>
 #include <flamingo/model/weights.hpp>
 

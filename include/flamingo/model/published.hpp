@@ -11,11 +11,11 @@
 #include <variant>
 #include <vector>
 
+#include <flamingo/config/presets/mllama.hpp>
 #include <flamingo/core/check.hpp>
 #include <flamingo/io/hf_config.hpp>
 #include <flamingo/io/open_flamingo_config.hpp>
 #include <flamingo/model/config_fields.hpp>
-#include <flamingo/model/presets/mllama.hpp>
 
 namespace flamingo {
 

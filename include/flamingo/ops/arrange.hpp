@@ -1,9 +1,9 @@
-/// gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]      blend: sum[n] += (1 - w) table[low] + w
-/// table[high]      combine: y[n] = Σ_k weight[n, k] table[row[n, k]]      write_columns: y[n][first + stride d] =
-/// x[n][d]
+/// gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]
+/// blend: sum[n] += (1 - w) table[low] + w table[high]      combine: y[n] = Σ_k weight[n, k] table[row[n, k]]
+/// write_columns: y[n][first + stride d] = x[n][d]
 ///
 /// Copies of learned rows, selections of rows, and embeddings read between two entries (interpolated time) or many
-/// (resampled positions).
+/// (resampled positions); columns among others, and rows that become zero.
 #pragma once
 #include <type_traits>
 

@@ -1,4 +1,4 @@
-#include <flamingo/model/presets/mllama.hpp>
+#include <flamingo/config/presets/mllama.hpp>
 
 #include <catch2/catch.hpp>
 #include <memory>
