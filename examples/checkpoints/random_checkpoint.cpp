@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <flamingo/config/presets/idefics.hpp>
 #include <flamingo/config/presets/open_flamingo.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/cpu.hpp>
@@ -174,13 +175,42 @@ void open_flamingo(const fs::path& folder) {
   lm_config.write(folder / "lm" / "config.json");
 }
 
+template <auto C>
+void idefics(const fs::path& folder) {
+  fs::create_directories(folder);
+  TensorWriter all(io::DType::bf16);
+  all.add_shapes<Encoder<C.vision, P>>(idefics_vision_names());
+  all.add_shapes<model::Connector<C, P>>(idefics_connector_names());
+  all.add_shapes<DecoderOf<C.lm, P>>(idefics_lm_names());
+  write_random(all, folder / "model.safetensors", 1, std::int64_t{5} << 30);
+
+  io::HfIdefics hf;
+  hf.vocab_size = C.lm.vocabulary;
+  hf.additional_vocab_size = C.lm.added;
+  hf.hidden_size = C.lm.dim;
+  hf.intermediate_size = C.lm.hidden;
+  hf.num_hidden_layers = C.lm.layers;
+  hf.num_attention_heads = C.lm.heads;
+  hf.rms_norm_eps = static_cast<double>(C.lm.epsilon);
+  hf.cross_layer_interval = C.xattn.every;
+  hf.qk_layer_norms = hf.perceiver_config.qk_layer_norms_perceiver = hf.use_resampler = true;
+  hf.vision_config.embed_dim = C.vision.dim;
+  hf.vision_config.num_hidden_layers = C.vision.layers;
+  hf.vision_config.num_attention_heads = C.vision.heads;
+  ConfigWriter config;
+  config.add("model_type", "idefics");
+  hf.each(config);
+  config.write(folder / "config.json");
+}
+
 struct Known {
   std::string_view name;
   void (*write)(const fs::path&);
 };
 constexpr Known known[]{{"open_flamingo_3b", open_flamingo<presets::open_flamingo_3b>},
                         {"open_flamingo_4b", open_flamingo<presets::open_flamingo_4b>},
-                        {"open_flamingo_9b", open_flamingo<presets::open_flamingo_9b>}};
+                        {"open_flamingo_9b", open_flamingo<presets::open_flamingo_9b>},
+                        {"idefics_9b", idefics<presets::idefics_9b>}};
 
 }  // namespace
 

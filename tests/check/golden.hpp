@@ -16,6 +16,15 @@
 
 namespace flamingo::test {
 
+/// A context of one thread, or of an emulated device.
+template <Platform P>
+Context<P> check_context() {
+  if constexpr (requires { Context<P>(1, std::size_t{1} << 26).threads(); })
+    return Context<P>(1);
+  else
+    return Context<P>(std::size_t{1} << 26, std::size_t{1} << 20);
+}
+
 /// A batch of rows that are padded on either side, as the sequences that it holds.
 struct PaddedBatch {
   int length = 0;                                  ///< of a padded row

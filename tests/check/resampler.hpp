@@ -53,7 +53,7 @@ Report check_resampler(const std::filesystem::path& path) {
 
   Store<Layer, P> weights, gradients;
   load_numbers<Layer>(golden.file, weights.views, names.within("", "param."));
-  Context<P> ctx(1);
+  Context<P> ctx = check_context<P>();
   const Tensor<R> x = golden.rows<R>("in.x"), dy = golden.rows<R>("in.loss_weight");
   Tensor<R> y(plan.media * C.latents, C.dim), dx(x.rows(), x.columns()), weight = dy;
   const auto saved = Layer::template forward<all_gradients>(ctx, weights.views, x.template rows_on<P, Layer::E>(), plan,

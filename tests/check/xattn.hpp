@@ -40,7 +40,7 @@ Report check_xattn(const std::filesystem::path& path) {
 
   Store<Layer, P> weights, gradients;
   load_numbers<Layer>(golden.file, weights.views, names.within("", "param."));
-  Context<P> ctx(1);
+  Context<P> ctx = check_context<P>();
   Tensor<R> x = golden.rows<R>("in.x"), media = golden.rows<R>("in.media"), dz = golden.rows<R>("in.loss_weight");
   Tensor<R> z(x.rows(), D), dx(x.rows(), D), dmedia(media.rows(), E);
   const auto k = keep<Layer::KV>(ctx, media.rows()), v = keep<Layer::KV>(ctx, media.rows());
