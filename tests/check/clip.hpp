@@ -1,8 +1,10 @@
 /// Golden files of CLIPModel and of OpenCLIP, of any sizes.
 #pragma once
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,38 +23,41 @@ namespace flamingo::test {
 /// Whose file it is.
 enum class ClipPeer { hugging_face, open_clip };
 
-/// The file that holds a golden's parameters and what stands before their names: the folder beside it, itself, or
-/// (where a file shows only what another version of the peer computes) the one beside it of the same seed and config.
+/// The file that holds a golden's parameters and what stands before their names: itself, the folder beside it, or
+/// (where a file shows only what another version of the peer computes) the file beside it of the same seed and config.
 struct GoldenParameters {
   std::unique_ptr<io::Safetensors> file;
-  std::string prefix;
+  std::string prefix = "param.";
 
   explicit GoldenParameters(const io::Safetensors& golden) {
-    const std::filesystem::path path = golden.path();
-    if (std::string stem = path.stem().string(); stem.ends_with("_io")) {
-      stem.resize(stem.size() - 3);
-      file = std::make_unique<io::Safetensors>(path.parent_path() / stem / "model.safetensors");
+    const std::filesystem::path path = golden.path(), folder = path.parent_path();
+    if (take(path, golden)) return;
+    if (std::string name = path.stem().string(); name.ends_with("_io")) {
+      name.resize(name.size() - 3);
+      file = std::make_unique<io::Safetensors>(folder / name / "model.safetensors");
+      prefix.clear();
       return;
     }
-    prefix = "param.";
-    const auto text = [](const io::Safetensors& f, std::string_view key) {
-      for (const auto& [name, value] : f.metadata())
-        if (name == key) return value;
-      return std::string();
-    };
-    std::vector<std::filesystem::path> candidates{path};
-    for (const auto& entry : std::filesystem::directory_iterator(path.parent_path()))
-      if (entry.path().extension() == ".safetensors") candidates.push_back(entry.path());
-    for (const std::filesystem::path& candidate : candidates) {
-      auto other = std::make_unique<io::Safetensors>(candidate);
-      bool same = true, has = false;
-      for (const char* key : {"case", "seed", "config"}) same = same && text(*other, key) == text(golden, key);
-      for (const io::TensorView& tensor : other->tensors()) has = has || tensor.name.starts_with(prefix);
-      if (!same || !has) continue;
-      file = std::move(other);
-      return;
-    }
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+      if (entry.path().extension() == ".safetensors" && take(entry.path(), golden)) return;
     fail("golden", path.string(), ": no file beside it has its parameters");
+  }
+
+ private:
+  bool take(const std::filesystem::path& path, const io::Safetensors& golden) {
+    auto other = std::make_unique<io::Safetensors>(path);
+    const auto tensors = other->tensors();
+    const bool has = std::any_of(tensors.begin(), tensors.end(),
+                                 [&](const io::TensorView& tensor) { return tensor.name.starts_with(prefix); });
+    if (!has || told(*other, "seed") != told(golden, "seed") || told(*other, "config") != told(golden, "config"))
+      return false;
+    file = std::move(other);
+    return true;
+  }
+  static std::string told(const io::Safetensors& file, std::string_view key) {
+    for (const auto& [name, value] : file.metadata())
+      if (name == key) return value;
+    return {};
   }
 };
 
