@@ -20,7 +20,7 @@ def config(meta: dict, file: pathlib.Path) -> dict | None:
     is of another kind."""
     if meta.get("case", "").split("_")[0].split(" ")[0] != "idefics":
         return None
-    said = json.loads(meta["config"])
+    said = json.loads(meta.get("config", "{}"))
     if "cfg" not in said:  # a prompt of the processor: no model
         return None
     c = dict(DEFAULTS)

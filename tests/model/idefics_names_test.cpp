@@ -44,7 +44,7 @@ using P = Cpu<float>;
 using Vision = Encoder<config.vision, P>;
 using Connect = model::Flamingo<config, P>::Connect;
 using Decoder = model::Flamingo<config, P>::Decoder;
-const TensorTable all_names = idefics_vision_names().with(idefics_connector_names()).with(idefics_lm_names());
+const TensorTable all_names = idefics_vision_names().with(idefics_connector_names()).with(idefics_lm_names(config.lm));
 
 template <class Layer>
 void collect(const TensorTable& table, std::set<std::string>& names) {
@@ -58,7 +58,7 @@ TEST_CASE("Idefics' tensors are called as transformers calls them", "[idefics]")
   std::set<std::string> names;
   collect<Vision>(idefics_vision_names(), names);
   collect<Connect>(idefics_connector_names(), names);
-  collect<Decoder>(idefics_lm_names(), names);
+  collect<Decoder>(idefics_lm_names(config.lm), names);
   // A file with norms of queries and keys has these besides what idefics_base has, whose blocks are as many.
   const io::Safetensors file(golden_path("idefics_base/model.safetensors"));
   std::set<std::string> expected;
@@ -74,6 +74,11 @@ TEST_CASE("Idefics' tensors are called as transformers calls them", "[idefics]")
   CHECK(all_names.ignores("model.vision_model.post_layernorm.weight"));
   CHECK(all_names.ignores("model.layers.3.self_attn.rotary_emb.inv_freq"));
   CHECK_FALSE(all_names.ignores("model.norm.weight"));
+  CHECK_FALSE(all_names.ignores("lm_head.weight"));
+  Llama tied = config.lm;
+  tied.tied = true;
+  for (const char* twice : {"lm_head.weight", "lm_head.additional_fc.weight"})
+    CHECK(idefics_lm_names(tied).ignores(twice));
 }
 
 TEST_CASE("what is written under Idefics' names reads back the same", "[idefics]") {
@@ -83,7 +88,7 @@ TEST_CASE("what is written under Idefics' names reads back the same", "[idefics]
   TensorWriter writer(io::DType::f32);
   writer.add<Vision>(vision.views, idefics_vision_names());
   writer.add<Connect>(connector.views, idefics_connector_names());
-  writer.add<Decoder>(lm.views, idefics_lm_names());
+  writer.add<Decoder>(lm.views, idefics_lm_names(config.lm));
   const auto tensors = writer.tensors();
   const TemporaryFolder folder;
   const std::filesystem::path path = folder.path() / "model.safetensors";
@@ -97,7 +102,7 @@ TEST_CASE("what is written under Idefics' names reads back the same", "[idefics]
   LoadReport found(path.string());
   load_numbers<Vision>(file, vision_back.views, idefics_vision_names(), &found);
   load_numbers<Connect>(file, connector_back.views, idefics_connector_names(), &found);
-  load_numbers<Decoder>(file, lm_back.views, idefics_lm_names(), &found);
+  load_numbers<Decoder>(file, lm_back.views, idefics_lm_names(config.lm), &found);
   found.look_for_unexpected(file, all_names);
   found.finish();
   CHECK(vision_back.flat == vision.flat);

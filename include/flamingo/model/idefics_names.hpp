@@ -2,7 +2,12 @@
 ///
 /// Gated blocks are numbered there as ours are: block j stands before decoder layer j * cross_layer_interval.
 #pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <flamingo/model/clip/clip_names.hpp>
+#include <flamingo/model/decoders/llama_names.hpp>
 #include <flamingo/model/tensor_map.hpp>
 
 namespace flamingo {
@@ -50,23 +55,16 @@ inline TensorTable idefics_connector_names() {
       .with(gated.within("gated.*.", "model.gated_cross_attn_layers.*."));
 }
 
-/// The decoder, a LLaMA whose rotary pairs are halves, with the rows that Idefics adds to its vocabulary.
-inline TensorTable idefics_lm_names() {
-  return TensorTable({{.ours = "embedding", .theirs = "model.embed_tokens.weight"},
-                      {.ours = "added", .theirs = "model.embed_tokens.additional_embedding.weight"},
-                      {.ours = "blocks.*.norm.scale", .theirs = "model.layers.*.input_layernorm.weight"},
-                      {.ours = "blocks.*.attention.query", .theirs = "model.layers.*.self_attn.q_proj.weight"},
-                      {.ours = "blocks.*.attention.key", .theirs = "model.layers.*.self_attn.k_proj.weight"},
-                      {.ours = "blocks.*.attention.value", .theirs = "model.layers.*.self_attn.v_proj.weight"},
-                      {.ours = "blocks.*.attention.out", .theirs = "model.layers.*.self_attn.o_proj.weight"},
-                      {.ours = "blocks.*.norm_dense.scale", .theirs = "model.layers.*.post_attention_layernorm.weight"},
-                      {.ours = "blocks.*.dense.gate", .theirs = "model.layers.*.mlp.gate_proj.weight"},
-                      {.ours = "blocks.*.dense.up", .theirs = "model.layers.*.mlp.up_proj.weight"},
-                      {.ours = "blocks.*.dense.down", .theirs = "model.layers.*.mlp.down_proj.weight"},
-                      {.ours = "norm.scale", .theirs = "model.norm.weight"},
-                      {.ours = "output", .theirs = "lm_head.weight"},
-                      {.ours = "added_output", .theirs = "lm_head.additional_fc.weight"}},
-                     {"model.layers.*.self_attn.rotary_emb.inv_freq"});
+/// The decoder: a LLaMA, and the rows that Idefics adds to its vocabulary. Where the output layer is the embedding, a
+/// file may hold it a second time.
+inline TensorTable idefics_lm_names(const Llama& c) {
+  Llama known = c;
+  known.added = 0;
+  const char *in = "model.embed_tokens.additional_embedding.weight", *out = "lm_head.additional_fc.weight";
+  std::vector<std::string> ignored;
+  if (c.tied) ignored.push_back(out);
+  return TensorTable({{.ours = "added", .theirs = in}, {.ours = "added_output", .theirs = out}}, std::move(ignored))
+      .with(hugging_face_llama_names(known));
 }
 
 }  // namespace flamingo

@@ -32,8 +32,8 @@ inline ModelNames published_names(const FlamingoConfig<Vit, GptNeox>& c, const i
           open_flamingo_lm_names(c.lm)};
 }
 /// Idefics.
-inline ModelNames published_names(const FlamingoConfig<Vit, Llama>&, const io::Checkpoint&) {
-  return {idefics_vision_names(), idefics_connector_names(), idefics_lm_names()};
+inline ModelNames published_names(const FlamingoConfig<Vit, Llama>& c, const io::Checkpoint&) {
+  return {idefics_vision_names(), idefics_connector_names(), idefics_lm_names(c.lm)};
 }
 /// Llama 3.2 Vision.
 inline ModelNames published_names(const FlamingoConfig<MllamaVision, Llama>& c, const io::Checkpoint&) {
