@@ -86,6 +86,18 @@ TEST_CASE("a folder with tokenizer.model gives what its tokenizer.json would", "
   }
 }
 
+TEST_CASE("a config may do without the space before the first word", "[io][sentencepiece]") {
+  const TemporaryFolder folder;
+  std::filesystem::copy(goldens / "sp_bpe.model", folder.path() / "tokenizer.model");
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "add_prefix_space": false})");
+  const Tokenizer tokenizer = Tokenizer::from_folder(folder.path(), read_sentencepiece);
+  const Ids ids = tokenizer.encode("cat a", {.add_special = true});
+  CHECK(ids.front() == tokenizer.bos());
+  CHECK(tokenizer.token(ids[1]).front() == 'c');
+  CHECK(tokenizer.decode(ids, {.skip_special = true}) == "cat a");
+  CHECK(tokenizer.decode(tokenizer.encode(" a")) == " a");
+}
+
 TEST_CASE("files that are no SentencePiece model end in one clear error", "[io][sentencepiece]") {
   const TemporaryFolder folder;
   const auto error = [&](const std::string& bytes) {

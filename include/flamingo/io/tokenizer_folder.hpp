@@ -81,7 +81,7 @@ class TokenizerConfig {
     read_role(config_, "bos_token", v_, v_.bos);
     read_role(config_, "eos_token", v_, v_.eos);
     read_role(config_, "pad_token", v_, v_.padding);
-    const bool llama = class_.find("Llama") != std::string::npos, neox = class_.starts_with("GPTNeoX");
+    const bool llama = is_llama(), neox = class_.starts_with("GPTNeoX");
     if (llama) {
       if (!v_.bos) v_.bos = id_of(v_, "<s>");
       if (!v_.eos) v_.eos = id_of(v_, "</s>");
@@ -96,10 +96,17 @@ class TokenizerConfig {
                    .broken = Decoding::Broken::run,
                    .leading = Decoding::Leading::spaces,
                    .replace = {{Metaspace{}.replacement, " "}}};
-    if (!config_.flag("legacy", true)) v_.model_prefix = Metaspace::Prepend::first;
+    if (!config_.flag("add_prefix_space", true)) {
+      v_.model_prefix = Metaspace::Prepend::never;
+      v_.decoding.leading = Decoding::Leading::kept;
+    } else if (!config_.flag("legacy", true)) {
+      v_.model_prefix = Metaspace::Prepend::first;
+    }
   }
 
  private:
+  bool is_llama() const { return class_.find("Llama") != std::string::npos; }
+
   /// `added_tokens_decoder`: tokens by id. Where the tokenizer has the token, the config's rules count.
   void add_tokens() {
     const auto added = config_.find("added_tokens_decoder");
@@ -128,6 +135,10 @@ class TokenizerConfig {
     for (const char* role :
          {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
       if (const auto token = config_.find(role)) add_special_token(*token);
+    if (is_llama())  // its class has these roles without being told
+      for (const char* name : {"<s>", "</s>", "<unk>"})
+        if (const auto id = id_of(v_, name); id && place_.emplace(name, v_.added.size()).second)
+          v_.added.push_back({.id = *id, .text = name, .special = true});
     if (const auto list = config_.find("additional_special_tokens"))
       for (const JsonPlace& token : list->items()) add_special_token(token);
   }
