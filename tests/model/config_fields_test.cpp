@@ -71,6 +71,21 @@ TEST_CASE("a config is written as C++ reads it", "[model][config_fields]") {
         "{.tiles = 2, .intermediate = flamingo::LayerList::of({4, 1})}");
 }
 
+TEST_CASE("what a model without a Resampler does not ask makes no difference, nor what no file says",
+          "[model][config_fields]") {
+  FlamingoConfig<Vit, Llama> a, b;
+  a.resampler.heads = 3;
+  a.resampler.frames = 0;
+  CHECK(differences(a, b).size() == 2);
+  a.resampler.layers = b.resampler.layers = 0;
+  CHECK(differences(a, b).empty());
+  b.resampler.latents = 10;
+  CHECK(differences(a, b).size() == 1);
+  b.resampler.latents = a.resampler.latents;
+  b.vision.other_sizes = OtherSizes::bicubic;
+  CHECK(differences(a, b).empty());
+}
+
 TEST_CASE("what a dual encoder does not ask makes no difference", "[model][config_fields]") {
   ClipConfig a, b;
   b.vision.post_norm = b.vision.class_out = true;

@@ -279,13 +279,14 @@ constexpr T resolved(T c) {
                   c.head_dim;
                 })
     c.head_dim = c.head_size();
-  if constexpr (requires {
-                  c.features();
-                  c.vision_dim;
-                })
-    c.vision_dim = c.features();
   if constexpr (requires { c.key_heads(); }) c.kv_heads = c.key_heads();
   return c;
+}
+/// Without layers a Resampler's other fields say nothing.
+constexpr ResamplerConfig resolved(ResamplerConfig c) {
+  c.vision_dim = c.features();
+  if (c.layers > 0) return c;
+  return {.vision_dim = c.vision_dim, .dim = c.dim, .latents = c.latents, .layers = 0, .project = c.project};
 }
 /// What a dual encoder does not ask is as in Vit{}, and its pooling tells whether there is an end token.
 constexpr ClipConfig resolved(ClipConfig c) {
