@@ -25,6 +25,12 @@ Context<P> check_context() {
     return Context<P>(std::size_t{1} << 26, std::size_t{1} << 20);
 }
 
+/// Waits for a device, whose copies land when they are waited for.
+template <Platform P>
+void finish(Context<P>& ctx) {
+  if constexpr (requires { ctx.wait(); }) ctx.wait();
+}
+
 /// A batch of rows that are padded on either side, as the sequences that it holds.
 struct PaddedBatch {
   int length = 0;                                  ///< of a padded row

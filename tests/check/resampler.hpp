@@ -58,6 +58,7 @@ Report check_resampler(const std::filesystem::path& path) {
   Tensor<R> y(plan.media * C.latents, C.dim), dx(x.rows(), x.columns()), weight = dy;
   const auto saved = Layer::template forward<all_gradients>(ctx, weights.views, x.template rows_on<P, Layer::E>(), plan,
                                                             y.template rows_on<P, C.dim>());
+  finish(ctx);
   for (std::size_t i = 0; i < Layer::layers; ++i) {
     const std::string mid = "mid.layer." + std::to_string(i);
     const auto& block = saved.blocks[i];
@@ -69,6 +70,7 @@ Report check_resampler(const std::filesystem::path& path) {
   check_weighted_sum(golden, y, dy);
   Layer::backward(ctx, weights.views, saved, plan, weight.template rows_on<P, C.dim>(),
                   dx.template rows_on<P, Layer::E>(), gradients.views);
+  finish(ctx);
   golden.gradient("grad_in.x", dx);
   golden.gradients<Layer>(gradients.views, names);
   return golden.report;

@@ -49,6 +49,7 @@ Report check_xattn(const std::filesystem::path& path) {
   pools.add({k, v});
   const auto saved = Layer::template forward<all_gradients>(ctx, weights.views, x.template rows_on<P, D>(), pools,
                                                             table(ctx, spans), z.template rows_on<P, D>());
+  finish(ctx);
   const auto copied = [](const auto& rows) {
     Tensor<R> t(rows.rows, D);
     std::copy_n(rows.data, t.size(), t.begin());
@@ -65,6 +66,7 @@ Report check_xattn(const std::filesystem::path& path) {
                     dx.template rows_on<P, D>(), PoolGradients<P>{{{dk, dv}}}, gradients.views);
     Layer::project_backward(ctx, weights.views, m, dk, dv, dmedia.template rows_on<P, E>(), gradients.views);
   }
+  finish(ctx);
   golden.gradient("grad_in.x", dx);
   golden.gradient("grad_in.media", dmedia);
   golden.gradients<Layer>(gradients.views, names);
@@ -73,6 +75,7 @@ Report check_xattn(const std::filesystem::path& path) {
     Tensor<R> y(in.rows(), D);
     Layer::template forward<no_gradients>(ctx, weights.views, in.template rows_on<P, D>(), pools, table(ctx, list),
                                           y.template rows_on<P, D>());
+    finish(ctx);
     golden.output(name, y);
   };
   if (golden.has("in.x_cached_step")) {
