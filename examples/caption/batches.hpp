@@ -1,5 +1,6 @@
 /// From pictures to training batches: documents of a few picture-caption pairs each, drawn by step.
 #pragma once
+#include <array>
 #include <string>
 #include <vector>
 
@@ -14,15 +15,25 @@ using Batch = flamingo::TrainingBatch<float>;
 /// Which features a pair's picture gets in an evaluation: its own, another picture's, or a blank picture's.
 enum class Sight { real, shuffled, blank };
 
-/// Appends the features of a picture to a batch, leaving out each cell with probability `drop` (never all of them).
-inline void add_medium(Batch& batch, std::span<const flamingo::half> features, int place, float drop,
+/// What is kept from a training picture at random: each cell and each channel (in all cells) with this probability.
+struct Disturb {
+  float cells = 0, channels = 0;
+};
+
+/// Appends the features of a picture to a batch, disturbed (a cell is always left).
+inline void add_medium(Batch& batch, std::span<const flamingo::half> features, int place, const Disturb& disturb,
                        flamingo::Random& random) {
+  std::array<float, Encoder::D> gains;
+  gains.fill(1);
+  if (disturb.channels > 0)
+    for (float& gain : gains) gain = random.uniform() < disturb.channels ? 0.0f : 1.0f;
   const int first = static_cast<int>(batch.features.size()) / Encoder::D;
   int rows = 0;
   for (int cell = 0; cell < cells; ++cell) {
-    if (drop > 0 && random.uniform() < drop && !(rows == 0 && cell + 1 == cells)) continue;
+    if (disturb.cells > 0 && random.uniform() < disturb.cells && !(rows == 0 && cell + 1 == cells)) continue;
     for (int d = 0; d < Encoder::D; ++d)
-      batch.features.push_back(static_cast<float>(features[static_cast<std::size_t>(cell * Encoder::D + d)]));
+      batch.features.push_back(gains[static_cast<std::size_t>(d)] *
+                               static_cast<float>(features[static_cast<std::size_t>(cell * Encoder::D + d)]));
     ++rows;
   }
   batch.media.push_back({first, rows, 1, place});
@@ -43,7 +54,7 @@ struct PairStream {
   const Backbones* backbones;
   std::vector<std::size_t> members;
   int documents = 6, pairs = 4;
-  float drop = 0.3f;
+  Disturb disturb{.cells = 0.3f};
   std::uint64_t seed = 1;
 
   Batch operator()(long step) const {
@@ -53,7 +64,7 @@ struct PairStream {
       flamingo::Document document;
       for (int p = 0; p < pairs; ++p) {
         const std::size_t i = members[static_cast<std::size_t>(random.below(static_cast<int>(members.size())))];
-        add_medium(batch, features->of(i, random.below(features->variations(i))), p, drop, random);
+        add_medium(batch, features->of(i, random.below(features->variations(i))), p, disturb, random);
         document.image((*pictures)[i].path).text(" " + (*pictures)[i].caption);
       }
       add_document(batch, document, *backbones);
@@ -71,7 +82,7 @@ struct WindowStream {
   const Backbones* backbones;
   std::vector<std::vector<std::size_t>> concepts;  ///< the training pictures of each concept
   int documents = 4;
-  float drop = 0.3f;
+  Disturb disturb{.cells = 0.3f};
   std::uint64_t seed = 1;
 
   Batch operator()(long step) const {
@@ -100,7 +111,7 @@ struct WindowStream {
         Class& k = classes[c];
         // The same picture again, varied and with other cells dropped, or another of the concept.
         if (k.seen && random.below(2)) k.picture = draw(k.concept_at, random);
-        add_medium(batch, features->of(k.picture, random.below(features->variations(k.picture))), place++, drop,
+        add_medium(batch, features->of(k.picture, random.below(features->variations(k.picture))), place++, disturb,
                    random);
         document.image((*pictures)[k.picture].path);
         if (made_up && !k.seen)
@@ -135,7 +146,7 @@ inline Batch single_pairs(const std::vector<Picture>& pictures, const Features& 
   flamingo::Random unused;
   for (std::size_t n = 0; n < members.size(); ++n) {
     const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
-    add_medium(batch, sight == Sight::blank ? blank : features.of(sight == Sight::shuffled ? other : i), 0, 0, unused);
+    add_medium(batch, sight == Sight::blank ? blank : features.of(sight == Sight::shuffled ? other : i), 0, {}, unused);
     add_document(batch, flamingo::Document{}.image(pictures[i].path).text(" " + pictures[i].caption), backbones);
   }
   return batch;

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "batches.hpp"
-#include "session.hpp"
+#include "naming.hpp"
 
 #include <flamingo/cpu.hpp>
 
@@ -61,13 +61,10 @@ struct Evaluation {
   const Features& features;
   Captioner captioner;
   std::vector<float> blank;
+  std::vector<char> held_out;              ///< of the training concepts, to tell how names carry over
   std::vector<std::vector<float>> pooled;  ///< mean features of each picture
 
-  Seen seen(std::size_t i) const {
-    Seen s{pictures[i].path, {}};
-    for (const flamingo::half x : features.of(i)) s.features.push_back(static_cast<float>(x));
-    return s;
-  }
+  Seen look_at(std::size_t i) const { return seen(pictures, features, i); }
 
   /// Captions of held-out concepts under real, shuffled and blank sight, a batch of pictures at a time.
   Json captions(std::span<const std::size_t> members) {
@@ -82,7 +79,7 @@ struct Evaluation {
         std::vector<flamingo::Sequence> sequences;
         for (std::size_t n = from; n < from + count; ++n) {
           const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
-          Seen look = seen(sight == Sight::shuffled ? other : i);
+          Seen look = look_at(sight == Sight::shuffled ? other : i);
           if (sight == Sight::blank) look.features = blank;
           prompts.push_back(captioner.prompt({}, look));
           sequences.push_back(
@@ -140,7 +137,7 @@ struct Evaluation {
     std::vector<std::pair<float, std::size_t>> near;
     const std::vector<float>& query = pooled[picture];
     for (std::size_t i = 0; i < pictures.size(); ++i) {
-      if (pictures[i].split != "train" || is_carried(pictures[i])) continue;
+      if (pictures[i].split != "train" || held_out[i]) continue;
       float cosine = 0;
       for (std::size_t d = 0; d < query.size(); ++d) cosine += query[d] * pooled[i][d];
       near.push_back({cosine, i});
@@ -153,22 +150,16 @@ struct Evaluation {
 
   /// Which of the split's names is likeliest, by summed log-likelihood, after `shots` retrieved examples.
   Json naming(std::span<const std::size_t> members, int shots) {
-    std::set<std::string> set;
-    for (const std::size_t i : members) set.insert(pictures[i].caption);
-    const std::vector<std::string> names(set.begin(), set.end());
+    const std::vector<std::string> names = names_of(pictures, members);
     std::vector<double> top1, top5;
     for (const std::size_t i : members) {
       std::vector<Seen> examples;
       std::vector<std::pair<const Seen*, std::string>> support;
-      for (const std::size_t n : neighbours(i, shots)) examples.push_back(seen(n));
+      for (const std::size_t n : neighbours(i, shots)) examples.push_back(look_at(n));
       for (std::size_t n = 0; const std::size_t near : neighbours(i, shots))
         support.push_back({&examples[n++], pictures[near].caption});
-      auto state = captioner.prompt(support, seen(i));
-      const auto scores = captioner.rank(state, names);
-      const auto right =
-          static_cast<std::size_t>(std::find(names.begin(), names.end(), pictures[i].caption) - names.begin());
-      const auto better = std::count_if(scores.begin(), scores.end(),
-                                        [&](const flamingo::Score& s) { return s.sum > scores[right].sum; });
+      auto state = captioner.prompt(support, look_at(i));
+      const auto better = rank_of(captioner, state, names, pictures[i].caption);
       top1.push_back(better == 0);
       top5.push_back(better < 5);
       captioner.engine().drop_unused_media();
@@ -187,7 +178,7 @@ struct Evaluation {
     std::vector<std::vector<float>> mean(names.size(), std::vector<float>(Encoder::D, 0));
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       const auto at = std::find(names.begin(), names.end(), pictures[i].caption);
-      if (pictures[i].split != "train" || at == names.end()) continue;
+      if (pictures[i].split != "train" || held_out[i] || at == names.end()) continue;
       auto& sum = mean[static_cast<std::size_t>(at - names.begin())];
       for (std::size_t d = 0; d < sum.size(); ++d) sum[d] += pooled[i][d];
     }
@@ -232,6 +223,7 @@ int run(int argc, char** argv) {
                         features,
                         Captioner(ctx, backbones, connector.views),
                         encode(ctx, backbones, std::span(&white, 1)),
+                        carried(pictures),
                         {}};
   for (std::size_t i = 0; i < pictures.size(); ++i) evaluation.pooled.push_back(features.pooled(i));
 
@@ -252,13 +244,12 @@ int run(int argc, char** argv) {
         report.push_back(
             {std::string(name) + "_" + std::to_string(shots) + "_shots", evaluation.naming(split(name), shots)});
   } else {
-    std::set<std::string> emoji;
-    for (const Picture& p : pictures)
-      if (p.split == "train" && p.source != "openclipart") emoji.insert(p.concept_key);
     report.push_back({"captions", evaluation.captions(split("validation"))});
-    const auto carried = members([&](const Picture& p) { return is_carried(p) && emoji.contains(p.concept_key); });
+    std::vector<std::size_t> held_out;
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+      if (evaluation.held_out[i]) held_out.push_back(i);
     for (const int shots : {0, 4})
-      report.push_back({"carried_" + std::to_string(shots) + "_shots", evaluation.naming(carried, shots)});
+      report.push_back({"carried_" + std::to_string(shots) + "_shots", evaluation.naming(held_out, shots)});
   }
   std::cout << Json(report).dump(2) << '\n';
   return 0;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "batches.hpp"
+#include "naming.hpp"
 #include "warmup.hpp"
 
 #include <flamingo/cpu.hpp>
@@ -17,20 +18,26 @@ using namespace caption;
 
 struct Options {
   std::filesystem::path backbones, pictures, manifest, out;
-  double minutes = 60;
-  long steps = 800;
-  int threads = 0;
-  double rate = 7e-4;
-  long warmup = 150;
+  double minutes = 80;
+  long steps = 120, warmup = 250;
+  int threads = 0, carried = default_carried;
+  double rate = 7e-4, resampler = 0.1, contrast = 0.5, loudness = 160;
 };
 
 constexpr const char* usage =
-    "usage: train BACKBONES PICTURES MANIFEST OUT [--minutes N] [--steps N] [--threads N] [--rate X] [--warmup N]\n"
+    "usage: train BACKBONES PICTURES MANIFEST OUT [OPTION VALUE]...\n"
     "  BACKBONES, PICTURES  folders filled by examples/data/fetch\n"
     "  MANIFEST             made by examples/data/manifest.py\n"
     "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
-    "  --minutes N          stop after N minutes, wherever it is; run again to go on (default 60)\n"
-    "  --steps N            length of the schedule (default 800)\n";
+    "  --minutes N          stop after N minutes, wherever it is; run again to go on (default 80)\n"
+    "  --steps N            length of the schedule (default 120)\n"
+    "  --warmup N           steps of the contrastive warm-up before it (default 250)\n"
+    "  --threads N          (default: all cores)\n"
+    "  --carried N          hold out one in N of the concepts that several sources show, in one of them (default 16)\n"
+    "  --rate X             peak learning rate (default 7e-4), times\n"
+    "  --resampler X        for the Resampler (default 0.1)\n"
+    "  --contrast X         weight of the contrastive loss, which goes on (default 0.5)\n"
+    "  --loudness X         of what the last block says after the warm-up, against a new block's (default 160)\n";
 
 Options parse(int argc, char** argv) {
   Options o;
@@ -43,17 +50,14 @@ Options parse(int argc, char** argv) {
     const std::string_view name = argv[i];
     flamingo::check(i + 1 < argc, "train", name, " has no value\n", usage);
     const double value = std::strtod(argv[i + 1], nullptr);
-    if (name == "--minutes")
-      o.minutes = value;
-    else if (name == "--steps")
-      o.steps = static_cast<long>(value);
-    else if (name == "--threads")
-      o.threads = static_cast<int>(value);
-    else if (name == "--warmup")
-      o.warmup = static_cast<long>(value);
-    else if (name == "--rate")
-      o.rate = value;
-    else
+    const auto is = [&](const char* option, auto& field) {
+      if (name != option) return false;
+      field = static_cast<std::remove_reference_t<decltype(field)>>(value);
+      return true;
+    };
+    if (!(is("--minutes", o.minutes) || is("--steps", o.steps) || is("--warmup", o.warmup) ||
+          is("--threads", o.threads) || is("--carried", o.carried) || is("--rate", o.rate) ||
+          is("--resampler", o.resampler) || is("--contrast", o.contrast) || is("--loudness", o.loudness)))
       flamingo::fail("train", "unknown option ", name, '\n', usage);
   }
   return o;
@@ -80,6 +84,21 @@ double evaluate(T& trainer, const std::vector<Picture>& pictures, const Features
   return sum / tokens;
 }
 
+/// The share of pictures whose caption is the likeliest among those of all of `members`.
+template <class T>
+double named(T& trainer, flamingo::Context<P>& ctx, const std::vector<Picture>& pictures, const Features& features,
+             const Backbones& backbones, std::span<const std::size_t> members) {
+  Captioner captioner(ctx, backbones, trainer.weights.views);
+  const std::vector<std::string> names = names_of(pictures, members);
+  double right = 0;
+  for (const std::size_t i : members) {
+    auto prompt = captioner.prompt({}, seen(pictures, features, i));
+    right += rank_of(captioner, prompt, names, pictures[i].caption) == 0;
+    captioner.engine().drop_unused_media();
+  }
+  return right / static_cast<double>(members.size());
+}
+
 int run(const Options& o) {
   std::filesystem::create_directories(o.out);
   flamingo::Context<P> ctx(o.threads);
@@ -88,23 +107,23 @@ int run(const Options& o) {
   const Features features(ctx, backbones, o.pictures, pictures, variations, o.out / "features.bin");
   const std::vector<char> dropped = near_duplicates(pictures, features, 0.95f);
 
-  std::map<std::string, int> emoji_concepts;
-  for (const Picture& p : pictures)
-    if (p.split == "train" && p.source != "openclipart") ++emoji_concepts[p.concept_key];
-  PairStream emoji{&pictures, &features, &backbones, {}, 4, 4, 0.3f, 11}, clipart = emoji;
-  WindowStream windows{&pictures, &features, &backbones, {}, 4, 0.3f, 13};
+  constexpr Disturb disturb{.cells = 0.5f, .channels = 0.2f};
+  PairStream emoji{&pictures, &features, &backbones, {}, 16, 1, disturb, 11}, clipart = emoji;
+  WindowStream windows{&pictures, &features, &backbones, {}, 3, disturb, 13};
   std::map<std::string, std::vector<std::size_t>> by_concept;
   clipart.seed = 12;
-  std::vector<std::size_t> validation, transfer;
+  const std::vector<char> is_carried = carried(pictures, o.carried);
+  std::vector<std::size_t> all, validation, transfer;
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const Picture& p = pictures[i];
     if (p.split == "validation") validation.push_back(i);
     if (p.split != "train" || dropped[i]) continue;
-    if (is_carried(p) && emoji_concepts.count(p.concept_key)) {
+    if (is_carried[i]) {
       transfer.push_back(i);
     } else {
       (p.source == "openclipart" ? clipart : emoji).members.push_back(i);
       by_concept[p.concept_key].push_back(i);
+      all.push_back(i);
     }
   }
   for (auto& [key, members] : by_concept) windows.concepts.push_back(std::move(members));
@@ -113,22 +132,30 @@ int run(const Options& o) {
             << " of known concepts in another source\n";
 
   flamingo::OptimizerOptions optimizer{.beta1 = 0.9, .beta2 = 0.98};
-  optimizer.group = [](const flamingo::Spec& spec) {
+  optimizer.group = [&o](const flamingo::Spec& spec) {
     const std::string_view name = spec.name;
     if (name.ends_with("gate")) return flamingo::Group{10, 0};
-    return flamingo::Group{name.starts_with("resampler") ? 0.5 : 1.0, spec.role == flamingo::Role::matrix ? 0.1 : 0.0};
+    return flamingo::Group{name.starts_with("resampler") ? o.resampler : 1.0,
+                           spec.role == flamingo::Role::matrix ? 0.1 : 0.0};
   };
-  flamingo::Trainer<config, P, LmWeights> trainer(
-      ctx, backbones.lm.views, /*seed=*/1,
-      {.peak = o.rate, .warmup = 40, .shape = flamingo::Schedule::Shape::cosine, .steps = o.steps, .floor = 0.05},
-      optimizer);
+  const flamingo::Schedule schedule{
+      .peak = o.rate, .warmup = 20, .shape = flamingo::Schedule::Shape::cosine, .steps = o.steps, .floor = 0.05};
+  flamingo::Trainer<config, P, LmWeights> trainer(ctx, backbones.lm.views, /*seed=*/1, schedule, optimizer);
   const auto checkpoint = o.out / "checkpoint.safetensors";
-  if (std::filesystem::exists(checkpoint))
+  const WarmUp how{.steps = o.warmup, .disturb = disturb};
+  Contrast contrast(ctx, pictures, features, backbones, all, how);
+  if (std::filesystem::exists(checkpoint)) {
     std::cerr << "going on after step " << flamingo::load_checkpoint(checkpoint, trainer) << '\n';
-  if (trainer.optimizer.steps() == 0) {
-    std::vector<std::size_t> all = emoji.members;
-    all.insert(all.end(), clipart.members.begin(), clipart.members.end());
-    warm_up(ctx, trainer, pictures, features, backbones, all, o.warmup, 128);
+  } else {
+    warm_up(ctx, trainer, contrast, how, {transfer, validation});
+    // What was learned is a direction. It has to be heard in a residual stream much larger than a new block's output.
+    auto& last = trainer.weights.views.gated.back();
+    const auto amplify = [&o](const auto& map) {
+      for (std::size_t i = 0; i < map.size(); ++i) map.data[i] *= static_cast<float>(std::sqrt(o.loudness));
+    };
+    amplify(last.attention.value);
+    amplify(last.attention.out);
+    last.attention_gate.data[0] = 0.5f;
     flamingo::save_checkpoint(checkpoint, trainer);
   }
 
@@ -144,16 +171,22 @@ int run(const Options& o) {
   flamingo::Progress progress(std::cerr, "step", o.steps);
   std::vector<double> recent(mixture.size(), 0);
   while (trainer.optimizer.steps() < o.steps && progress.elapsed() < 60 * o.minutes) {
-    const auto report = trainer.update(mixture);
-    const long step = trainer.optimizer.steps();
+    const long step = trainer.optimizer.steps() + 1;
+    trainer.gradients.clear();
+    std::vector<double> losses;
+    for (const auto& dataset : mixture) losses.push_back(trainer.pass(dataset.batch(step), dataset.weight).loss);
+    // The contrastive loss goes on, with new batches, so that captions do not undo what the warm-up found.
+    if (o.contrast > 0)
+      contrast.pass(trainer.weights.views, trainer.gradients.views, o.warmup + step, static_cast<float>(o.contrast));
+    const double norm = trainer.optimizer.step(ctx, trainer.weights, trainer.gradients, schedule.rate(step));
     for (std::size_t m = 0; m < mixture.size(); ++m)
-      recent[m] += (report.datasets[m].loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
+      recent[m] += (losses[m] - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
     progress.report(step,
                     "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  windows " +
-                        rounded(recent[2], 2) + "  norm " + rounded(report.gradient_norm, 2),
+                        rounded(recent[2], 2) + "  norm " + rounded(norm, 2),
                     begun);
-    if (step % 100 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
-    if (step % 250 == 0 || step == o.steps) {
+    if (step % 50 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
+    if (step % 60 == 0 || step == o.steps) {
       const auto nats = [&](std::span<const std::size_t> members, Sight sight) {
         return evaluate(trainer, pictures, features, backbones, members, sight, blank);
       };
@@ -166,7 +199,9 @@ int run(const Options& o) {
                                       {"validation_shuffled", nats(validation, Sight::shuffled)},
                                       {"validation_blank", nats(validation, Sight::blank)},
                                       {"transfer", nats(transfer, Sight::real)},
-                                      {"transfer_shuffled", nats(transfer, Sight::shuffled)}};
+                                      {"transfer_shuffled", nats(transfer, Sight::shuffled)},
+                                      {"transfer_named", named(trainer, ctx, pictures, features, backbones, transfer)},
+                                      {"transfer_found", contrast.retrieval(trainer.weights.views, transfer)}};
       flamingo::io::Json::Array gates;
       for (const auto& gated : trainer.weights.views.gated)
         gates.push_back(

@@ -1,30 +1,19 @@
-/// A contrastive warm-up of the Resampler: before any caption is written, the mean latent of a picture learns to find
-/// the mean embedding of its caption among those of the batch (InfoNCE, both directions). No pass through the language
-/// model.
+/// A contrastive warm-up: before any caption is written, what the last gated block would add to the residual stream for
+/// a picture (the mean of its values, through its output map) learns to find the direction of the picture's caption
+/// among those of the batch (InfoNCE, both directions). No pass through the language model.
 ///
-/// The gated layers then meet latents that already tell pictures apart in the language model's own terms; without it
-/// the captions' words are learned long before the pictures are looked at.
+/// The direction of a caption is that in which the language model's own head tells its tokens: the mean of their rows
+/// of the tied table, times the last norm's scale, less the mean over all captions. So the block begins with an output
+/// that already names pictures, and its gate opens at once; without the warm-up the captions' words are learned long
+/// before the pictures are looked at.
 #pragma once
 #include <cmath>
+#include <map>
 #include <vector>
 
 #include "batches.hpp"
 
 namespace caption {
-
-/// Two linear maps into a space of `space` numbers. They are thrown away after the warm-up.
-struct Projections {
-  static constexpr int space = 256;
-  template <class S>
-  struct Parameters {
-    flamingo::Matrix<S, space, Model::E> picture;
-    flamingo::Matrix<S, space, Model::D> text;
-  };
-  static constexpr void each(auto& visit, auto&... p) {
-    visit(flamingo::matrix_spec("picture", space, Model::E, flamingo::Init::normal(0.05f)), p.picture...);
-    visit(flamingo::matrix_spec("text", space, Model::D, flamingo::Init::normal(0.05f)), p.text...);
-  }
-};
 
 /// Rows of length 1, and the gradient through that.
 struct UnitRows {
@@ -51,77 +40,89 @@ struct UnitRows {
   }
 };
 
-/// Trains trainer.weights.resampler for `steps` updates of `pairs` pictures.
-template <class Trainer>
-void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, const std::vector<Picture>& pictures,
-             const Features& features, const Backbones& backbones, const std::vector<std::size_t>& members, long steps,
-             int pairs) {
+/// How the warm-up goes.
+struct WarmUp {
+  long steps = 250;
+  int pairs = 128;  ///< a step
+  Disturb disturb;
+  float smoothing = 0;  ///< of the right answers
+  double rate = 1e-3, decay = 0;
+  float sharpness = 20;  ///< the inverse temperature
+};
+
+class Contrast {
+ public:
   using Resampler = Model::ResamplerLayer;
-  constexpr float sharpness = 14;  // the inverse temperature, about CLIP's at its beginning
-  flamingo::Store<Projections, P> maps(7), dmaps;
-  flamingo::OptimizerOptions options{.beta2 = 0.98};
-  options.group = [](const flamingo::Spec&) { return flamingo::Group{1, 0}; };
-  flamingo::Optimizer<Connector, P> optimizer(options);
-  flamingo::Optimizer<Projections, P> map_optimizer(options);
-  const flamingo::Schedule schedule{
-      .peak = 1e-3, .warmup = 20, .shape = flamingo::Schedule::Shape::cosine, .steps = steps, .floor = 0.1};
-  flamingo::Progress progress(std::cerr, "warm-up", steps);
-  double recent = 0;
-  for (long step = 1; step <= steps; ++step) {
-    const std::size_t mark = ctx.arena().kept();
-    const auto scope = ctx.scope();
+  using Attend = Model::Gated::Attend;
+  static constexpr int D = Model::D, E = Model::E, KV = Model::Gated::KV;
+
+  Contrast(flamingo::Context<P>& ctx, const std::vector<Picture>& pictures, const Features& features,
+           const Backbones& backbones, std::vector<std::size_t> members, WarmUp how)
+      : ctx_(ctx), pictures_(pictures), features_(features), members_(std::move(members)), how_(how) {
+    for (const Picture& picture : pictures) directions_.try_emplace(picture.caption, D, 0.0f);
+    const auto& lm = backbones.lm.views;
+    std::vector<float> mean(D, 0);
+    for (auto& [caption, direction] : directions_) {
+      const std::vector<int> ids = backbones.tokenizer.encode(" " + caption);
+      const auto scope = ctx.scope();
+      const auto rows = flamingo::scratch<D>(ctx, static_cast<int>(ids.size()));
+      Lm::embed(ctx, lm, flamingo::table(ctx, ids), rows);
+      for (int t = 0; t < rows.rows; ++t)
+        for (std::size_t d = 0; d < D; ++d)
+          direction[d] += rows.row(t)[d] * lm.norm.scale.data[d] / static_cast<float>(rows.rows);
+      for (std::size_t d = 0; d < D; ++d) mean[d] += direction[d] / static_cast<float>(directions_.size());
+    }
+    for (auto& [caption, direction] : directions_) {
+      float squares = 1e-12f;
+      for (std::size_t d = 0; d < D; ++d) {
+        direction[d] -= mean[d];
+        squares += direction[d] * direction[d];
+      }
+      for (float& x : direction) x /= std::sqrt(squares);
+    }
+  }
+
+  /// The loss of a step's batch; adds lambda times its gradient.
+  template <class W, class G>
+  double pass(const W& w, const G& g, long step, float lambda) {
+    const int pairs = how_.pairs;
+    const auto kept = ctx_.kept_scope();
+    const auto scope = ctx_.scope();
     flamingo::Random random(21, static_cast<std::uint64_t>(step));
     Batch batch;
     std::vector<std::size_t> drawn;
-    auto text = flamingo::scratch<Model::D>(ctx, pairs);  // (N, D): mean embeddings of captions
-    flamingo::ops::clear(ctx, text);
+    std::vector<const float*> texts;
     for (int n = 0; n < pairs; ++n) {
-      const std::size_t i = members[static_cast<std::size_t>(random.below(static_cast<int>(members.size())))];
+      const std::size_t i = members_[static_cast<std::size_t>(random.below(static_cast<int>(members_.size())))];
       drawn.push_back(i);
-      add_medium(batch, features.of(i, random.below(features.variations(i))), 0, 0.4f, random);
-      const std::vector<int> ids = backbones.tokenizer.encode(" " + pictures[i].caption);
-      const auto inner = ctx.scope();
-      const auto rows = flamingo::scratch<Model::D>(ctx, static_cast<int>(ids.size()));
-      Lm::embed(ctx, backbones.lm.views, flamingo::table(ctx, ids), rows);
-      for (int t = 0; t < rows.rows; ++t)
-        for (int d = 0; d < Model::D; ++d) text.row(n)[d] += rows.row(t)[d] / static_cast<float>(rows.rows);
+      texts.push_back(directions_.at(pictures_[i].caption).data());
+      add_medium(batch, features_.of(i, random.below(features_.variations(i))), 0, how_.disturb, random);
     }
-    const UnitRows text_scale(text);  // frozen embeddings, brought to one scale
-
     const auto plan = flamingo::ResamplerPlan::of(config.resampler, batch.media);
-    const auto latents = flamingo::keep<Model::E>(ctx, pairs * Model::R);
+    const auto latents = flamingo::keep<E>(ctx_, pairs * Model::R);
     const flamingo::Rows<P, Encoder::D, const float> rows{
         batch.features.data(), static_cast<int>(batch.features.size()) / Encoder::D, {}};
-    const auto saved =
-        Resampler::forward<flamingo::weight_gradients>(ctx, trainer.weights.views.resampler, rows, plan, latents);
-    const auto pooled = flamingo::scratch<Model::E>(ctx, pairs), dpooled = flamingo::scratch<Model::E>(ctx, pairs);
-    flamingo::ops::clear(ctx, pooled);
-    for (int n = 0; n < latents.rows; ++n)
-      for (int d = 0; d < Model::E; ++d) pooled.row(n / Model::R)[d] += latents.row(n)[d] / float(Model::R);
-    const auto a = flamingo::scratch<Projections::space>(ctx, pairs),
-               b = flamingo::scratch<Projections::space>(ctx, pairs);
-    const auto da = flamingo::scratch<Projections::space>(ctx, pairs),
-               db = flamingo::scratch<Projections::space>(ctx, pairs);
-    flamingo::ops::linear(ctx, pooled, maps.views.picture, a);
-    flamingo::ops::linear(ctx, text, maps.views.text, b);
-    const UnitRows unit_a(a), unit_b(b);
+    const auto saved = Resampler::forward<flamingo::weight_gradients>(ctx_, w.resampler, rows, plan, latents);
+    const auto pooled = flamingo::scratch<E>(ctx_, pairs), dpooled = flamingo::scratch<E>(ctx_, pairs);
+    const auto value = flamingo::scratch<KV>(ctx_, pairs), dvalue = flamingo::scratch<KV>(ctx_, pairs);
+    const auto said = flamingo::scratch<D>(ctx_, pairs), dsaid = flamingo::scratch<D>(ctx_, pairs);
+    say(w, latents, pooled, value, said);
+    const UnitRows unit(said);
 
-    // logits[i][j] = sharpness <a_i, b_j>; pairs of one concept are right answers to each other.
+    // logits[i][j] = sharpness <said_i, direction_j>; pairs of one concept are right answers to each other.
     std::vector<double> logits(static_cast<std::size_t>(pairs * pairs)), gradient(logits.size(), 0);
     const auto at = [pairs](int i, int j) { return static_cast<std::size_t>(i * pairs + j); };
     for (int i = 0; i < pairs; ++i)
-      for (int j = 0; j < pairs; ++j) {
-        float dot = 0;
-        for (int d = 0; d < Projections::space; ++d) dot += a.row(i)[d] * b.row(j)[d];
-        logits[at(i, j)] = static_cast<double>(sharpness * dot);
-      }
+      for (int j = 0; j < pairs; ++j)
+        logits[at(i, j)] = static_cast<double>(how_.sharpness * dot(said.row(i), texts[static_cast<std::size_t>(j)]));
     double loss = 0;
+    const double smooth = static_cast<double>(how_.smoothing);
     const auto direction = [&](auto&& place) {  // place(i, j): the logit of answer j to question i
       for (int i = 0; i < pairs; ++i) {
         double all = 0, right = 0;
         const auto same = [&](int j) {
-          return pictures[drawn[static_cast<std::size_t>(i)]].concept_key ==
-                 pictures[drawn[static_cast<std::size_t>(j)]].concept_key;
+          return pictures_[drawn[static_cast<std::size_t>(i)]].concept_key ==
+                 pictures_[drawn[static_cast<std::size_t>(j)]].concept_key;
         };
         for (int j = 0; j < pairs; ++j) {
           const double e = std::exp(logits[place(i, j)]);
@@ -131,39 +132,115 @@ void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, const std::vector<Pict
         loss -= std::log(right / all) / (2 * pairs);
         for (int j = 0; j < pairs; ++j) {
           const double e = std::exp(logits[place(i, j)]);
-          gradient[place(i, j)] += (e / all - (same(j) ? e / right : 0)) / (2 * pairs);
+          gradient[place(i, j)] += (e / all - (1 - smooth) * (same(j) ? e / right : 0) - smooth / pairs) / (2 * pairs);
         }
       }
     };
     direction(at);
     direction([&](int i, int j) { return at(j, i); });
-    flamingo::ops::clear(ctx, da);
-    flamingo::ops::clear(ctx, db);
+    flamingo::ops::clear(ctx_, dsaid);
     for (int i = 0; i < pairs; ++i)
       for (int j = 0; j < pairs; ++j) {
-        const float g = sharpness * static_cast<float>(gradient[at(i, j)]);
-        for (int d = 0; d < Projections::space; ++d) {
-          da.row(i)[d] += g * b.row(j)[d];
-          db.row(j)[d] += g * a.row(i)[d];
-        }
+        const float share = lambda * how_.sharpness * static_cast<float>(gradient[at(i, j)]);
+        for (int d = 0; d < D; ++d) dsaid.row(i)[d] += share * texts[static_cast<std::size_t>(j)][d];
       }
-    unit_a.backward(a, da);
-    unit_b.backward(b, db);
-    dmaps.clear();
-    trainer.gradients.clear();
-    flamingo::ops::linear_backward(ctx, pooled, maps.views.picture, da, dpooled, dmaps.views.picture);
-    flamingo::ops::linear_backward(ctx, text, maps.views.text, db, flamingo::NoGrad{}, dmaps.views.text);
-    const auto dlatents = flamingo::scratch<Model::E>(ctx, latents.rows);
+    unit.backward(said, dsaid);
+    const auto& last = w.gated.back().attention;
+    const auto& dlast = g.gated.back().attention;
+    flamingo::ops::linear_backward(ctx_, value, last.out, dsaid, dvalue, dlast.out);
+    flamingo::ops::linear_backward(ctx_, pooled, last.value, dvalue, dpooled, dlast.value);
+    const auto dlatents = flamingo::scratch<E>(ctx_, latents.rows);
     for (int n = 0; n < latents.rows; ++n)
-      for (int d = 0; d < Model::E; ++d) dlatents.row(n)[d] = dpooled.row(n / Model::R)[d] / float(Model::R);
-    Resampler::backward(ctx, trainer.weights.views.resampler, saved, plan, dlatents, flamingo::NoGrad{},
-                        trainer.gradients.views.resampler);
+      for (int d = 0; d < E; ++d) dlatents.row(n)[d] = dpooled.row(n / Model::R)[d] / float(Model::R);
+    Resampler::backward(ctx_, w.resampler, saved, plan, dlatents, flamingo::NoGrad{}, g.resampler);
+    return loss;
+  }
+
+  /// The share of pictures that find their own caption among the captions of all of `members`.
+  template <class W>
+  double retrieval(const W& w, const std::vector<std::size_t>& members) {
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    std::map<std::string, const float*> names;
+    Batch batch;
+    flamingo::Random unused;
+    for (const std::size_t i : members) {
+      names.try_emplace(pictures_[i].caption, directions_.at(pictures_[i].caption).data());
+      add_medium(batch, features_.of(i), 0, {}, unused);
+    }
+    const int count = static_cast<int>(members.size());
+    const auto plan = flamingo::ResamplerPlan::of(config.resampler, batch.media);
+    const auto latents = flamingo::keep<E>(ctx_, count * Model::R);
+    Resampler::forward<flamingo::no_gradients>(
+        ctx_, w.resampler,
+        flamingo::Rows<P, Encoder::D, const float>{
+            batch.features.data(), static_cast<int>(batch.features.size()) / Encoder::D, {}},
+        plan, latents);
+    const auto pooled = flamingo::scratch<E>(ctx_, count);
+    const auto value = flamingo::scratch<KV>(ctx_, count);
+    const auto said = flamingo::scratch<D>(ctx_, count);
+    say(w, latents, pooled, value, said);
+    int found = 0;
+    for (int n = 0; n < count; ++n) {
+      const std::string& own = pictures_[members[static_cast<std::size_t>(n)]].caption;
+      const float mine = dot(said.row(n), names.at(own));
+      found += std::all_of(names.begin(), names.end(),
+                           [&](const auto& name) { return name.first == own || dot(said.row(n), name.second) < mine; });
+    }
+    return static_cast<double>(found) / count;
+  }
+
+ private:
+  static float dot(const float* a, const float* b) {
+    float sum = 0;
+    for (int d = 0; d < D; ++d) sum += a[d] * b[d];
+    return sum;
+  }
+  /// The last gated block's attention as if every latent got the same weight.
+  template <class W>
+  void say(const W& w, const flamingo::Rows<P, E>& latents, const flamingo::Rows<P, E>& pooled,
+           const flamingo::Rows<P, KV>& value, const flamingo::Rows<P, D>& said) {
+    flamingo::ops::clear(ctx_, pooled);
+    for (int n = 0; n < latents.rows; ++n)
+      for (int d = 0; d < E; ++d) pooled.row(n / Model::R)[d] += latents.row(n)[d] / float(Model::R);
+    flamingo::ops::linear(ctx_, pooled, w.gated.back().attention.value, value);
+    flamingo::ops::linear(ctx_, value, w.gated.back().attention.out, said);
+  }
+
+  flamingo::Context<P>& ctx_;
+  const std::vector<Picture>& pictures_;
+  const Features& features_;
+  std::vector<std::size_t> members_;
+  WarmUp how_;
+  std::map<std::string, std::vector<float>> directions_;  ///< of each caption, of length 1
+};
+
+/// Trains the Resampler and the last block's values; `watched` are pictures kept out, whose retrieval is printed.
+template <class Trainer>
+void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, Contrast& contrast, const WarmUp& how,
+             const std::vector<std::vector<std::size_t>>& watched) {
+  flamingo::OptimizerOptions options{.beta2 = 0.98};
+  options.group = [&](const flamingo::Spec& spec) {
+    const bool decays = std::string_view(spec.name).starts_with("resampler") && spec.role == flamingo::Role::matrix;
+    return flamingo::Group{1, decays ? how.decay : 0.0};
+  };
+  flamingo::Optimizer<Connector, P> optimizer(options);
+  const flamingo::Schedule schedule{
+      .peak = how.rate, .warmup = 20, .shape = flamingo::Schedule::Shape::cosine, .steps = how.steps, .floor = 0.02};
+  flamingo::Progress progress(std::cerr, "warm-up", how.steps);
+  double recent = 0;
+  for (long step = 1; step <= how.steps; ++step) {
+    trainer.gradients.clear();
+    const double loss = contrast.pass(trainer.weights.views, trainer.gradients.views, step, 1);
     optimizer.step(ctx, trainer.weights, trainer.gradients, schedule.rate(step));
-    map_optimizer.step(ctx, maps, dmaps, schedule.rate(step));
-    ctx.arena().release(mark);
     recent += (loss - recent) / static_cast<double>(std::min<long>(step, 20));
     std::ostringstream what;
-    what << "loss " << recent << " of " << std::log(pairs);
+    what << "loss " << recent << " of " << std::log(how.pairs);
+    if (step % 100 == 0 || step == how.steps) {
+      what << ", found";
+      for (const auto& members : watched) what << ' ' << contrast.retrieval(trainer.weights.views, members);
+      std::cerr << "step " << step << ": " << what.str() << '\n';
+    }
     progress.report(step, what.str());
   }
 }
