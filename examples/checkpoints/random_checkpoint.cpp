@@ -181,7 +181,7 @@ void idefics(const fs::path& folder) {
   TensorWriter all(io::DType::bf16);
   all.add_shapes<Encoder<C.vision, P>>(idefics_vision_names());
   all.add_shapes<model::Connector<C, P>>(idefics_connector_names());
-  all.add_shapes<DecoderOf<C.lm, P>>(idefics_lm_names());
+  all.add_shapes<DecoderOf<C.lm, P>>(idefics_lm_names(C.lm));
   write_random(all, folder / "model.safetensors", 1, std::int64_t{5} << 30);
 
   io::HfIdefics hf;
