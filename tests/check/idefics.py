@@ -40,6 +40,9 @@ def expression(c: dict, larger: bool = False) -> str:
     if c["num_hidden_layers"] % interval:
         raise ValueError(f"num_hidden_layers {c['num_hidden_layers']} is no multiple of cross_layer_interval {interval}")
 
+    if ACTIVATIONS.get(c["hidden_act"]) != "silu":
+        raise ValueError(f"hidden_act of the language model is {c['hidden_act']}, expected silu")
+
     def truth(value):
         return "true" if value else "false"
 

@@ -30,13 +30,13 @@ def decoder(kind, c, added=0):
 
 def mpt(c, added=0):
     attention = c.get("attn_config") or {}
-    refuse("mpt", c, no_bias=True, learned_pos_emb=True, embedding_fraction=1.0, logit_scale=None)
-    refuse("mpt", attention, attn_type="multihead_attention", alibi=True, prefix_lm=False, softmax_scale=None)
+    refuse("mpt", attention, softmax_scale=None)
     dim = c.get("d_model", 2048)
+    # transformers' MptForCausalLM ignores most other fields: hidden layers are 4 D wide and slopes end at 2^-8, whatever
+    # expansion_ratio and alibi_bias_max say.
     return value("Mpt", dim=dim, layers=c.get("n_layers", 24), heads=c.get("n_heads", 16),
-                 hidden=int(c.get("expansion_ratio", 4) * dim), vocabulary=c.get("vocab_size", 50368) - added,
-                 added=added, context=c.get("max_seq_len", 2048), alibi=real(attention.get("alibi_bias_max", 8)),
-                 clamp=real(attention.get("clip_qkv") or 0),
+                 hidden=4 * dim, vocabulary=c.get("vocab_size", 50368) - added, added=added,
+                 context=c.get("max_seq_len", 2048), alibi=real(8), clamp=real(attention.get("clip_qkv") or 0),
                  qk_norm=truth(attention.get("qk_ln") or attention.get("attn_qk_ln") or c.get("attn_qk_ln")),
                  epsilon=real(c.get("layer_norm_epsilon", 1e-5)), tied=truth(c.get("tie_word_embeddings", True)))
 
@@ -60,8 +60,11 @@ def llama(c, added=0):
                   kv_heads=c.get("num_key_value_heads") or heads, head_dim=c.get("head_dim") or 0,
                   hidden=c.get("intermediate_size", 11008), vocabulary=c.get("vocab_size", 32000) - added, added=added,
                   context=c.get("max_position_embeddings", 2048), rotary_base=float(c.get("rope_theta", 10000)))
-    if scaling := c.get("rope_scaling"):
-        refuse("llama", scaling, rope_type="llama3")
+    scaling = c.get("rope_scaling") or {}
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind not in ("default", "llama3"):
+        raise ValueError(f"llama: rope_scaling is of type {kind}, expected llama3 or default")
+    if kind == "llama3":
         fields["rotary_scaling"] = "{" + ", ".join(
             f".{name} = {v}" for name, v in (("factor", real(scaling["factor"])),
                                              ("low", real(scaling["low_freq_factor"])),

@@ -42,8 +42,11 @@ Report check_resampler(const std::filesystem::path& path) {
   const bool lucidrains = golden.meta("config").at("peer").as_string() == "lr";
   const TensorTable names = perceiver_names(C, lucidrains ? "media_pos_emb" : "media_time_embs");
 
-  // x (b, M, frames, cells, D), or without frames
+  // x (b, M, frames, cells, D), or without frames, or without media too
   std::vector<std::int64_t> shape = golden.file.at("in.x").shape;
+  check(shape.size() >= 3 && shape.size() <= 5, "golden", "in.x has shape ", io::shape_text(shape),
+        ", expected 3 to 5 axes");
+  if (shape.size() == 3) shape.insert(shape.begin() + 1, 1);
   if (shape.size() == 4) shape.insert(shape.begin() + 2, 1);
   const int frames = static_cast<int>(shape[2]), rows = frames * static_cast<int>(shape[3]);
   std::vector<Medium> media;
