@@ -11,8 +11,8 @@ VISION = {"embed_dim": 768, "image_size": 224, "intermediate_size": 5120, "patch
           "num_attention_heads": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-5}
 PERCEIVER = {"resampler_n_latents": 64, "resampler_depth": 6, "resampler_n_heads": 16, "resampler_head_dim": 96,
              "qk_layer_norms_perceiver": False}
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "quick_gelu": "quick_gelu",
-               "silu": "silu", "swish": "silu", "relu": "relu"}
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+               "quick_gelu": "quick_gelu", "silu": "silu", "swish": "silu", "relu": "relu"}
 
 
 def config(meta: dict, file: pathlib.Path) -> dict | None:

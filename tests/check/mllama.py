@@ -14,8 +14,8 @@ VISION = {"hidden_size": 1280, "hidden_act": "gelu", "num_hidden_layers": 32, "n
           "image_size": 448, "patch_size": 14, "norm_eps": 1e-5, "max_num_tiles": 4,
           "intermediate_layers_indices": [3, 7, 15, 23, 30],
           "supported_aspect_ratios": [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]]}
-ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "quick_gelu": "quick_gelu",
-               "silu": "silu", "swish": "silu", "relu": "relu"}
+ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+               "quick_gelu": "quick_gelu", "silu": "silu", "swish": "silu", "relu": "relu"}
 SLOTS = 128  # that flamingo::Places can name
 
 

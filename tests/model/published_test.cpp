@@ -55,6 +55,9 @@ TEST_CASE("decoders of config.json", "[model][published]") {
             R"("intermediate_size":60,"vocab_size":66,"rotary_pct":1.0,"use_parallel_residual":false})"),
        GptNeox{
            .dim = 40, .layers = 2, .heads = 5, .hidden = 60, .vocabulary = 66, .rotary_share = 1, .parallel = false});
+  // GPT-NeoX-20B's
+  same(read(R"({"model_type":"gpt_neox","hidden_act":"gelu_fast"})"),
+       GptNeox{.hidden = 24576, .vocabulary = 50432, .activation = Activation::gelu_tanh});
 }
 
 TEST_CASE("dual encoders of config.json", "[model][published]") {

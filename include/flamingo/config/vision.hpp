@@ -19,7 +19,7 @@ enum class OtherSizes {
 /// OpenFlamingo.
 struct Vit {
   int image = 224;  ///< pixels along each side; the table of positions is made for them
-  int patch = 14;   ///< pixels along each side of a patch
+  int patch = 14;   ///< pixels along each side of a patch; those that fill no last patch are not seen
   int dim = 1024;   ///< D
   int layers = 24;
   int heads = 16;  ///< H

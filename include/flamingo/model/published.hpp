@@ -26,6 +26,7 @@ inline Activation activation_of(const std::string& name) {
   using Pair = std::pair<std::string_view, Activation>;
   constexpr std::array known{Pair{"gelu", Activation::gelu},
                              Pair{"gelu_new", Activation::gelu_tanh},
+                             Pair{"gelu_fast", Activation::gelu_tanh},
                              Pair{"gelu_pytorch_tanh", Activation::gelu_tanh},
                              Pair{"quick_gelu", Activation::quick_gelu},
                              Pair{"silu", Activation::silu},
@@ -33,7 +34,8 @@ inline Activation activation_of(const std::string& name) {
                              Pair{"relu", Activation::relu}};
   for (const auto& [theirs, ours] : known)
     if (name == theirs) return ours;
-  fail("config", "hidden_act is '", name, "', expected gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu or relu");
+  fail("config", "hidden_act is '", name,
+       "', expected gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu, silu or relu");
 }
 
 /// Refuses what no layer here computes.

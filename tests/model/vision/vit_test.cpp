@@ -33,6 +33,11 @@ constexpr Vit other{.image = 6,
                     .class_out = true};
 constexpr Vit bare{
     .image = 6, .patch = 3, .dim = 4, .layers = 1, .heads = 1, .hidden = 5, .class_token = false, .post_norm = true};
+constexpr Vit unfilled = [] {
+  Vit c = bare;
+  c.image = 8;
+  return c;
+}();
 
 // Its table of positions is 2 x 2.
 constexpr Vit any_size{.image = 4,
@@ -139,6 +144,7 @@ TEST_CASE("gradients of a vision transformer equal central differences", "[vit]"
   SECTION("CLIP's") { check_gradients<clip>(); }
   SECTION("every other choice") { check_gradients<other>(); }
   SECTION("without a class token") { check_gradients<bare>(); }
+  SECTION("of a size that patches do not fill") { check_gradients<unfilled>(); }
   SECTION("of any size") { check_gradients<any_size>(); }
   SECTION("of any size, averaging, without the class token's row") { check_gradients<averaging>(); }
   SECTION("of any size without a class token") { check_gradients<no_class>(); }
@@ -186,6 +192,22 @@ TEST_CASE("patches that change places with their positions change nothing else",
   // Sums over the patches run in another order: the softmax, its mean of values, and what follows of them.
   CHECK(test::distance(swapped, expected).relative < test::chain_bound<double>(100));
   CHECK(test::distance(y, expected).relative > 1e-3);
+}
+
+TEST_CASE("pixels that fill no patch are not seen", "[vit]") {
+  using P = Cpu<float>;
+  using Net = model::VisionTransformer<unfilled, P>;
+  using Filled = model::VisionTransformer<bare, P>;
+  Context<P> ctx(1);
+  const auto x = Tensor<float>::random(8 * 8, 3, 2);
+  Tensor<float> inner(6 * 6, 3), y(4, bare.dim), expected(4, bare.dim);
+  for (int line = 0; line < 6; ++line)
+    for (int column = 0; column < 6; ++column)
+      for (int colour = 0; colour < 3; ++colour) inner(line * 6 + column, colour) = x(line * 8 + column, colour);
+  Net::forward(ctx, weights<Net, P>().views, x.rows_on<P, 3>(), pictures(unfilled, 1), y.rows_on<P, bare.dim>());
+  Filled::forward(ctx, weights<Filled, P>().views, inner.rows_on<P, 3>(), pictures(bare, 1),
+                  expected.rows_on<P, bare.dim>());
+  CHECK(y == expected);
 }
 
 TEST_CASE("a picture of the table's size is computed as without other sizes, beside others too", "[vit]") {

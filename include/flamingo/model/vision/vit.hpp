@@ -114,7 +114,7 @@ template <Vit C, Platform P>
 struct VisionTransformer {
   static_assert(C.dim > 0 && C.layers > 0 && C.heads > 0, "Vit: dim, layers and heads must be positive");
   static_assert(C.dim % C.heads == 0, "Vit: heads must divide dim");
-  static_assert(C.image > 0 && C.patch > 0 && C.image % C.patch == 0, "Vit: patch must divide image");
+  static_assert(C.patch > 0 && C.image >= C.patch, "Vit: image must hold a patch");
   static_assert(C.class_token || !C.class_out, "Vit: class_out needs a class_token");
 
   static constexpr int D = C.dim, S = C.grid() * C.grid(), T = S + (C.class_token ? 1 : 0),
