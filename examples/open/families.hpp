@@ -1,16 +1,14 @@
 /// What opening a checkpoint asks of its family besides weights: how pictures become features, where the tokenizer
 /// lies, and how a prompt is framed. The type of the checkpoint's config picks it.
 #pragma once
-#include <array>
 #include <filesystem>
-#include <span>
 #include <string_view>
 #include <vector>
 
-#include <flamingo/cpu.hpp>
+#include "encode.hpp"
+
 #include <flamingo/data/document.hpp>
 #include <flamingo/data/idefics_prompt.hpp>
-#include <flamingo/flamingo.hpp>
 #include <flamingo/io/tokenizer.hpp>
 #include <flamingo/model/load.hpp>
 #include <flamingo/model/vision/processors.hpp>
@@ -18,33 +16,11 @@
 
 namespace opened {
 
-using P = flamingo::Cpu<float>;
-
-/// A picture as a model's encoder saw it.
-struct Features {
-  std::vector<float> rows;
-  int count = 0;    ///< rows
-  int visible = 0;  ///< rows of the medium that a text may see; 0: all
-};
-
 /// A prompt's tokens and what ends an answer to it.
 struct Prompt {
   flamingo::Sequence sequence;
   std::vector<int> stop, banned;
 };
-
-/// Encodes a picture with an encoder whose pictures are of one piece.
-template <class Vision, class Weights>
-Features encode_square(flamingo::Context<P>& ctx, const Weights& weights, const std::vector<float>& pixels, int side) {
-  const std::array grid{flamingo::Grid{0, side, side}};
-  Features features;
-  features.count = Vision::features(grid[0]).rows();
-  features.rows.resize(static_cast<std::size_t>(features.count * Vision::D));
-  const auto scope = ctx.scope();
-  Vision::forward(ctx, weights, flamingo::Rows<P, 3, const float>{pixels.data(), side * side, {}}, grid,
-                  flamingo::Rows<P, Vision::D>{features.rows.data(), features.count, {}});
-  return features;
-}
 
 inline int id_of(const flamingo::io::Tokenizer& tokenizer, std::string_view special) {
   const std::vector<int> ids = tokenizer.encode(special, {.parse_special = true});
@@ -106,19 +82,10 @@ struct Family<C> {
   static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder; }
   template <class Loaded>
   static Features encode(flamingo::Context<P>& ctx, const Loaded& model, const flamingo::io::RawImage& picture) {
-    using Vision = typename Loaded::Vision;
     const flamingo::MllamaImageProcessor processor{.side = C.vision.image, .max_tiles = C.vision.tiles};
     const auto tiles = flamingo::tiled_picture<float>(processor, picture);
-    const std::array cut{flamingo::TiledPicture{tiles.tiles(), tiles.aspect_ratio_id}};
-    Features features;
-    features.count = C.vision.tiles * C.vision.tile_rows();
-    features.visible = tiles.tiles() * C.vision.tile_rows();
-    features.rows.resize(static_cast<std::size_t>(features.count) * static_cast<std::size_t>(C.vision.features()));
-    const auto scope = ctx.scope();
-    Vision::forward(ctx, model.vision.views,
-                    flamingo::Rows<P, 3, const float>{tiles.rows.data(), static_cast<int>(tiles.rows.size()) / 3, {}},
-                    cut, flamingo::Rows<P, C.vision.features()>{features.rows.data(), features.count, {}});
-    return features;
+    return encode_tiles<C.vision, typename Loaded::Vision>(ctx, model.vision.views, tiles.rows,
+                                                           {tiles.tiles(), tiles.aspect_ratio_id});
   }
   static Prompt prompt(const flamingo::Document& document, const flamingo::io::Tokenizer& tokenizer) {
     const flamingo::Tags tags = flamingo::Tags::of(tokenizer, "<|begin_of_text|>", "<|image|>", "");
