@@ -66,12 +66,9 @@ struct Family<C> {
   }
   static Prompt prompt(const flamingo::Document& document, const flamingo::io::Tokenizer& tokenizer) {
     const flamingo::IdeficsTags tags;
-    const int image = id_of(tokenizer, tags.image), end = id_of(tokenizer, tags.end);
-    flamingo::Sequence s;
-    s.ids = tokenizer.encode(idefics_prompt(document), {.parse_special = true});
-    s.media = static_cast<int>(document.media().size());
-    s.phi = flamingo::idefics_phi(s.ids, image, end, s.media);
-    return {std::move(s), {end}, {image, id_of(tokenizer, tags.around_image)}};
+    return {idefics_sequence(document, tokenizer),
+            {id_of(tokenizer, tags.end)},
+            {id_of(tokenizer, tags.image), id_of(tokenizer, tags.around_image)}};
   }
 };
 

@@ -5,7 +5,9 @@
 //
 // The folder is OpenFlamingo's (checkpoint.pt, lm/, vision.pt), Idefics' or Llama 3.2 Vision's. Its config is written
 // into a header while building (flamingo_config in CMake): sizes are compiled in.
+#include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -28,13 +30,15 @@ using Model = Loaded::Model;
 using Family = opened::Family<checkpoint>;
 
 constexpr const char* usage =
-    "usage: open FOLDER [--held stored|bf16|int8|floats] [--tokens N] [--threads N] PART...\n"
-    "  PART  a text, or @FILE: a picture\n";
+    "usage: open FOLDER [--held stored|bf16|int8|floats] [--tokens N] [--threads N] [--report on] PART...\n"
+    "  PART    a text, or @FILE: a picture\n"
+    "  report  times and memory, on the error stream\n";
 
 struct Options {
   fs::path folder;
   flamingo::Held held = flamingo::Held::as_stored;
   int tokens = 32, threads = 0;
+  bool report = false;
   flamingo::Document prompt;
 };
 
@@ -57,6 +61,8 @@ Options parse(int argc, char** argv) {
       o.tokens = std::atoi(argv[i]);
     } else if (word == "--threads") {
       o.threads = std::atoi(argv[i]);
+    } else if (word == "--report") {
+      o.report = value == "on";
     } else {
       flamingo::check(word == "--held", "open", "unknown option ", word, '\n', usage);
       using flamingo::Held;
@@ -70,11 +76,35 @@ Options parse(int argc, char** argv) {
   return o;
 }
 
+/// Seconds since it was made, and what the process holds: memory of its own, and pages of mapped files.
+class Report {
+ public:
+  explicit Report(bool on) : on_(on) {}
+  void operator()(std::string_view what) const {
+    if (!on_) return;
+    const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - begun_;
+    std::cerr << what << " after " << gone.count() << " s; own memory " << status("RssAnon:") << ", mapped files "
+              << status("RssFile:") << '\n';
+  }
+
+ private:
+  static std::string status(std::string_view name) {
+    std::ifstream file("/proc/self/status");
+    for (std::string line; std::getline(file, line);)
+      if (line.starts_with(name)) return std::to_string(std::atol(line.c_str() + name.size()) / 1024) + " MiB";
+    return "unknown";
+  }
+  bool on_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
+
 int run(const Options& o) {
+  const Report report(o.report);
   const auto tokenizer =
       flamingo::io::Tokenizer::from_folder(Family::tokenizer(o.folder), flamingo::io::read_sentencepiece);
   opened::Prompt prompt = Family::prompt(o.prompt, tokenizer);
   const Loaded model = flamingo::load<checkpoint, P>(o.folder, flamingo::HeldParts::all(o.held));
+  report("weights are there");
   flamingo::Context<P> ctx(o.threads);
   auto engine = flamingo::make_engine<Model>(ctx, model.connector.views, model.lm.views);
 
@@ -88,11 +118,15 @@ int run(const Options& o) {
                                                                             flamingo::Extent<flamingo::dynamic>(width)},
                           1, static_cast<int>(media.size()), features.visible));
   }
+  report("pictures are read");
   auto state = engine.begin(prompt.sequence, media);
   const flamingo::GenerateOptions options{.max_new_tokens = o.tokens, .stop_ids = prompt.stop, .banned = prompt.banned};
   flamingo::io::TextStream text(tokenizer);
-  for (const int id : flamingo::generate(engine, state, options).ids) std::cout << text.push(id);
+  // A model may have more rows than its tokenizer has tokens.
+  for (const int id : flamingo::generate(engine, state, options).ids)
+    std::cout << (id < tokenizer.size() ? text.push(id) : '<' + std::to_string(id) + '>');
   std::cout << text.finish() << '\n';
+  report("the answer is written");
   return 0;
 }
 
