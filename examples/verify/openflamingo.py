@@ -50,6 +50,16 @@ def vision_tower(folder, given):
     return tower, sizes
 
 
+class MosaicEmbedding:
+    """What MPT-1B's own code lacks."""
+
+    def get_input_embeddings(self):
+        return self.transformer.wte
+
+    def set_input_embeddings(self, embedding):
+        self.transformer.wte = embedding
+
+
 def main():
     options = fixed.arguments(__doc__)
     given = options.folder / "open_flamingo.json"
@@ -72,10 +82,11 @@ def main():
     vocabulary = embedding.shape[0] - given.get("added_tokens", 3)
     gates = [name for name in trained if name.endswith(".gated_cross_attn_layer.attn_gate")]
     every = given.get("cross_attn_every_n_layers") or 1 + min(int(name.split(".")[-3]) for name in gates)
+    if lm.config.model_type == "mosaic_gpt":
+        extend_instance(lm, MosaicEmbedding)
     extend_instance(lm, flamingo_lm.FlamingoLMMixin)
     lm.set_decoder_layers_attr_name(factory._infer_decoder_layers_attr_name(lm))
-    if not hasattr(type(lm), "get_input_embeddings") or lm.get_input_embeddings().num_embeddings != embedding.shape[0]:
-        lm.resize_token_embeddings(embedding.shape[0])
+    lm.resize_token_embeddings(embedding.shape[0])
     model = flamingo.Flamingo(types.SimpleNamespace(visual=tower), lm, eoc_token_id=vocabulary,
                               media_token_id=vocabulary + 1, vis_dim=sizes["width"], cross_attn_every_n_layers=every)
     unexpected = model.load_state_dict(trained, strict=False).unexpected_keys
