@@ -63,6 +63,17 @@ class Compiling(unittest.TestCase):
             failed = check_goldens.compile_all([["sh", "-c", said, log], ["sh", "-c", "exit 0", log + "2"]], 1)
         self.assertEqual(failed, {0: "a.hpp:2: error: static assertion failed"})
 
+    def test_a_check_that_breaks_off_leaves_the_others(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "program")
+            program.write_text("""#!/bin/sh
+for file in ${@:-a b c}; do [ $file = b ] && exit 3; printf '%s\\tagrees\\n' $file; done
+""")
+            program.chmod(0o755)
+            found = check_goldens.results(program, [pathlib.Path(name) for name in "abc"])
+        self.assertEqual([found[pathlib.Path(name)] for name in "abc"],
+                         ["agrees", "DIFFERS: its check breaks off with status 3", "agrees"])
+
 
 if __name__ == "__main__":
     unittest.main()
