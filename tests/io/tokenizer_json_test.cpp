@@ -193,6 +193,10 @@ TEST_CASE("hostile tokenizer.json ends in one clear error", "[io][tokenizer_json
   std::string nine = doubling;
   for (int i = 0; i < 8; ++i) nine += "," + doubling;
   refused(bytes(R"("normalizer": {"type": "Sequence", "normalizers": [)" + nine + "]}, "), "256 times longer");
+  std::string five = doubling;
+  for (int i = 0; i < 4; ++i) five += "," + doubling;
+  refused(R"({"decoder": {"type": "Sequence", "decoders": [)" + five + "]}, " + model_with(R"({"a": 0})", "[]") + "}",
+          "16 times longer");
   // Each beginning of a good file is refused; none is read beyond its end.
   const std::string whole = bytes(R"("added_tokens": [{"id": 7, "content": "<s>", "special": true}], )");
   for (std::size_t length = 0; length < whole.size(); ++length)

@@ -56,6 +56,16 @@ inline std::string byte_token(unsigned char byte) {
   return {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
 }
 
+/// How much longer a text may become where `content` replaces each `pattern`, times `growth`, that of earlier steps.
+/// Throws Error for an empty pattern, and beyond `most`: a few steps that double a text each would ask for any memory.
+inline std::size_t growth_of(std::size_t growth, std::string_view pattern, std::string_view content, std::size_t most,
+                             const std::string& where) {
+  check(!pattern.empty(), "tokenizer", where, "a normalizer or decoder replaces an empty pattern");
+  growth *= content.size() / pattern.size() + 1;
+  check(growth <= most, "tokenizer", where, "replacements make a text more than ", most, " times longer");
+  return growth;
+}
+
 /// Puts `content` for every `pattern`.
 inline std::string replaced(std::string_view text, std::string_view pattern, std::string_view content) {
   std::string result;
@@ -80,8 +90,8 @@ enum class PieceKind : std::uint8_t {
 /// Ids, how they are written, and their bytes.
 class Pieces {
  public:
-  /// Throws Error for a repeated token, for ids out of range or far beyond the others, and for an added token that
-  /// contradicts the list.
+  /// Throws Error for a repeated token, for ids out of range or far beyond the others, for an added token that
+  /// contradicts the list, and for replacements that make tokens more than 16 times longer.
   explicit Pieces(const Vocabulary& vocabulary) {
     const std::string where = vocabulary.source.empty() ? "" : vocabulary.source + ": ";
     std::size_t count = vocabulary.tokens.size();
@@ -118,7 +128,7 @@ class Pieces {
       for (const std::int32_t id : *ids) check_id(id, where);
     for (const auto& id : {vocabulary.bos, vocabulary.eos, vocabulary.padding, vocabulary.unknown})
       if (id) check_id(*id, where);
-    make_bytes(vocabulary);
+    make_bytes(vocabulary, where);
   }
 
   std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }
@@ -156,8 +166,10 @@ class Pieces {
     check(fresh, "tokenizer", where, "tokens ", at->second, " and ", id, " are both '", at->first,
           "', expected each once");
   }
-  void make_bytes(const Vocabulary& vocabulary) {
+  void make_bytes(const Vocabulary& vocabulary, const std::string& where) {
     const Decoding& decoding = vocabulary.decoding;
+    std::size_t growth = 1;
+    for (const auto& [from, to] : decoding.replace) growth = detail::growth_of(growth, from, to, 16, where);
     std::unordered_map<char32_t, char> bytes;
     const auto characters = detail::byte_characters();
     for (std::size_t byte = 0; byte < 256; ++byte)

@@ -103,12 +103,9 @@ class Tokenizer {
 inline Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), pieces_(vocabulary_) {
   const std::string where = vocabulary_.source.empty() ? "" : vocabulary_.source + ": ";
   std::size_t growth = 1;
-  for (const Normalizer& step : vocabulary_.normalizers) {
-    const bool replaces = step.kind == Normalizer::Kind::replace;
-    check(!replaces || !step.pattern.empty(), "tokenizer", where, "a normalizer replaces an empty pattern");
-    if (replaces) growth *= step.content.size() / step.pattern.size() + 1;
-    check(growth <= 256, "tokenizer", where, "the normalizers make a text more than 256 times longer");
-  }
+  for (const Normalizer& step : vocabulary_.normalizers)
+    if (step.kind == Normalizer::Kind::replace)
+      growth = detail::growth_of(growth, step.pattern, step.content, 256, where);
   if (!vocabulary_.model) pairs_ = BytePairs(vocabulary_, pieces_);
   std::vector<AddedToken> raw, normalized;
   for (AddedToken& token : vocabulary_.added) {
