@@ -236,11 +236,13 @@ inline void read_post_processor(const JsonPlace& step, Vocabulary& v) {
       continue;
     }
     const std::string& name = item.at("SpecialToken").at("id").text();
-    for (const JsonPlace& id : step.at("special_tokens").at(name).at("ids").items())
+    // Each mention of a name brings all its ids: counted as they come, or a small file would ask for gigabytes.
+    for (const JsonPlace& id : step.at("special_tokens").at(name).at("ids").items()) {
       (seen ? v.after : v.before).push_back(id.id());
+      if (v.before.size() + v.after.size() > 1024) step.refuse(".single has more than 1024 special tokens");
+    }
   }
   if (!seen) step.refuse(".single has no sequence");
-  if (v.before.size() + v.after.size() > 1024) step.refuse(".single has more than 1024 special tokens");
 }
 
 inline AddedToken added_token(const JsonPlace& entry, std::int32_t id) {
