@@ -72,6 +72,8 @@ TEST_CASE("cutting, placing, padding and mirroring", "[io][image]") {
   CHECK_THAT(error_of([&] { crop(image, -1, 0, 1, 1); }), Catch::Contains("expected a rectangle"));
   CHECK_THAT(error_of([&] { crop(image, 0x7fffffff, 0, 0x7fffffff, 1); }), Catch::Contains("expected a rectangle"));
   CHECK_THAT(error_of([&] { place(image, 4, 2, 2, 0, {}); }), Catch::Contains("expected it inside 4 x 2"));
+  CHECK_THAT(error_of([&] { place(image, 0x7fffffff, 0x7fffffff, 0, 0, {}); }),
+             Catch::Contains("expected at most 2^30 pixels"));  // a narrow picture's square may be that large
   CHECK_THAT(error_of([&] {
                over({.width = 1, .height = 1, .mode = Mode::rgba, .samples = {1, 2, 3}});
              }),

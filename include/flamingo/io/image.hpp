@@ -213,11 +213,14 @@ inline Image crop(const Image& image, int x, int y, int width, int height) {
   return {width, height, crop(raw_of(image), x, y, width, height).samples};
 }
 
-/// A canvas of width x height and one colour with the picture's upper left corner at (x, y); it must fit.
+/// A canvas of width x height and one colour with the picture's upper left corner at (x, y); it must fit. Throws Error
+/// for more than 2^30 pixels: the square around a narrow picture of a small file may be any number of gigabytes.
 inline Image place(const Image& image, int width, int height, int x, int y, Colour colour) {
   detail::check_image(image, "place");
   check(x >= 0 && y >= 0 && image.width <= width - x && image.height <= height - y, "place", "got a picture of ",
         image.width, " x ", image.height, " at (", x, ", ", y, "), expected it inside ", width, " x ", height);
+  check(std::int64_t{width} * height <= (std::int64_t{1} << 30), "place", "got a canvas of ", width, " x ", height,
+        ", expected at most 2^30 pixels");
   Image result{width, height,
                std::vector<std::uint8_t>(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3)};
   for (std::size_t i = 0; i < result.rgb.size(); ++i) result.rgb[i] = colour[i % 3];
