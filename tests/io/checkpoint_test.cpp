@@ -151,9 +151,6 @@ TEST_CASE("hostile and damaged indices are refused", "[io][checkpoint]") {
        "tensor 'b' lies in two shards, '1.safetensors' and '2.safetensors'"},
       {map(R"("a":"1.safetensors")"), "the shard '1.safetensors' has a tensor 'b' that the index does not name"},
       {map(one + R"(,"c":"4.safetensors")"), "4.safetensors: tensor 'c': its data_offsets are [0, 8]"},
-      {R"({"metadata":{"total_size":17},"weight_map":{)" + one + "}}",
-       "total_size is 17, but the tensors of the shards take 16 bytes"},
-      {R"({"metadata":{"total_size":"16"},"weight_map":{)" + one + "}}", "total_size is \"16\""},
       {map(one + "," + one), "the member name 'a' again"},
       {std::string(100, '[') + std::string(100, ']'), "nest"},
   };
@@ -162,7 +159,11 @@ TEST_CASE("hostile and damaged indices are refused", "[io][checkpoint]") {
     const auto path = folder.write("x.safetensors.index.json", c.index);
     CHECK_THAT(error_of([&] { Checkpoint{path}; }), Catch::Contains(c.error));
   }
-  const auto path = folder.write("x.safetensors.index.json", R"({"metadata":{"total_size":24.0},"weight_map":{)" + one +
-                                                                 R"(,"c":"3.safetensors"}})");
-  CHECK(Checkpoint(path).tensors().size() == 3);
+  // What writers count differs: tied tensors once or twice, a boolean as an eighth of a byte.
+  for (const std::string size : {"24", "15.875", "\"24\""}) {
+    const auto path =
+        folder.write("x.safetensors.index.json", R"({"metadata":{"total_size":)" + size + R"(},"weight_map":{)" + one +
+                                                     R"(,"c":"3.safetensors"}})");
+    CHECK(Checkpoint(path).tensors().size() == 3);
+  }
 }
