@@ -85,6 +85,12 @@ TEST_CASE("folders that do not tell their model are refused", "[io][open_flaming
   folder.write("open_flamingo.json", "{}");
   folder.write("checkpoint.pt", checkpoint_of({{"perceiver.latents", {2, 3}}}));
   CHECK_THAT(error(), Catch::Contains("no tensor '...gated_cross_attn_layer.attn_gate' tells"));
+  for (const std::string block : {"2147483647", "-5", "1x", "99999999999"}) {
+    CAPTURE(block);
+    folder.write("checkpoint.pt", checkpoint_of({{"lang_encoder.transformer.wte.weight", {99, 32}},
+                                                 {"blocks." + block + ".gated_cross_attn_layer.attn_gate", {1}}}));
+    CHECK_THAT(error(), Catch::Contains("no tensor '...gated_cross_attn_layer.attn_gate' tells"));
+  }
   std::filesystem::remove(folder.path() / "lm/config.json");
   CHECK_THAT(error(), Catch::Contains("lm/config.json: cannot open it"));
 }

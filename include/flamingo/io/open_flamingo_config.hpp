@@ -104,8 +104,9 @@ inline void ask_tensors(OpenFlamingoFields& fields, const Checkpoint& checkpoint
     const std::string_view block = name.substr(0, name.size() - gate.size());
     const std::string_view digits = block.substr(block.rfind('.') + 1);
     int i = -1;
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), i).ec == std::errc{} && (first < 0 || i < first))
-      first = i;
+    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), i);
+    if (wrong != std::errc{} || end != digits.data() + digits.size() || i < 0 || i >= (1 << 28)) continue;
+    if (first < 0 || i < first) first = i;
   }
   // Gated blocks stand before blocks n - 1, 2 n - 1, ...
   if (fields.cross_attn_every_n_layers == 0) fields.cross_attn_every_n_layers = first + 1;
