@@ -87,6 +87,8 @@ TEST_CASE("sizes of tensors", "[io][tensor_file]") {
   CHECK(byte_size(DType::f64, Shape{large, large / 4}) == -1);
   CHECK(byte_size(DType::f64, Shape{large, large, 0}) == 0);
   CHECK(byte_size(DType::f32, Shape{-1, 2}) == -1);
+  CHECK(TensorView{.name = "", .dtype = DType::q8_0, .shape = {3, 64}, .bytes = {}}.count() == 192);
+  CHECK(TensorView{.name = "", .dtype = DType::f32, .shape = {large, large, 0}, .bytes = {}}.count() == 0);
 }
 
 TEST_CASE("conversion checks what it is given", "[io][tensor_file]") {

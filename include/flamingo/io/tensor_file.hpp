@@ -85,9 +85,8 @@ struct TensorView {
   std::vector<std::int64_t> shape;
   std::span<const std::byte> bytes;
 
-  std::int64_t count() const {
-    return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>{});
-  }
+  /// How many numbers; -1 where that does not fit, which no reader lets pass.
+  std::int64_t count() const { return byte_size(DType::u8, shape); }
 };
 
 namespace detail {
