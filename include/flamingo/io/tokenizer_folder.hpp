@@ -148,13 +148,12 @@ class TokenizerConfig {
     token.special = true;
     if (token.text.empty() || !place_.emplace(token.text, v_.added.size()).second) return;
     if (next_id_ == 0) {
-      std::size_t next = v_.tokens.size();
-      for (const AddedToken& own : v_.added) next = std::max(next, static_cast<std::size_t>(own.id) + 1);
-      if (next >= (std::size_t{1} << 31) - 1) place.refuse(": there is no id left for it");
-      next_id_ = static_cast<std::int32_t>(next);
+      next_id_ = v_.tokens.size();
+      for (const AddedToken& own : v_.added) next_id_ = std::max(next_id_, static_cast<std::size_t>(own.id) + 1);
     }
     const auto known = id_of(v_, token.text);
-    token.id = known ? *known : next_id_++;
+    if (!known && next_id_ >= (std::size_t{1} << 31)) place.refuse(": there is no id left for it");
+    token.id = known ? *known : static_cast<std::int32_t>(next_id_++);
     v_.added.push_back(std::move(token));
   }
 
@@ -176,7 +175,7 @@ class TokenizerConfig {
   std::string class_;
   Vocabulary& v_;
   std::unordered_map<std::string, std::size_t> place_;  ///< of added tokens, by text
-  std::int32_t next_id_ = 0;
+  std::size_t next_id_ = 0;                             ///< of a token that the vocabulary lacks; 0: not looked for yet
 };
 
 }  // namespace detail
