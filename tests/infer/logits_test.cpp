@@ -88,6 +88,14 @@ TEST_CASE("A penalty counts once for each token, forbidden ids follow, the hook 
   CHECK_FALSE(LogitsRules{.hook = &none}.change());
 }
 
+TEST_CASE("Ids that are read and never written have no score to penalise", "[logits]") {
+  TextState state;
+  state.read_ids = {1, 3};
+  std::vector<double> scores{8, 8, -3, 5};  // of three ids: the last one lies beyond them
+  LogitsRules{.repetition_penalty = 2}.apply(state, std::span(scores).first(3));
+  CHECK(scores == std::vector<double>{8, 4, -3, 5});
+}
+
 TEST_CASE("Greedy decoding with rules is that of their definition", "[logits]") {
   Golden golden;
   const std::vector<int> ids{3, 17, 5, 17, 60, 2};

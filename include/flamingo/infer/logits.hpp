@@ -34,12 +34,12 @@ struct LogitsRules {
     ids.insert(ids.end(), state.ids.begin(), state.ids.end());
     if (repetition_penalty != 1) {
       // Of each token that is there already, once however often: a positive score is divided, a negative one multiplied
-      // (Keskar et al. 2019, as transformers' RepetitionPenaltyLogitsProcessor does it).
-      std::vector<double> own(ids.size());
-      for (std::size_t i = 0; i < ids.size(); ++i) own[i] = scores[static_cast<std::size_t>(ids[i])];
-      for (std::size_t i = 0; i < ids.size(); ++i)
-        scores[static_cast<std::size_t>(ids[i])] =
-            own[i] < 0 ? own[i] * repetition_penalty : own[i] / repetition_penalty;
+      // (Keskar et al. 2019, as transformers' RepetitionPenaltyLogitsProcessor does it). Some ids are read and never
+      // written, such as Llama 3.2 Vision's image: they have no score.
+      const std::vector<double> own(scores.begin(), scores.end());
+      for (const int id : ids)
+        if (const auto at = static_cast<std::size_t>(id); at < own.size())
+          scores[at] = own[at] < 0 ? own[at] * repetition_penalty : own[at] / repetition_penalty;
     }
     for (const int id : banned) scores[static_cast<std::size_t>(id)] = -std::numeric_limits<double>::infinity();
     if (hook != nullptr && *hook) (*hook)(ids, scores);
