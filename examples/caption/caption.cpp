@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
   flamingo::Context<P> ctx;
   const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_floats);
   flamingo::Store<Connector, P> connector;
-  flamingo::load_numbers<Connector>(flamingo::io::Safetensors(argv[2]), connector.views);
+  flamingo::load_connector<config, P>(argv[2], connector.views);
   Album album = Album::read(argv[3]);
   if (argc > 5) {
     std::vector<std::string> names;

@@ -214,7 +214,7 @@ int run(int argc, char** argv) {
   const std::vector<Picture> pictures = read_manifest(argv[3]);
   const Features features(ctx, backbones, argv[2], pictures, variations, out / "features.bin");
   flamingo::Store<Connector, P> connector;
-  flamingo::load_numbers<Connector>(flamingo::io::Safetensors(argv[5]), connector.views);
+  flamingo::load_connector<config, P>(argv[5], connector.views);
   flamingo::io::Image white{config.vision.image, config.vision.image, {}};
   white.rgb.assign(static_cast<std::size_t>(white.width * white.height * 3), 255);
   Evaluation evaluation{ctx,

@@ -209,8 +209,8 @@ int run(const Options& o) {
       line.push_back({"gates", gates});
       log << flamingo::io::Json(line).dump() << std::endl;
       std::cerr << flamingo::io::Json(line).dump() << '\n';
-      flamingo::save_weights<Connector>(o.out / ("connector-" + std::to_string(step) + ".safetensors"),
-                                        trainer.weights.views, flamingo::io::DType::bf16);
+      flamingo::save_connector<config, P>(o.out / ("connector-" + std::to_string(step) + ".safetensors"),
+                                          trainer.weights.views, flamingo::io::DType::bf16);
     }
   }
   return 0;

@@ -139,28 +139,10 @@ TEST_CASE("a damaged checkpoint ends in one clear error and changes nothing", "[
   CHECK_THAT(error(partial), Catch::StartsWith("[load] ") && Catch::Contains("missing 'first.resampler.latents'"));
   io::write_safetensors(partial, tensors);
   CHECK_THAT(error(partial), Catch::EndsWith(" has no 'step' in its metadata"));
+  io::write_safetensors(partial, tensors, {{"step", "3"}, {"xattn", "{.every = 7}"}});
+  CHECK_THAT(error(partial), Catch::Contains(": its xattn is {.every = 7}, compiled is {"));
   for (const std::string step : {"many", "", "3x", "-1", "99999999999999999999999"}) {
     io::write_safetensors(partial, tensors, {{"step", step}});
     CHECK_THAT(error(partial), Catch::EndsWith(": its step is '" + step + "', expected a number of steps"));
   }
-}
-
-TEST_CASE("weights to be shipped are rounded once", "[checkpoint]") {
-  using P = Cpu<float>;
-  using Connect = TrainerCase<P>::Trains::Connect;
-  const TemporaryFolder folder;
-  const fs::path path = folder.path() / "weights.safetensors";
-  auto weights = drawn<Connect, P>(61);
-  Store<Connect, P> read;
-  save_weights<Connect>(path, weights.views, io::DType::f32, {{"licence", "CC0"}});
-  const io::Safetensors file(path);
-  CHECK(file.metadata() == io::Metadata{{"licence", "CC0"}});
-  load_numbers<Connect>(file, read.views);
-  CHECK(read.flat == weights.flat);
-  save_weights<Connect>(path, weights.views, io::DType::bf16);
-  load_numbers<Connect>(io::Safetensors(path), read.views);
-  for (float& w : weights.flat) w = static_cast<float>(bfloat16(w));
-  CHECK(read.flat == weights.flat);
-  CHECK_THROWS_WITH(save_weights<Connect>(path, weights.views, io::DType::i8),
-                    "[save] dtype is i8, expected f32, f64, f16 or bf16");
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <flamingo/model/weights.hpp>
+#include <flamingo/model/connector_file.hpp>
 #include <flamingo/train/trainer.hpp>
 
 namespace flamingo {
@@ -25,7 +25,9 @@ void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>&
   writer.add<Connect>(trainer.weights.views, named_after("weights."));
   writer.add<Connect>(trainer.optimizer.first.views, named_after("first."));
   writer.add<Connect>(trainer.optimizer.second.views, named_after("second."));
-  writer.save(path, {{"step", std::to_string(trainer.optimizer.steps())}});
+  io::Metadata metadata = connector_metadata(C);
+  metadata.emplace_back("step", std::to_string(trainer.optimizer.steps()));
+  writer.save(path, metadata);
 }
 
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
@@ -33,6 +35,7 @@ template <auto C, Platform P, class Lm>
 long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& trainer) {
   using Connect = typename Trainer<C, P, Lm>::Connect;
   const io::Safetensors file(path);
+  check_connector_metadata(C, file);
   long step = -1;
   for (const auto& [key, value] : file.metadata())
     if (key == "step") {
@@ -52,15 +55,6 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
   trainer.optimizer.second = std::move(second);
   trainer.optimizer.set_steps(step);
   return step;
-}
-
-/// Writes the trained parameters alone, in bf16 or f32: what is shipped.
-template <class Layer, class Parameters>
-void save_weights(const std::filesystem::path& path, const Parameters& p, io::DType dtype,
-                  const io::Metadata& metadata = {}) {
-  TensorWriter writer(dtype);
-  writer.add<Layer>(p);
-  writer.save(path, metadata);
 }
 
 }  // namespace flamingo
