@@ -46,6 +46,12 @@ inline void need_heads(int dim, int heads) {
   check(dim % heads == 0, "config", "a width of ", dim, " does not divide into ", heads, " heads");
 }
 
+/// A size that the fields give together, no larger than a field alone may be.
+inline int size_from(std::string_view what, double size) {
+  check(size >= 1 && size <= (1 << 28), "config", what, " come to ", size, ", expected 1 to ", 1 << 28);
+  return static_cast<int>(size);
+}
+
 inline RotaryScaling scaling_of(const io::HfRopeScaling& c) {
   if (c.rope_type == "default") return {};
   need(c.rope_type == "llama3", "rope_scaling.rope_type", "default or llama3");
@@ -87,7 +93,7 @@ inline Mpt config_of(const io::HfMpt& c) {
   return {.dim = c.d_model,
           .layers = c.n_layers,
           .heads = c.n_heads,
-          .hidden = c.expansion_ratio * c.d_model,
+          .hidden = detail::size_from("expansion_ratio times d_model", double{1} * c.expansion_ratio * c.d_model),
           .vocabulary = c.vocab_size,
           .context = c.max_seq_len,
           .alibi = static_cast<float>(c.attn_config.alibi_bias_max),
@@ -143,7 +149,10 @@ inline FlamingoConfig<Vit, Llama> config_of(const io::HfIdefics& c) {
                                   .activation = Activation::relu,
                                   .frames = 0};
   const ResamplerConfig none{
-      .dim = v.embed_dim, .latents = vision.grid() * vision.grid() + 1, .layers = 0, .frames = 0};
+      .dim = v.embed_dim,
+      .latents = detail::size_from("the rows of a picture", double{1} * vision.grid() * vision.grid() + 1),
+      .layers = 0,
+      .frames = 0};
   return {.vision = vision,
           .resampler = c.use_resampler ? resampler : none,
           .xattn = {.every = c.cross_layer_interval,
@@ -224,6 +233,7 @@ inline FlamingoConfig<MllamaVision, Llama> config_of(const io::HfMllama& c) {
           v.num_hidden_layers);
     vision.intermediate.numbers[static_cast<std::size_t>(vision.intermediate.count++)] = layer;
   }
+  detail::size_from("the widths of vision_config's layers", double{1} * vision.dim * (1 + vision.intermediate.count));
   check(vision.features() == v.vision_output_dim, "config", "vision_config.vision_output_dim is ", v.vision_output_dim,
         ", its layers give ", vision.features());
 
@@ -276,7 +286,7 @@ FlamingoConfig<Vit, Lm> config_of(const io::OpenFlamingoFields& c, Lm lm) {
                      .dim = v.width,
                      .layers = v.layers,
                      .heads = v.width / v.head_width,
-                     .hidden = static_cast<int>(v.mlp_ratio * v.width),
+                     .hidden = detail::size_from("vision.mlp_ratio times vision.width", v.mlp_ratio * v.width),
                      .activation = v.quick_gelu ? Activation::quick_gelu : Activation::gelu},
           .resampler = {.dim = v.width,
                         .latents = c.perceiver.num_latents,
