@@ -210,6 +210,9 @@ TEST_CASE("The engine refuses prompts that make no sense") {
   CHECK_THROWS_WITH(tiny.begin({{1, -3}, {}, {}}), "[prompt] token 1 is -3, expected 0 to 12");
   TextState state = tiny.prompts()[2];
   CHECK_THROWS_WITH(tiny.engine.append(state, std::vector<int>(37, 1), {}), "[prompt] 42 tokens, the context holds 41");
+  const std::vector<CachedMedium> more{tiny.medium(0)};
+  CHECK_THROWS(tiny.engine.append(state, std::vector{0, -3}, std::vector{1, 1}, more));
+  CHECK((state.media.empty() && state.runs.empty() && state.length() == 5));  // as it was
   for (int i = 0; i < 37; ++i) state.append(1);
   TextState* const one[] = {&state};
   CHECK_THROWS_WITH(tiny.engine.next_logits(one), "[engine] 0 tokens and 42 more, the context holds 41");

@@ -152,7 +152,8 @@ class Engine {
     append(state, sequence.ids, sequence.phi);
     return state;
   }
-  /// More tokens of a sequence, and media that they announce: φ counts from the sequence's beginning.
+  /// More tokens of a sequence, and media that they announce: φ counts from the sequence's beginning. Throws as begin()
+  /// does, and then the sequence is as it was.
   void append(TextState& state, std::span<const int> ids, std::span<const int> phi,
               std::span<const CachedMedium> media = {}) const {
     check(!ids.empty(), "prompt", "it is empty: there is nothing to read");
@@ -163,10 +164,10 @@ class Engine {
     const int most = phi.empty() ? 0 : *std::max_element(phi.begin(), phi.end());
     check(most <= static_cast<int>(all), "prompt", "it has ", most, " image tags and ", all,
           " media: each tag announces one medium");
-    state.media.insert(state.media.end(), media.begin(), media.end());
     for (std::size_t i = 0; i < ids.size(); ++i)
       check(ids[i] >= 0 && ids[i] < read_ids(M::config.lm), "prompt", "token ", i, " is ", ids[i], ", expected 0 to ",
             read_ids(M::config.lm) - 1);
+    state.media.insert(state.media.end(), media.begin(), media.end());
     std::vector<int> seen(phi.begin(), phi.end());
     if constexpr (has_media) seen = seen_phi(M::config.xattn, ids, phi, state.closed);
     for (std::size_t i = 0; i < ids.size(); ++i) {
