@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -73,6 +74,15 @@ for file in ${@:-a b c}; do [ $file = b ] && exit 3; printf '%s\\tagrees\\n' $fi
             found = check_goldens.results(program, [pathlib.Path(name) for name in "abc"])
         self.assertEqual([found[pathlib.Path(name)] for name in "abc"],
                          ["agrees", "DIFFERS: its check breaks off with status 3", "agrees"])
+
+
+class Folders(unittest.TestCase):
+    def test_one_with_nothing_to_check_does_not_agree(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([sys.executable, SCRIPT, folder, "--build", f"{folder}/build"],
+                                  capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("holds nothing that could be checked", done.stderr)
 
 
 if __name__ == "__main__":
