@@ -1,8 +1,10 @@
 /// What opening a checkpoint asks of its family besides weights: how pictures become features, where the tokenizer
 /// lies, and how a prompt is framed. The type of the checkpoint's config picks it.
 #pragma once
+#include <concepts>
 #include <filesystem>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "encode.hpp"
@@ -29,13 +31,16 @@ inline int id_of(const flamingo::io::Tokenizer& tokenizer, std::string_view spec
   return ids[0];
 }
 
+/// Whether a part of a config is of type T.
+template <auto Part, class T>
+constexpr bool kind = std::same_as<std::remove_const_t<decltype(Part)>, T>;
+
 template <auto C>
 struct Family;
 
 /// OpenFlamingo. Its tokens follow the tokenizer's own: <|endofchunk|>, <image>, <PAD>.
 template <flamingo::FlamingoConfig C>
-  requires(!std::same_as<decltype(C.vision), const flamingo::MllamaVision> &&
-           !std::same_as<decltype(C.lm), const flamingo::Llama>)
+  requires(!kind<C.vision, flamingo::MllamaVision> && !kind<C.lm, flamingo::Llama>)
 struct Family<C> {
   static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder / "lm"; }
   template <class Loaded>
@@ -55,7 +60,7 @@ struct Family<C> {
 
 /// Idefics, whose processor writes the prompt.
 template <flamingo::FlamingoConfig C>
-  requires(std::same_as<decltype(C.vision), const flamingo::Vit> && std::same_as<decltype(C.lm), const flamingo::Llama>)
+  requires(kind<C.vision, flamingo::Vit> && kind<C.lm, flamingo::Llama>)
 struct Family<C> {
   static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder; }
   template <class Loaded>
@@ -74,7 +79,7 @@ struct Family<C> {
 
 /// Llama 3.2 Vision.
 template <flamingo::FlamingoConfig C>
-  requires std::same_as<decltype(C.vision), const flamingo::MllamaVision>
+  requires(kind<C.vision, flamingo::MllamaVision>)
 struct Family<C> {
   static std::filesystem::path tokenizer(const std::filesystem::path& folder) { return folder; }
   template <class Loaded>
