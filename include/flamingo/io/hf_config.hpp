@@ -452,7 +452,9 @@ struct HfConfig {
 /// Reads the fields of one family, whatever `model_type` says. Throws Error with `path`, the field and what is wrong.
 template <class Model>
 HfConfig read_hf_config_as(const Json& json, std::string path) {
-  HfConfig config{.path = path, .model = Model{}, .fields = {}};
+  HfConfig config;
+  config.path = path;
+  config.model.template emplace<Model>();
   ConfigReader reader(json, std::move(path), config.fields);
   std::get<Model>(config.model).each(reader);
   return config;
