@@ -1,5 +1,6 @@
 /// Sums over processes on the CPU, by whatever communicator the context was given.
 #pragma once
+#include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/ops/split.hpp>
 
 namespace flamingo::kernels {
