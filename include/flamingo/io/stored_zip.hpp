@@ -94,8 +94,8 @@ class StoredZip {
       if (locator < end64_size || end64 != locator - end64_size || u32(end64) != 0x06064b50u)
         refuse("byte ", locator, ": the zip64 locator points to byte ", end64, ", where no zip64 end lies before it");
       const Directory large{.members = u64(end64 + 32), .begin = u64(end64 + 48), .end = end64};
-      const auto agrees = [](std::uint64_t small, std::uint64_t saturated, std::uint64_t large_value) {
-        return small == saturated || small == large_value;
+      const auto agrees = [](std::uint64_t brief, std::uint64_t saturated, std::uint64_t large_value) {
+        return brief == saturated || brief == large_value;
       };
       if (u32(locator + 4) != 0 || u32(end64 + 16) != 0 || u32(end64 + 20) != 0)
         refuse("the archive has several parts, expected one");

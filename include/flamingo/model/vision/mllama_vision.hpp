@@ -80,8 +80,8 @@ struct MllamaVisionPlan {
 
 namespace model {
 
-/// pixels (tiles image², 3) -> features (M K T, D (1 + I)): the last block's rows, then those that entered the I
-/// intermediate layers, of which each takes every I-th column. The rows of tiles that a picture has not come too.
+/// pixels (tiles image², 3) -> features (M K T, D (1 + taps)): the last block's rows, then those that entered the
+/// `taps` intermediate layers, each in every taps-th column. The rows of tiles that a picture has not come too.
 template <MllamaVision C, Platform P>
 struct MllamaVisionTransformer {
   static_assert(C.dim > 0 && C.layers > 0 && C.heads > 0 && C.tiles > 0 && C.ratios > 0,
@@ -96,7 +96,7 @@ struct MllamaVisionTransformer {
       }(),
       "MllamaVision: intermediate layers are 0 to layers");
 
-  static constexpr int D = C.dim, I = C.intermediate.count, K = C.tiles, T = C.tile_rows(),
+  static constexpr int D = C.dim, taps = C.intermediate.count, K = C.tiles, T = C.tile_rows(),
                        pixels_of_patch = 3 * C.patch * C.patch;
   static constexpr auto layers = static_cast<std::size_t>(C.layers),
                         global_layers = static_cast<std::size_t>(C.global_layers);
@@ -130,13 +130,13 @@ struct MllamaVisionTransformer {
     std::array<typename GlobalBlock::template Parameters<S>, global_layers> global_blocks;
   };
   static constexpr void each(auto& visit, auto&... p) {
-    constexpr Init small = Init::normal(0.02f);
-    visit(matrix_spec("patch", D, pixels_of_patch, small), p.patch...);
-    visit(table_spec("before", C.ratios + 1, K * D, small), p.before...);
+    constexpr Init drawn = Init::normal(0.02f);
+    visit(matrix_spec("patch", D, pixels_of_patch, drawn), p.patch...);
+    visit(table_spec("before", C.ratios + 1, K * D, drawn), p.before...);
     visit(vector_spec("before_gate", 1, Init::zero()), p.before_gate...);
-    visit(table_spec("class_token", 1, D, small), p.class_token...);
-    visit(table_spec("positions", T, D, small), p.positions...);
-    visit(table_spec("places", C.ratios + 1, K * T * D, small), p.places...);
+    visit(table_spec("class_token", 1, D, drawn), p.class_token...);
+    visit(table_spec("positions", T, D, drawn), p.positions...);
+    visit(table_spec("places", C.ratios + 1, K * T * D, drawn), p.places...);
     visit(vector_spec("places_gate", 1, Init::zero()), p.places_gate...);
     auto pre_norm = within(visit, "pre_norm"), post_norm = within(visit, "post_norm");
     NormLayer::each(pre_norm, p.pre_norm...);
@@ -145,7 +145,7 @@ struct MllamaVisionTransformer {
       Block::each(block, p.blocks[i]...);
     }
     NormLayer::each(post_norm, p.post_norm...);
-    visit(table_spec("after", C.ratios + 1, K * D, small), p.after...);
+    visit(table_spec("after", C.ratios + 1, K * D, drawn), p.after...);
     visit(vector_spec("after_gate", 1, Init::zero()), p.after_gate...);
     for (std::size_t i = 0; i != global_layers; ++i) {
       auto block = within(visit, "global_blocks", static_cast<int>(i));
@@ -181,10 +181,10 @@ struct MllamaVisionTransformer {
     auto x = take<kept, D>(ctx, N), next = scratch<D>(ctx, kept ? 0 : N);
     embed(ctx, w, s, pixels, x);
     const auto give_intermediate = [&](int layer) {
-      for (int i = 0; i < I; ++i)
+      for (int i = 0; i < taps; ++i)
         if (C.intermediate[i] == layer) {
           ops::gather(ctx, x, cells, chosen);
-          ops::write_columns(ctx, chosen, D + i, I, y);
+          ops::write_columns(ctx, chosen, D + i, taps, y);
         }
     };
     for (std::size_t i = 0; i < layers; ++i) {
@@ -234,9 +234,9 @@ struct MllamaVisionTransformer {
     NormLayer::backward(ctx, w.post_norm, s.post_norm, dx, dnext, g.post_norm);
     std::swap(dx, dnext);
     const auto take_intermediate = [&](int layer) {
-      for (int i = 0; i < I; ++i)
+      for (int i = 0; i < taps; ++i)
         if (C.intermediate[i] == layer) {
-          ops::read_columns(ctx, dy, D + i, I, chosen);
+          ops::read_columns(ctx, dy, D + i, taps, chosen);
           ops::scatter_add(ctx, chosen, cells, dx);
         }
     };
