@@ -104,29 +104,19 @@ struct Gemm {
   template <class Pack>
   static void run(Threads& threads, int M, int N, int K, Left a, Result c, const Pack& pack) {
     if (M == 0 || N == 0) return;
-    if (K == 0) {
-      if (!c.add)
-        for (int m = 0; m < M; ++m) std::fill_n(c.data + static_cast<std::size_t>(m) * c.row, N, R(0));
-      return;
-    }
     // Wide enough to reuse rows of A, narrow enough that all threads have work.
     const int panels = (N + nr - 1) / nr, per_task = std::clamp(panels / (4 * threads.count()), 1, widest);
     const int tasks = (panels + per_task - 1) / per_task;
     threads.run(tasks, [&](int task) {
-      alignas(64) R packed[block_size];
-      const int n0 = task * per_task * nr, nn = std::min(N - n0, per_task * nr);
-      for (int k0 = 0; k0 < K; k0 += kc) {
-        const int kn = std::min(kc, K - k0);
-        pack(k0, kn, n0, nn, packed);
-        const bool add = c.add || k0 > 0;
-        for (int m = 0; m < M; m += Shape::mr)
-          for (int n = 0; n < nn; n += nr)
-            tile_of(std::min(Shape::mr, M - m), kn,
-                    a.data + static_cast<std::size_t>(m) * a.row + static_cast<std::size_t>(k0) * a.column, a.row,
-                    a.column, packed + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn),
-                    c.data + static_cast<std::size_t>(m) * c.row + n0 + n, c.row, std::min(nr, nn - n), add);
-      }
+      const int n0 = task * per_task * nr;
+      columns(M, n0, std::min(N - n0, per_task * nr), K, a, c, pack);
     });
+  }
+
+  /// The same on the caller's thread: the same bits.
+  template <class Pack>
+  static void run_here(int M, int N, int K, Left a, Result c, const Pack& pack) {
+    for (int n0 = 0; M > 0 && n0 < N; n0 += widest * nr) columns(M, n0, std::min(N - n0, widest * nr), K, a, c, pack);
   }
 
   /// Packs rows of a row-major B (K, N): the columns of a panel lie side by side already.
@@ -171,6 +161,24 @@ struct Gemm {
   }
 
  private:
+  /// Columns n0 .. n0 + nn of C, at most `widest` panels.
+  template <class Pack>
+  static void columns(int M, int n0, int nn, int K, Left a, Result c, const Pack& pack) {
+    if (K == 0 && !c.add)
+      for (int m = 0; m < M; ++m) std::fill_n(c.data + static_cast<std::size_t>(m) * c.row + n0, nn, R(0));
+    alignas(64) R packed[block_size];
+    for (int k0 = 0; k0 < K; k0 += kc) {
+      const int kn = std::min(kc, K - k0);
+      pack(k0, kn, n0, nn, packed);
+      const bool add = c.add || k0 > 0;
+      for (int m = 0; m < M; m += Shape::mr)
+        for (int n = 0; n < nn; n += nr)
+          tile_of(std::min(Shape::mr, M - m), kn,
+                  a.data + static_cast<std::size_t>(m) * a.row + static_cast<std::size_t>(k0) * a.column, a.row,
+                  a.column, packed + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn),
+                  c.data + static_cast<std::size_t>(m) * c.row + n0 + n, c.row, std::min(nr, nn - n), add);
+    }
+  }
   /// A square of lanes x lanes numbers, in log2(lanes) rounds of exchanges between rows that the compiler turns into
   /// shuffles.
   static void transpose(const R* from, int from_row, R* to) {
