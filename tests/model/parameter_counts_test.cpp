@@ -28,7 +28,8 @@ constexpr ResamplerConfig resampler{.vision_dim = 11,
                                     .head_dim = 7,
                                     .qk_norm = QkNorm::heads_layer,
                                     .frames = 3,
-                                    .media = 2};
+                                    .media = 2,
+                                    .out_dim = 17};
 constexpr ClipConfig clip{.vision = vit,
                           .text = {.context = 5, .vocabulary = 17, .dim = 8, .layers = 2, .heads = 2, .hidden = 9},
                           .projection = 7};

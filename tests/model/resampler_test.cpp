@@ -37,15 +37,15 @@ struct ResamplerCase {
         features(drawn_rows<R>(
             std::accumulate(media.begin(), media.end(), 0, [](int n, const Medium& one) { return n + one.rows; }),
             Layer::E, 1)),
-        y(plan.media * C.latents, C.dim, R(7)),
-        dy(drawn_rows<R>(plan.media * C.latents, C.dim, 2)),
+        y(plan.media * C.latents, Layer::O, R(7)),
+        dy(drawn_rows<R>(plan.media * C.latents, Layer::O, 2)),
         dfeatures(features.rows(), Layer::E, R(7)) {}
 
   template <Need need>
   auto run() {
     const Tensor<R>& in = features;
     return Layer::template forward<need>(ctx, weights.views, in.template rows_on<P, Layer::E>(), plan,
-                                         y.template rows_on<P, C.dim>());
+                                         y.template rows_on<P, Layer::O>());
   }
   void forward() {
     const std::size_t mark = ctx.arena().kept();
@@ -55,7 +55,7 @@ struct ResamplerCase {
   void backward() {
     const auto saved = run<all_gradients>();
     gradients.clear();
-    Layer::backward(ctx, weights.views, saved, plan, dy.template rows_on<P, C.dim>(),
+    Layer::backward(ctx, weights.views, saved, plan, dy.template rows_on<P, Layer::O>(),
                     dfeatures.template rows_on<P, Layer::E>(), gradients.views);
     ctx.arena().release(0);
   }
@@ -109,6 +109,16 @@ constexpr ResamplerConfig small{.vision_dim = 7,
                                 .widening = 2,
                                 .frames = 3,
                                 .media = 2};
+/// The paper's parameter counts ask for visual tokens of the decoder's width.
+constexpr ResamplerConfig wide{.vision_dim = 7,
+                               .dim = 5,
+                               .latents = 3,
+                               .layers = 1,
+                               .heads = 2,
+                               .head_dim = 3,
+                               .widening = 2,
+                               .frames = 3,
+                               .out_dim = 11};
 constexpr ResamplerConfig bare{.dim = 5,
                                .latents = 3,
                                .layers = 2,
@@ -187,6 +197,7 @@ TEST_CASE("the resampler agrees with the peers' in double", "[resampler][golden]
 
 TEST_CASE("the resampler's gradients are those of finite differences", "[resampler]") {
   check_differences<small>();
+  check_differences<wide>();
   check_differences<bare>();
   check_differences<idefics>();
 }

@@ -22,9 +22,11 @@ struct ResamplerConfig {
   int frames = 8;  ///< rows of the learned time table; 0: none. Longer videos read between its rows
   int media = 0;   ///< rows of a table added by a medium's place in its document (lucidrains' models); 0: none
   bool final_norm = true;
+  int out_dim = 0;  ///< width of the rows that leave; 0: dim. Where it differs, a linear map without bias leads out
   float epsilon = 1e-5f;
 
   constexpr int features() const { return vision_dim ? vision_dim : dim; }
+  constexpr int out() const { return out_dim ? out_dim : dim; }
 };
 
 }  // namespace flamingo

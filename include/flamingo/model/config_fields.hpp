@@ -141,6 +141,7 @@ constexpr void each_field(const ResamplerConfig& c, F&& f) {
   f("frames", c.frames);
   f("media", c.media);
   f("final_norm", c.final_norm);
+  f("out_dim", c.out_dim);
   f("epsilon", c.epsilon);
 }
 template <class F>
@@ -285,8 +286,14 @@ constexpr T resolved(T c) {
 /// Without layers a Resampler's other fields say nothing.
 constexpr ResamplerConfig resolved(ResamplerConfig c) {
   c.vision_dim = c.features();
+  c.out_dim = c.out();
   if (c.layers > 0) return c;
-  return {.vision_dim = c.vision_dim, .dim = c.dim, .latents = c.latents, .layers = 0, .project = c.project};
+  return {.vision_dim = c.vision_dim,
+          .dim = c.dim,
+          .latents = c.latents,
+          .layers = 0,
+          .project = c.project,
+          .out_dim = c.out_dim};
 }
 /// What a dual encoder does not ask is as in Vit{}, and its pooling tells whether there is an end token.
 constexpr ClipConfig resolved(ClipConfig c) {

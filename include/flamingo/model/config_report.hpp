@@ -27,7 +27,7 @@ struct PartSize {
 
 template <class Vision, class Lm>
 std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
-  const std::int64_t gated = parameter_count_of(c.xattn, c.lm.dim, c.resampler.dim);
+  const std::int64_t gated = parameter_count_of(c.xattn, c.lm.dim, c.resampler.out());
   return {{"vision encoder", parameter_count_of(c.vision), false},
           {"Resampler", parameter_count_of(c.resampler), true},
           {std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true},

@@ -18,7 +18,7 @@ namespace flamingo::model {
 template <auto C, Platform P>
 struct Connector {
   using ResamplerLayer = typename ResamplerOf<C.resampler, P>::type;
-  using GatedLayer = GatedCrossAttention<C.xattn, C.lm.dim, C.resampler.dim, P>;
+  using GatedLayer = GatedCrossAttention<C.xattn, C.lm.dim, C.resampler.out(), P>;
   static constexpr auto gated_blocks = static_cast<std::size_t>(C.gated_blocks());
 
   template <class S>
@@ -66,7 +66,7 @@ struct Flamingo {
   using Decoder = DecoderOf<C.lm, P>;
   using Block = typename Decoder::Block;
   static constexpr auto config = C;
-  static constexpr int D = C.lm.dim, E = C.resampler.dim, R = C.resampler.latents, V = written_ids(C.lm);
+  static constexpr int D = C.lm.dim, E = C.resampler.out(), R = C.resampler.latents, V = written_ids(C.lm);
   static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks;
   static constexpr std::size_t none = ~std::size_t{0};
 

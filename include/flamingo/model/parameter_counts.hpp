@@ -96,6 +96,10 @@ constexpr std::int64_t parameter_count_of(const MllamaVision& c) {
   return D * (3 * c.patch * c.patch + 1 + c.tile_rows() + shapes * (2 * c.tiles + c.rows())) + 3 + 2 * norm +
          c.layers * block + c.global_layers * (block + 2);
 }
+/// Of a Resampler's numbers those that bring its rows to another width.
+constexpr std::int64_t lead_out_count(const ResamplerConfig& c) {
+  return c.out() != c.dim ? std::int64_t{c.out()} * c.dim : 0;
+}
 constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
   if (c.layers == 0) return c.project ? (std::int64_t{c.features()} + 1) * c.dim : 0;
   const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
@@ -103,7 +107,8 @@ constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
                              detail::dense_count(c.dim, std::int64_t{c.widening} * c.dim, false, false);
   return (c.norm_input ? detail::norm_count(NormKind::layer, c.features()) : 0) +
          (c.features() != c.dim ? std::int64_t{c.features()} * c.dim : 0) +
-         std::int64_t{c.dim} * (c.latents + c.frames + c.media) + c.layers * block + (c.final_norm ? norm : 0);
+         std::int64_t{c.dim} * (c.latents + c.frames + c.media) + c.layers * block + (c.final_norm ? norm : 0) +
+         lead_out_count(c);
 }
 /// One gated block in a decoder of width `dim`, over media rows of `media_dim`.
 constexpr std::int64_t parameter_count_of(const XattnConfig& c, std::int64_t dim, std::int64_t media_dim) {

@@ -18,6 +18,7 @@ namespace model {
 template <ResamplerConfig C, Platform P>
 struct Projector {
   static_assert(C.dim > 0 && C.latents > 0, "ResamplerConfig: dim and latents must be positive");
+  static_assert(C.out() == C.dim, "ResamplerConfig: without layers nothing leads from dim to out_dim");
 
   static constexpr int D = C.dim, E = C.features(), R = C.latents, L = 0;
   using Real = typename P::Real;

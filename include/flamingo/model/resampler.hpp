@@ -143,15 +143,15 @@ struct ResamplerBlock {
   }
 };
 
-/// features (ΣTS, E) -> latents (M R, D), each image or video by itself.
+/// features (ΣTS, E) -> latents (M R, O), each image or video by itself.
 template <ResamplerConfig C, Platform P>
 struct Resampler {
   static_assert(C.dim > 0 && C.latents > 0 && C.layers > 0,
                 "ResamplerConfig: dim, latents and layers must be positive");
   static_assert(C.heads > 0 && C.head_dim > 0, "ResamplerConfig: heads and head_dim must be positive");
 
-  static constexpr int D = C.dim, E = C.features(), R = C.latents, L = C.layers;
-  static constexpr bool leads_in = E != D, has_time = C.frames > 0, has_places = C.media > 0;
+  static constexpr int D = C.dim, E = C.features(), O = C.out(), R = C.latents, L = C.layers;
+  static constexpr bool leads_in = E != D, leads_out = O != D, has_time = C.frames > 0, has_places = C.media > 0;
   static constexpr auto layers = static_cast<std::size_t>(L);
   using Block = ResamplerBlock<C, P>;
   using NormLayer = nn::LayerNorm<D, P>;
@@ -166,6 +166,7 @@ struct Resampler {
     If<has_places, Learned<S, C.media, D>> places;
     std::array<typename Block::template Parameters<S>, layers> blocks;
     If<C.final_norm, typename NormLayer::template Parameters<S>> norm;
+    If<leads_out, Matrix<S, O, D>> lead_out;
   };
   static constexpr void each(auto& visit, auto&... p) {
     if constexpr (C.norm_input) {
@@ -184,6 +185,7 @@ struct Resampler {
       auto norm = within(visit, "norm");
       NormLayer::each(norm, p.norm...);
     }
+    if constexpr (leads_out) visit(matrix_spec("lead_out", O, D, Init::normal(0.02f)), p.lead_out...);
   }
 
   template <Need need>
@@ -192,13 +194,14 @@ struct Resampler {
     If<need.weights, Rows<P, E, const typename P::Real>> features;  ///< after their norm, where they have one
     std::array<typename Block::template Saved<need>, layers> blocks;
     typename NormLayer::template Saved<need> norm;
+    If<leads_out && need.weights, Rows<P, D>> last;  ///< what the last linear map reads
     int rows = 0;
   };
 
-  /// y (M R, D)
+  /// y (M R, O)
   template <Need need, class W>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, E, const typename P::Real>& features,
-                             const ResamplerPlan& plan, const Rows<P, D>& y) {
+                             const ResamplerPlan& plan, const Rows<P, O>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
     const int N = features.rows;
@@ -222,28 +225,40 @@ struct Resampler {
     auto latents = take<kept, D>(ctx, plan.media * R);
     ops::gather(ctx, ops::rows_of(w.latents), table(ctx, plan.latents), latents);  // (M R, D)
     const auto spans = table(ctx, plan.spans);
+    Rows<P, D> last;
+    if constexpr (leads_out)
+      last = take<need.weights, D>(ctx, latents.rows);
+    else
+      last = y;
     for (std::size_t i = 0; i < layers; ++i) {
-      const auto next = C.final_norm || i + 1 < layers ? take<kept, D>(ctx, latents.rows) : y;
+      const auto next = C.final_norm || i + 1 < layers ? take<kept, D>(ctx, latents.rows) : last;
       saved.blocks[i] = Block::template forward<need>(ctx, w.blocks[i], x, latents, spans, next);
       latents = next;
     }
-    if constexpr (C.final_norm) saved.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, latents, y);
+    if constexpr (C.final_norm) saved.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, latents, last);
+    if constexpr (leads_out) ops::linear(ctx, last, w.lead_out, y);  // (M R, O)
+    saved.last = last;
     return saved;
   }
 
   /// Writes dfeatures (or nothing, for a frozen encoder) and adds to g.
   template <Need need, class W, class G, RowsSink<P> DF>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const ResamplerPlan& plan,
-                       const Rows<P, D>& dy, const DF& dfeatures, const G& g) {
+                       const Rows<P, O>& dy, const DF& dfeatures, const G& g) {
     const auto scope = ctx.scope();
     const auto spans = table(ctx, plan.spans);
     const auto dx = scratch<D>(ctx, s.rows);
     auto dlatents = scratch<D>(ctx, dy.rows), dnext = scratch<D>(ctx, dy.rows);
     ops::clear(ctx, dx);
-    if constexpr (C.final_norm)
-      NormLayer::backward(ctx, w.norm, s.norm, dy, dlatents, g.norm);
+    auto dlast = dnext;
+    if constexpr (leads_out)
+      ops::linear_backward(ctx, s.last, w.lead_out, dy, dlast, g.lead_out);
     else
-      ops::copy(ctx, dy, dlatents);
+      dlast = dy;
+    if constexpr (C.final_norm)
+      NormLayer::backward(ctx, w.norm, s.norm, dlast, dlatents, g.norm);
+    else
+      ops::copy(ctx, dlast, dlatents);
     for (std::size_t i = layers; i-- > 0;) {
       Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dlatents, dnext, dx, g.blocks[i]);
       std::swap(dlatents, dnext);
@@ -284,6 +299,7 @@ template <ResamplerConfig C, Platform P>
 struct NoResampler {
   static_assert(C.dim > 0 && C.latents > 0, "ResamplerConfig: dim and latents must be positive");
   static_assert(C.features() == C.dim, "ResamplerConfig: without layers nothing leads from vision_dim to dim");
+  static_assert(C.out() == C.dim, "ResamplerConfig: without layers nothing leads from dim to out_dim");
 
   static constexpr int D = C.dim, E = C.dim, R = C.latents, L = 0;
 
