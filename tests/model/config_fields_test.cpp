@@ -46,6 +46,7 @@ TEST_CASE("no field of a config is left out", "[model][config_fields]") {
   CHECK(listed<RotaryScaling>() == members<RotaryScaling>());
   CHECK(listed<Mpt>() == members<Mpt>());
   CHECK(listed<GptNeox>() == members<GptNeox>());
+  CHECK(listed<Chinchilla>() == members<Chinchilla>());
   CHECK(listed<Vit>() == members<Vit>());
   CHECK(listed<ClipText>() == members<ClipText>());
   CHECK(listed<ClipConfig>() == members<ClipConfig>());

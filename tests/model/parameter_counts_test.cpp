@@ -89,4 +89,7 @@ TEST_CASE("published sizes", "[model][parameter_counts]") {
   CHECK(parameter_count_of(Llama{}) == 6'738'415'616);
   CHECK(parameter_count_of(Mpt{}) == 6'649'286'656);
   CHECK(parameter_count_of(Vit{}) == 303'177'728);
+  // Table A9 of Hoffmann et al. 2022 has models of 1,429 M and 6,796 M; to the digit after, 1,429.5 M and 6,796.3 M.
+  CHECK(parameter_count_of(Chinchilla{.layers = 25}) == 1'429'456'896);
+  CHECK(parameter_count_of(Chinchilla{.dim = 3584, .layers = 40, .heads = 28}) == 6'796'274'688);
 }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <flamingo/kernels/cpu/linear.hpp>
 #include <flamingo/kernels/cpu/norm.hpp>
 
 #include "support/gradient_check.hpp"
@@ -73,10 +74,12 @@ void check_needs() {
 TEST_CASE("norm layers' gradients are those of finite differences", "[nn]") {
   check_differences<nn::LayerNorm<D, Cpu<double>>>();
   check_differences<nn::RmsNorm<D, Cpu<double>>>();
+  check_differences<nn::RmsNorm<D, Cpu<double>, true>>();
 }
 TEMPLATE_LIST_TEST_CASE("norm layers keep and compute what is asked for, nothing else", "[nn]", Platforms) {
   check_needs<nn::LayerNorm<D, TestType>, TestType>();
   check_needs<nn::RmsNorm<D, TestType>, TestType>();
+  check_needs<nn::RmsNorm<D, TestType, true>, TestType>();
 }
 TEMPLATE_LIST_TEST_CASE("UnitNorm gives rows of length 1, and leaves zeros alone", "[nn]", Platforms) {
   using P = TestType;
@@ -118,4 +121,5 @@ TEST_CASE("norm layers name and begin their parameters as they say", "[nn]") {
   for (std::size_t i = 0; i < D; ++i) CHECK((layer.views.scale.data[i] == 1 && layer.views.bias.data[i] == 0));
   CHECK(parameter_count<nn::LayerNorm<D, P>>() == 2 * D);
   CHECK(parameter_count<nn::RmsNorm<D, P>>() == D);
+  CHECK(parameter_count<nn::Norm<NormKind::rms_biased, D, P>>() == 2 * D);
 }

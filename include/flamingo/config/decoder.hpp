@@ -67,6 +67,32 @@ struct GptNeox {
   constexpr int turned() const { return static_cast<int>(static_cast<float>(head_size()) * rotary_share); }
 };
 
+/// A decoder of the Chinchilla type (Hoffmann et al. 2022, after Gopher, Rae et al. 2021), Flamingo's own: RMSNorm,
+/// Transformer-XL's relative positions, GELU, biases, the output layer tied to the embedding. No weights or code of it
+/// were published; what the papers leave open is a field.
+struct Chinchilla {
+  int dim = 2048;  ///< D
+  int layers = 24;
+  int heads = 16;          ///< H
+  int head_dim = 128;      ///< K; 0: D / H
+  int hidden = 0;          ///< F; 0: 4 D
+  int vocabulary = 32000;  ///< V
+  int added = 0;       ///< rows after the vocabulary that a host trains while the table stays frozen: Flamingo's <EOC>
+  int context = 2048;  ///< most tokens of a sequence; relative positions tell so many distances apart
+  /// "GELU" in the papers; jax.nn.gelu, which their authors' published code calls, is the approximation by tanh unless
+  /// told otherwise.
+  Activation activation = Activation::gelu_tanh;
+  bool bias = true;  ///< of all projections but that of the distances: Table A9's counts have room for them
+  /// RMSNorm as published has a scale alone. The count that gives Table A9's 1,429.5 M and 6,796.3 M has two vectors a
+  /// norm; the table prints whole millions, which the scale alone gives too. The default is the count's.
+  bool norm_bias = true;
+  float epsilon = 1e-5f;  ///< not told; that of the norms of their authors' library
+  bool tied = true;       ///< the count has one table
+
+  constexpr int head_size() const { return head_dim ? head_dim : dim / heads; }
+  constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
+};
+
 /// Ids that a decoder reads: its vocabulary, then the added rows.
 template <class Lm>
 constexpr int read_ids(const Lm& c) {

@@ -21,6 +21,7 @@ enum class NormKind {
   layer,           ///< mean and deviation, scale and bias
   layer_unbiased,  ///< the same without a bias (MPT)
   rms,             ///< root mean square and scale
+  rms_biased,      ///< the same with a bias
 };
 
 /// Norms of queries and keys, each with parameters of its own, before positions are put into them.

@@ -74,6 +74,22 @@ constexpr void each_field(const GptNeox& c, F&& f) {
   f("tied", c.tied);
 }
 template <class F>
+constexpr void each_field(const Chinchilla& c, F&& f) {
+  f("dim", c.dim);
+  f("layers", c.layers);
+  f("heads", c.heads);
+  f("head_dim", c.head_dim);
+  f("hidden", c.hidden);
+  f("vocabulary", c.vocabulary);
+  f("added", c.added);
+  f("context", c.context);
+  f("activation", c.activation);
+  f("bias", c.bias);
+  f("norm_bias", c.norm_bias);
+  f("epsilon", c.epsilon);
+  f("tied", c.tied);
+}
+template <class F>
 constexpr void each_field(const Vit& c, F&& f) {
   f("image", c.image);
   f("patch", c.patch);
@@ -179,6 +195,7 @@ constexpr void each_field(const FlamingoConfig<Vision, Lm>& c, F&& f) {
 constexpr std::string_view config_type(const Llama&) { return "flamingo::Llama"; }
 constexpr std::string_view config_type(const Mpt&) { return "flamingo::Mpt"; }
 constexpr std::string_view config_type(const GptNeox&) { return "flamingo::GptNeox"; }
+constexpr std::string_view config_type(const Chinchilla&) { return "flamingo::Chinchilla"; }
 constexpr std::string_view config_type(const Vit&) { return "flamingo::Vit"; }
 constexpr std::string_view config_type(const ClipConfig&) { return "flamingo::ClipConfig"; }
 constexpr std::string_view config_type(const MllamaVision&) { return "flamingo::MllamaVision"; }
@@ -226,7 +243,8 @@ inline std::string field_text(TextPooling value) {
   return detail::choice("TextPooling", std::array<std::string_view, 2>{"highest_id", "first_end"}, value);
 }
 inline std::string field_text(NormKind value) {
-  return detail::choice("NormKind", std::array<std::string_view, 3>{"layer", "layer_unbiased", "rms"}, value);
+  return detail::choice("NormKind", std::array<std::string_view, 4>{"layer", "layer_unbiased", "rms", "rms_biased"},
+                        value);
 }
 inline std::string field_text(QkNorm value) {
   return detail::choice("QkNorm", std::array<std::string_view, 4>{"none", "heads_rms", "heads_layer", "rows_layer"},

@@ -12,7 +12,9 @@ namespace flamingo {
 
 namespace detail {
 
-constexpr std::int64_t norm_count(NormKind kind, std::int64_t dim) { return kind == NormKind::layer ? 2 * dim : dim; }
+constexpr std::int64_t norm_count(NormKind kind, std::int64_t dim) {
+  return kind == NormKind::layer || kind == NormKind::rms_biased ? 2 * dim : dim;
+}
 
 /// Attention from rows of `dim` to rows of `source`: H query heads and G key heads of K features.
 constexpr std::int64_t attention_count(std::int64_t dim, std::int64_t source, std::int64_t H, std::int64_t G,
@@ -63,6 +65,18 @@ constexpr std::int64_t parameter_count_of(const GptNeox& c) {
           detail::dense_count(c.dim, c.hidden_size(), false, true),
       norm);
 }
+/// With head_size() = D / H: 13 D² + 15 D a block, 2 D and V D beside them.
+constexpr std::int64_t parameter_count_of(const Chinchilla& c) {
+  const std::int64_t norm = detail::norm_count(c.norm_bias ? NormKind::rms_biased : NormKind::rms, c.dim);
+  const std::int64_t width = std::int64_t{c.heads} * c.head_size();
+  return detail::decoder_count(
+      c,
+      2 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_size(), QkNorm::none, c.bias) +
+          width * (c.dim + 2) +  // the distances' projection, u and v
+          detail::dense_count(c.dim, c.hidden_size(), false, c.bias),
+      norm);
+}
+
 namespace detail {
 /// A block of CLIP's towers.
 template <class Tower>

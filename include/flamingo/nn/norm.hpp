@@ -9,6 +9,7 @@
 #include <flamingo/core/kinds.hpp>
 #include <flamingo/core/need.hpp>
 #include <flamingo/core/parameters.hpp>
+#include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/norm.hpp>
 
 namespace flamingo::nn {
@@ -44,14 +45,18 @@ struct LayerNorm {
   }
 };
 
-/// y = x / √(mean(x²) + ε) * scale      x, y (N, D)
-template <int D, Platform P>
+/// y = x / √(mean(x²) + ε) * scale, + bias where it has one      x, y (N, D)
+template <int D, Platform P, bool Biased = false>
 struct RmsNorm {
   template <class S>
   struct Parameters {
     Vector<S, D> scale;
+    If<Biased, Vector<S, D>> bias;
   };
-  static constexpr void each(auto& visit, auto&... p) { visit(vector_spec("scale", D, Init::one()), p.scale...); }
+  static constexpr void each(auto& visit, auto&... p) {
+    visit(vector_spec("scale", D, Init::one()), p.scale...);
+    if constexpr (Biased) visit(vector_spec("bias", D, Init::zero()), p.bias...);
+  }
 
   template <Need need>
   struct Saved {
@@ -63,17 +68,20 @@ struct RmsNorm {
   static Saved<need> forward(Context<P>& ctx, const W& w, float epsilon, const X& x, const Y& y) {
     const Moments<P> moments = take<need.any(), 2, AccumulateOf<P>>(ctx, x.rows);
     ops::rms_norm(ctx, x, w.scale, epsilon, y, moments);
+    if constexpr (Biased) ops::add_bias(ctx, w.bias, y);
     return {x, moments};
   }
   template <Need need, class W, class G, RowsOn<P> Y, RowsSink<P> DX>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Y& dy, const DX& dx, const G& g) {
+    if constexpr (Biased) ops::add_bias_backward(ctx, dy, g.bias);
     ops::rms_norm_backward(ctx, s.x, s.moments, w.scale, dy, dx, g.scale);
   }
 };
 
 /// The norm of a kind over D features.
 template <NormKind N, int D, Platform P>
-using Norm = std::conditional_t<N == NormKind::rms, RmsNorm<D, P>, LayerNorm<D, P, N == NormKind::layer>>;
+using Norm = std::conditional_t<N == NormKind::rms || N == NormKind::rms_biased,
+                                RmsNorm<D, P, N == NormKind::rms_biased>, LayerNorm<D, P, N == NormKind::layer>>;
 
 /// y = x / |x|, the Euclidean length; a row of zeros stays zero      x, y (N, D)
 template <int D, Platform P>

@@ -41,6 +41,15 @@ void add_bias(Context<P>& ctx, const B& b, const Y& y) {
   static_assert(agree(B::extent, width_of<Y>), "add_bias: the length of b differs from the width of y");
   kernels::Linear<P>::add_bias(ctx, b, any(y));
 }
+/// Adds the column sums of dy to db.
+template <Platform P, RowsOn<P> Y, VectorSink DB>
+void add_bias_backward(Context<P>& ctx, const Y& dy, const DB& db) {
+  if constexpr (wanted<DB>) {
+    check(int(db.length) == int(dy.width), "add_bias_backward", "db has ", int(db.length), " numbers, expected ",
+          int(dy.width));
+    kernels::Linear<P>::backward_bias(ctx, dy, db);
+  }
+}
 
 /// Writes dx = dy w; adds dyᵀ x to dw. x is read for dw alone.
 template <Platform P, class X, WeightOn<P> W, RowsOn<P> Y, RowsSink<P> DX, WeightSink<P> DW>
