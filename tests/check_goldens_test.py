@@ -56,6 +56,22 @@ class Configs(unittest.TestCase):
         self.assertIsNone(check("nothing", {}))
 
 
+    def test_optimisers_and_tables(self):
+        self.assertEqual(check("optim", {"dims": [8, 6, 3]})["arguments"], "flamingo::test::Sizes{8, 6, 3}")
+        self.assertEqual(check("video_embeddings", {})["function"], "flamingo::test::check_video")
+
+
+class Lists(unittest.TestCase):
+    def test_are_known_by_their_keys_and_what_is_unknown_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, value in {"a.json": {"linear_warmup5_total20": []}, "b.json": {"uniform": [], "fps": []},
+                                "c.json": {"scores": []}, "config.json": {}, "d.json": [1]}.items():
+                pathlib.Path(folder, name).write_text(json.dumps(value))
+            known, unknown = check_goldens.lists(pathlib.Path(folder))
+        self.assertEqual([path.name for path in known], ["a.json", "b.json"])
+        self.assertEqual([path.name for path in unknown], ["c.json", "d.json"])
+
+
 class Compiling(unittest.TestCase):
     def test_names_the_compilers_own_error(self):
         with tempfile.TemporaryDirectory() as folder:

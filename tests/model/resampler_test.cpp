@@ -245,18 +245,6 @@ TEST_CASE("what is not trained gets no gradient and changes no other", "[resampl
   CHECK(all.ctx.arena().scratched() == 0);
 }
 
-TEST_CASE("times are table rows while they last, then lie between them, ends on ends", "[resampler]") {
-  for (int t = 0; t < 8; ++t) CHECK((time_of(t, 8, 8).low == t && time_of(t, 8, 8).weight == 0));
-  CHECK((time_of(0, 30, 8).low == 0 && time_of(0, 30, 8).weight == 0));
-  CHECK(time_of(29, 30, 8).low == 7);
-  CHECK(time_of(29, 30, 8).weight == 0);
-  for (int t = 0; t < 30; ++t) {
-    const Blend b = time_of(t, 30, 8);
-    CHECK((b.low >= 0 && b.high <= 7 && b.high - b.low <= 1));
-    CHECK(std::abs(static_cast<double>(b.low) + static_cast<double>(b.weight) - t * 7.0 / 29) < 7 * epsilon<float>());
-  }
-}
-
 TEST_CASE("a medium that makes no sense is refused", "[resampler]") {
   const auto plan = [](std::vector<Medium> media) { return ResamplerPlan::of(small, media); };
   CHECK_THROWS_WITH(

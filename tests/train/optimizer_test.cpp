@@ -6,72 +6,14 @@
 
 #include <flamingo/kernels/cpu/adamw.hpp>
 
-#include "support/compare.hpp"
-#include "support/golden.hpp"
+#include "check/agree.hpp"
+#include "check/optim.hpp"
 #include "support/platforms.hpp"
 
 using namespace flamingo;
 using namespace flamingo::test;
 
 namespace {
-
-/// The parameters of the goldens' little network.
-template <int I, int H, int O>
-struct Network {
-  template <class S>
-  struct Parameters {
-    Matrix<S, H, I> w1;
-    Vector<S, H> b1;
-    Matrix<S, O, H> w2;
-    Vector<S, O> b2;
-    Vector<S, 1> gate;
-  };
-  static constexpr void each(auto& visit, auto&... p) {
-    visit(matrix_spec("w1", H, I, Init::zero()), p.w1...);
-    visit(vector_spec("b1", H, Init::zero()), p.b1...);
-    visit(matrix_spec("w2", O, H, Init::zero()), p.w2...);
-    visit(vector_spec("b2", O, Init::zero()), p.b2...);
-    visit(vector_spec("gate", 1, Init::zero()), p.gate...);
-  }
-};
-
-template <class Layer, Platform P>
-void read(const io::Safetensors& file, const std::string& prefix, Store<Layer, P>& store) {
-  load_numbers<Layer>(file, store.views, [&](std::string_view name) { return prefix + std::string(name); });
-}
-
-template <class Layer, Platform P>
-void check_golden(const std::string& name) {
-  const io::Safetensors file(golden_path(name));
-  const io::Json config = metadata(file, "config");
-  const auto number = [&](std::string_view key) { return config.at(key).as_double(); };
-  const double decay = number("wd");
-  Optimizer<Layer, P> optimizer({.beta1 = config.at("betas").as_array()[0].as_double(),
-                                 .beta2 = config.at("betas").as_array()[1].as_double(),
-                                 .epsilon = number("eps"),
-                                 .clip = number("clip"),
-                                 .group = [decay](const Spec& spec) {
-                                   return Group{1, std::string_view(spec.name).starts_with("w") ? decay : 0};
-                                 }});
-  Context<P> ctx(1, 1 << 20);
-  Store<Layer, P> weights, gradients, expected;
-  read(file, "param.", weights);
-  for (int i = 0; i < static_cast<int>(number("steps")); ++i) {
-    const std::string step = "step." + std::to_string(i) + ".";
-    INFO(name << ' ' << step);
-    const auto agrees = [&](const Store<Layer, P>& ours, const std::string& what) {
-      read(file, step + what + ".", expected);
-      INFO(what);
-      CHECK(distance(ours.flat.data(), expected.flat.data(), ours.flat.size()).relative <= 1e-5);
-    };
-    read(file, step + "grad.", gradients);
-    const double norm = optimizer.step(ctx, weights, gradients, numbers<double>(file.at(step + "lr"))[0]);
-    CHECK(norm == Approx(numbers<double>(file.at(step + "grad_norm"))[0]).epsilon(1e-5));
-    agrees(weights, "param");
-    agrees(optimizer.first, "exp_avg");
-    agrees(optimizer.second, "exp_avg_sq");
-  }
-}
 
 /// Two parameters that the paper treats differently, with a third between them.
 struct Parts {
@@ -90,8 +32,8 @@ struct Parts {
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("updates agree with torch's AdamW and clipping", "[optimizer][golden]", Platforms) {
-  check_golden<Network<8, 6, 3>, TestType>("optim_adamw.safetensors");
-  check_golden<Network<5, 4, 2>, TestType>("optim_adamw_noclip.safetensors");
+  check_agreement(check_optim<Sizes{8, 6, 3}, TestType>(golden_path("optim_adamw.safetensors")));
+  check_agreement(check_optim<Sizes{5, 4, 2}, TestType>(golden_path("optim_adamw_noclip.safetensors")));
 }
 
 TEST_CASE("the paper's groups: no decay on the resampler", "[optimizer]") {

@@ -4,6 +4,13 @@
 
 namespace flamingo {
 
+/// Where the frames of a video longer than the time table lie between its rows. The paper says "linear interpolation"
+/// and no more.
+enum class TimeEnds {
+  meet,    ///< the first frame on the first row, the last on the last (PyTorch's align_corners): every frame counts
+  halves,  ///< frames and rows are the middles of equal shares; what lies beyond the outer rows is they
+};
+
 struct ResamplerConfig {
   int vision_dim =
       0;  ///< width of the encoder's features; 0: dim. Where it differs, a linear map without bias leads in
@@ -20,6 +27,7 @@ struct ResamplerConfig {
   int widening = 4;  ///< hidden width of the feed-forward over D
   Activation activation = Activation::squared_relu;
   int frames = 8;  ///< rows of the learned time table; 0: none. Longer videos read between its rows
+  TimeEnds time_ends = TimeEnds::meet;
   int media = 0;   ///< rows of a table added by a medium's place in its document (lucidrains' models); 0: none
   bool final_norm = true;
   int out_dim = 0;  ///< width of the rows that leave; 0: dim. Where it differs, a linear map without bias leads out

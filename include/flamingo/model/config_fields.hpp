@@ -155,6 +155,7 @@ constexpr void each_field(const ResamplerConfig& c, F&& f) {
   f("widening", c.widening);
   f("activation", c.activation);
   f("frames", c.frames);
+  f("time_ends", c.time_ends);
   f("media", c.media);
   f("final_norm", c.final_norm);
   f("out_dim", c.out_dim);
@@ -245,6 +246,9 @@ inline std::string field_text(TextPooling value) {
 inline std::string field_text(NormKind value) {
   return detail::choice("NormKind", std::array<std::string_view, 4>{"layer", "layer_unbiased", "rms", "rms_biased"},
                         value);
+}
+inline std::string field_text(TimeEnds value) {
+  return detail::choice("TimeEnds", std::array<std::string_view, 2>{"meet", "halves"}, value);
 }
 inline std::string field_text(QkNorm value) {
   return detail::choice("QkNorm", std::array<std::string_view, 4>{"none", "heads_rms", "heads_layer", "rows_layer"},

@@ -7,6 +7,7 @@
 
 #include <flamingo/config/resampler.hpp>
 #include <flamingo/model/projector.hpp>
+#include <flamingo/model/video_times.hpp>
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
@@ -334,15 +335,6 @@ struct ResamplerOf {
 
 }  // namespace model
 
-/// Row t of n frames over a table of `known` rows: the rows themselves while they last, else read between them so that
-/// the ends meet (the paper interpolates 8 to 30 linearly; align-corners is our reading of it).
-constexpr Blend time_of(int frame, int frames, int known) {
-  if (frames <= known) return {frame, frame, 0};
-  const float at = static_cast<float>(frame) * static_cast<float>(known - 1) / static_cast<float>(frames - 1);
-  const int low = static_cast<int>(at);
-  return {low, low + 1 < known ? low + 1 : low, at - static_cast<float>(low)};
-}
-
 inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const Medium> media) {
   ResamplerPlan plan;
   plan.media = static_cast<int>(media.size());
@@ -362,7 +354,7 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
     plan.spans.add({1, m * c.latents, c.latents, 0, 0});
     for (int r = 0; r < c.latents; ++r) plan.latents.push_back(r);
     for (int row = 0; row < medium.rows; ++row) {
-      if (c.frames > 0) plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames));
+      if (c.frames > 0) plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames, c.time_ends));
       plan.places.push_back(medium.place);
     }
   }
