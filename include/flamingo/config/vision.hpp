@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <initializer_list>
 
+#include <flamingo/config/nfnet.hpp>
 #include <flamingo/core/kinds.hpp>
 
 namespace flamingo {
