@@ -11,6 +11,7 @@
 #include <flamingo/config/clip.hpp>
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>
+#include <flamingo/config/nfnet.hpp>
 #include <flamingo/config/vision.hpp>
 #include <flamingo/core/check.hpp>
 
@@ -142,6 +143,31 @@ constexpr void each_field(const MllamaVision& c, F&& f) {
   f("epsilon", c.epsilon);
 }
 template <class F>
+constexpr void each_field(const NfNet& c, F&& f) {
+  f("image", c.image);
+  f("depths", c.depths);
+  f("widths", c.widths);
+  f("strides", c.strides);
+  f("stem", c.stem);
+  f("bottleneck", c.bottleneck);
+  f("group", c.group);
+  f("width_multiple", c.width_multiple);
+  f("squeeze", c.squeeze);
+  f("squeeze_multiple", c.squeeze_multiple);
+  f("squeeze_gain", c.squeeze_gain);
+  f("alpha", c.alpha);
+  f("activation", c.activation);
+  f("gamma_in_weights", c.gamma_in_weights);
+  f("variance", c.variance);
+  f("epsilon", c.epsilon);
+  f("head", c.head);
+  f("features", c.features);
+  f("classes", c.classes);
+  f("stochastic_depth", c.stochastic_depth);
+  f("dropout", c.dropout);
+  f("folded", c.folded);
+}
+template <class F>
 constexpr void each_field(const ResamplerConfig& c, F&& f) {
   f("vision_dim", c.vision_dim);
   f("norm_input", c.norm_input);
@@ -199,6 +225,7 @@ constexpr std::string_view config_type(const GptNeox&) { return "flamingo::GptNe
 constexpr std::string_view config_type(const Chinchilla&) { return "flamingo::Chinchilla"; }
 constexpr std::string_view config_type(const Vit&) { return "flamingo::Vit"; }
 constexpr std::string_view config_type(const ClipConfig&) { return "flamingo::ClipConfig"; }
+constexpr std::string_view config_type(const NfNet&) { return "flamingo::NfNet"; }
 constexpr std::string_view config_type(const MllamaVision&) { return "flamingo::MllamaVision"; }
 template <class Vision, class Lm>
 std::string config_type(const FlamingoConfig<Vision, Lm>& c) {
@@ -246,6 +273,18 @@ inline std::string field_text(TextPooling value) {
 inline std::string field_text(NormKind value) {
   return detail::choice("NormKind", std::array<std::string_view, 4>{"layer", "layer_unbiased", "rms", "rms_biased"},
                         value);
+}
+inline std::string field_text(WeightVariance value) {
+  return detail::choice("WeightVariance", std::array<std::string_view, 2>{"floor", "added"}, value);
+}
+inline std::string field_text(NfNetFeatures value) {
+  return detail::choice("NfNetFeatures", std::array<std::string_view, 2>{"stages", "head"}, value);
+}
+template <std::size_t N>
+std::string field_text(const std::array<int, N>& numbers) {
+  std::string text;
+  for (const int n : numbers) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "{" + text + "}";
 }
 inline std::string field_text(TimeEnds value) {
   return detail::choice("TimeEnds", std::array<std::string_view, 2>{"meet", "halves"}, value);

@@ -6,6 +6,7 @@
 #include <flamingo/config/clip.hpp>
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>
+#include <flamingo/config/nfnet.hpp>
 #include <flamingo/config/vision.hpp>
 
 namespace flamingo {
@@ -92,6 +93,22 @@ constexpr std::int64_t parameter_count_of(const Vit& c) {
   const std::int64_t rows = std::int64_t{c.grid()} * c.grid() + c.class_token;
   return std::int64_t{c.dim} * (3 * c.patch * c.patch + c.patch_bias + c.class_token + rows) +
          norm * (c.pre_norm + c.post_norm) + c.layers * block;
+}
+constexpr std::int64_t parameter_count_of(const NfNet& c) {
+  const auto convolution = [&](int side, std::int64_t in, std::int64_t out, int groups = 1) {
+    return side * side * (in / groups) * out + (c.folded ? 1 : 2) * out;  // a bias, and before folding a gain
+  };
+  const auto count = [&](const NfNetBlock& b) {
+    const std::int64_t excite = 2 * std::int64_t{b.out} * b.squeeze + b.squeeze + b.out;
+    return convolution(1, b.in, b.middle) + 2 * convolution(3, b.middle, b.middle, b.groups) +
+           convolution(1, b.middle, b.out) + excite + 1 + (b.transition() ? convolution(1, b.in, b.out) : 0);
+  };
+  std::int64_t n = 0;
+  for (int in = 3, out = c.stem / 8; out <= c.stem; in = out, out *= 2) n += convolution(3, in, out);
+  for (int s = 0; s < NfNet::stages; ++s)
+    n += count(c.block(s, true)) + (c.depths[static_cast<std::size_t>(s)] - 1) * count(c.block(s, false));
+  if (c.has_head() && c.head) n += convolution(1, c.widths.back(), c.head);
+  return n + (c.classes ? (std::int64_t{c.dim()} + 1) * c.classes : 0);
 }
 constexpr std::int64_t parameter_count_of(const ClipText& c) {
   return std::int64_t{c.dim} * (c.vocabulary + c.context) + c.layers * detail::tower_block_count(c) +
