@@ -13,12 +13,16 @@ struct FlamingoConfig {
   XattnConfig xattn{};
   Lm lm{};
 
-  /// Whether a gated block stands before decoder block i, or, where i is lm.layers, after the last.
+  /// New decoder blocks on the decoder's output.
+  constexpr int grafted() const { return xattn.conditioning == Conditioning::grafting ? xattn.grafted : 0; }
+  /// Decoder blocks that a token passes: the decoder's, then the grafted ones.
+  constexpr int blocks() const { return lm.layers + grafted(); }
+  /// Whether a gated block stands before decoder block i, or, where i is blocks(), after the last.
   constexpr bool gated(int i) const { return xattn.gated(i, lm.layers); }
   /// Gated blocks before decoder block `end`; by default all of them.
   constexpr int gated_blocks(int end = -1) const {
     int n = 0;
-    for (int i = 0; i < (end < 0 ? lm.layers + 1 : end); ++i) n += gated(i);
+    for (int i = 0; i < (end < 0 ? blocks() + 1 : end); ++i) n += gated(i);
     return n;
   }
   /// The first decoder block with a gated block before it: below it nothing runs backward.

@@ -1,4 +1,4 @@
-/// Sizes and choices of the GATED XATTN-DENSE blocks, and where they stand in the decoder.
+/// Sizes and choices of what conditions the decoder on media: the GATED XATTN-DENSE blocks, and where they stand in it.
 #pragma once
 #include <cstdint>
 #include <initializer_list>
@@ -7,6 +7,23 @@
 
 namespace flamingo {
 
+/// How the frozen decoder is told what the media show (the paper's ablation of the conditioning architecture).
+enum class Conditioning {
+  /// The paper: a cross-attention and a feed-forward of their own before a decoder block.
+  gated_xattn_dense,
+  /// VANILLA XATTN, the original Transformer's decoder: a cross-attention between a block's frozen self-attention and
+  /// its frozen feed-forward, with no feed-forward of its own. The paper's row keeps the gate.
+  vanilla_xattn,
+  /// GRAFTING: the decoder as it is, and on what its last block gives `grafted` new blocks like its own, each with a
+  /// cross-attention and a feed-forward after it; the frozen last norm and embedding make logits. The paper tells of
+  /// "interleaved self-attention and cross-attention layers" and 3.3 B; 12 of each in its 3B make 3.27 B (inferred).
+  grafting,
+};
+/// What a conditioning branch passes before it is added.
+enum class Gate {
+  tanh,  ///< the paper: y = x + tanh(α) branch, α = 0 at first, so that training begins at the bare decoder
+  none,  ///< y = x + branch: the paper's ablation of it, worse and unstable
+};
 /// Which media a text token sees. `image` is the paper's φ: the last medium announced at or before the token.
 enum class Visibility {
   last_image,   ///< the paper: the latents of medium φ alone
@@ -36,6 +53,9 @@ struct Places {
 };
 
 struct XattnConfig {
+  Conditioning conditioning = Conditioning::gated_xattn_dense;
+  Gate gate = Gate::tanh;
+  int grafted = 0;   ///< new decoder blocks of GRAFTING, after the last; every and places say nothing then
   int every = 4;     ///< a gated block before every `every`-th decoder block ...
   int offset = 0;    ///< ... namely before blocks i with i mod every == offset (the paper 0, OpenFlamingo every - 1)
   Places places{};   ///< or, where not empty, before these blocks; L, the number of blocks, is after the last
@@ -57,8 +77,10 @@ struct XattnConfig {
   bool mask_dense = false;   ///< the dense half, too, gives zero for tokens that have no medium to see (Llama 3.2)
   float epsilon = 1e-5f;
 
-  /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`.
+  /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`. Grafted blocks
+  /// are numbered on: layers ... layers + grafted - 1. VANILLA XATTN stands inside block i.
   constexpr bool gated(int i, int layers) const {
+    if (conditioning == Conditioning::grafting) return i > layers && i <= layers + grafted;
     return places.any() ? places.has(i) && i <= layers : i < layers && i % every == offset;
   }
   constexpr int key_heads() const { return kv_heads ? kv_heads : heads; }

@@ -169,6 +169,7 @@ constexpr void each_field(const NfNet& c, F&& f) {
 }
 template <class F>
 constexpr void each_field(const ResamplerConfig& c, F&& f) {
+  f("kind", c.kind);
   f("vision_dim", c.vision_dim);
   f("norm_input", c.norm_input);
   f("dim", c.dim);
@@ -189,6 +190,9 @@ constexpr void each_field(const ResamplerConfig& c, F&& f) {
 }
 template <class F>
 constexpr void each_field(const XattnConfig& c, F&& f) {
+  f("conditioning", c.conditioning);
+  f("gate", c.gate);
+  f("grafted", c.grafted);
   f("every", c.every);
   f("offset", c.offset);
   f("places", c.places);
@@ -295,6 +299,16 @@ inline std::string field_text(QkNorm value) {
 }
 inline std::string field_text(RotaryPairs value) {
   return detail::choice("RotaryPairs", std::array<std::string_view, 2>{"halves", "adjacent"}, value);
+}
+inline std::string field_text(Conditioning value) {
+  return detail::choice("Conditioning",
+                        std::array<std::string_view, 3>{"gated_xattn_dense", "vanilla_xattn", "grafting"}, value);
+}
+inline std::string field_text(Gate value) {
+  return detail::choice("Gate", std::array<std::string_view, 2>{"tanh", "none"}, value);
+}
+inline std::string field_text(ResamplerKind value) {
+  return detail::choice("ResamplerKind", std::array<std::string_view, 3>{"perceiver", "transformer", "mlp"}, value);
 }
 inline std::string field_text(Visibility value) {
   return detail::choice("Visibility", std::array<std::string_view, 3>{"last_image", "all_earlier", "last_run"}, value);
