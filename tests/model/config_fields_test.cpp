@@ -50,6 +50,8 @@ TEST_CASE("no field of a config is left out", "[model][config_fields]") {
   CHECK(listed<Vit>() == members<Vit>());
   CHECK(listed<ClipText>() == members<ClipText>());
   CHECK(listed<ClipConfig>() == members<ClipConfig>());
+  CHECK(listed<BertText>() == members<BertText>());
+  CHECK(listed<ContrastiveConfig<Vit>>() == members<ContrastiveConfig<Vit>>());
   CHECK(listed<MllamaVision>() == members<MllamaVision>());
   CHECK(listed<ResamplerConfig>() == members<ResamplerConfig>());
   CHECK(listed<XattnConfig>() == members<XattnConfig>());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <flamingo/config/clip.hpp>
+#include <flamingo/config/contrastive.hpp>
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>
 #include <flamingo/config/nfnet.hpp>
@@ -126,6 +127,26 @@ constexpr void each_field(const ClipConfig& c, F&& f) {
   f("text", c.text);
   f("projection", c.projection);
   f("first_log_scale", c.first_log_scale);
+}
+template <class F>
+constexpr void each_field(const BertText& c, F&& f) {
+  f("context", c.context);
+  f("vocabulary", c.vocabulary);
+  f("segments", c.segments);
+  f("dim", c.dim);
+  f("layers", c.layers);
+  f("heads", c.heads);
+  f("hidden", c.hidden);
+  f("activation", c.activation);
+  f("epsilon", c.epsilon);
+}
+template <class Vision, class F>
+constexpr void each_field(const ContrastiveConfig<Vision>& c, F&& f) {
+  f("vision", c.vision);
+  f("text", c.text);
+  f("projection", c.projection);
+  f("first_log_scale", c.first_log_scale);
+  f("smoothing", c.smoothing);
 }
 template <class F>
 constexpr void each_field(const MllamaVision& c, F&& f) {
