@@ -77,7 +77,7 @@ int run(int argc, char** argv) {
   flamingo::check(argc >= 5, "caption", "usage: caption BACKBONES CONNECTOR ALBUM PAGE.html [PICTURE...]");
   const std::filesystem::path page_path = argv[4];
   flamingo::Context<P> ctx;
-  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_floats);
+  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_stored, flamingo::Arrangement::panels);
   flamingo::Store<Connector, P> connector;
   flamingo::load_connector<config, P>(argv[2], connector.views);
   Album album = Album::read(argv[3]);

@@ -210,7 +210,7 @@ int run(int argc, char** argv) {
   const std::filesystem::path out = argv[4];
   const bool test = std::string_view(argv[6]) == "test";
   flamingo::Context<P> ctx;
-  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_floats);
+  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_stored, flamingo::Arrangement::panels);
   const std::vector<Picture> pictures = read_manifest(argv[3]);
   const Features features(ctx, backbones, argv[2], pictures, variations, out / "features.bin");
   flamingo::Store<Connector, P> connector;

@@ -52,16 +52,18 @@ struct Backbones {
   flamingo::io::Tokenizer tokenizer;
   flamingo::Tags tags;
 
-  static Backbones load(const std::filesystem::path& folder, flamingo::Held held) {
+  static Backbones load(const std::filesystem::path& folder, flamingo::Held held,
+                        flamingo::Arrangement arrangement = flamingo::Arrangement::rows) {
     const auto gguf = std::make_shared<const flamingo::io::Gguf>(folder / "SmolLM2-135M-Instruct.Q4_1.gguf");
     flamingo::check_gguf_llama(config.lm, *gguf);
     auto tokenizer = flamingo::io::Tokenizer::from_gguf(*gguf);
     // The language model knows these words: " image" begins a picture, a full stop ends what is said of it.
     auto tags = flamingo::Tags::of(tokenizer, "<|endoftext|>", " image", ".");
-    return {flamingo::load_efficientnet<config.vision, P>(
-                flamingo::io::Safetensors(folder / "efficientnet_lite0.safetensors")),
-            flamingo::PackedWeights<Lm, P>::load(gguf, held, flamingo::gguf_llama_names(config.lm)),
-            std::move(tokenizer), std::move(tags)};
+    return {
+        flamingo::load_efficientnet<config.vision, P>(
+            flamingo::io::Safetensors(folder / "efficientnet_lite0.safetensors")),
+        flamingo::PackedWeights<Lm, P>::load(gguf, held, flamingo::gguf_llama_names(config.lm), nullptr, arrangement),
+        std::move(tokenizer), std::move(tags)};
   }
 };
 

@@ -229,6 +229,12 @@ TEST_CASE("fused, interleaved, transposed and channels-first tensors are read an
       const double step = held == Held::as_bf16 ? 1.0 / 256 : held == Held::as_int8 ? 1.0 / 127 : 1e-7;
       CHECK(distance(y, expected).relative < 2 * step);
       if (held != Held::as_stored && held != Held::as_floats) CHECK(distance(y, expected).relative > step / 50);
+      const auto panels = PackedWeights<Odd<P>, P>::load(file, held, table, nullptr, Arrangement::panels);
+      CHECK(panels.views.value.panels);
+      CHECK(panels.owners.size() <= packed.owners.size() + 2);  // not both arrangements of what was converted
+      Tensor<float> same(N, Odd<P>::H * K);
+      ops::linear(ctx, x.rows_on<P, D>(), panels.views.value, same.rows_on<P, Odd<P>::H * K>());
+      CHECK(same == y);
     }
   }
   SECTION("what nobody reads, or reads in part, is told") {

@@ -74,6 +74,9 @@ constexpr FormatSize size_of(Format format) {
   return {1, 4};
 }
 
+/// Rows that lie interleaved in a packed matrix of panels.
+inline constexpr int panel_rows = 32;
+
 /// A frozen matrix (O, D) in any format: bytes that are perhaps mapped from a file, and scales where the format has
 /// them.
 template <Platform P, int O, int D>
@@ -85,6 +88,7 @@ struct PackedMatrix {
   Format format = Format::f32;
   [[no_unique_address]] Extent<O> rows{};
   [[no_unique_address]] Extent<D> columns{};
+  bool panels = false;  ///< its rows lie interleaved as core/panels.hpp tells
 
   constexpr std::size_t row_bytes() const {
     const FormatSize s = size_of(format);
@@ -315,10 +319,16 @@ template <Platform P, int O, int D, class T>
 constexpr MatrixView<P, dynamic, D, T> slice(const MatrixView<P, O, D, T>& w, int first, int count) {
   return {w.row(first), Extent<dynamic>(count), w.columns};
 }
+/// In panels `first` must begin one.
 template <Platform P, int O, int D>
 constexpr PackedMatrix<P, dynamic, D> slice(const PackedMatrix<P, O, D>& w, int first, int count) {
-  return {w.data + static_cast<std::size_t>(first) * w.row_bytes(), w.scales ? w.scales + first : nullptr, w.format,
-          Extent<dynamic>(count), w.columns};
+  check(!w.panels || first % panel_rows == 0, "slice", "row ", first, " begins no panel of ", panel_rows, " rows");
+  return {w.data + static_cast<std::size_t>(first) * w.row_bytes(),
+          w.scales ? w.scales + first : nullptr,
+          w.format,
+          Extent<dynamic>(count),
+          w.columns,
+          w.panels};
 }
 
 }  // namespace flamingo

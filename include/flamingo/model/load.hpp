@@ -56,8 +56,9 @@ struct LoadedModel {
 /// How the matrices of each part are held.
 struct HeldParts {
   Held vision = Held::as_stored, connector = Held::as_stored, lm = Held::as_stored;
+  Arrangement arrangement = Arrangement::rows;  ///< of the connector's and the decoder's matrices
 
-  static constexpr HeldParts all(Held held) { return {held, held, held}; }
+  static constexpr HeldParts all(Held held) { return {held, held, held, {}}; }
 };
 
 /// The model in `folder` (io::open_checkpoint), whose files stay mapped while any copy of its weights lives. Throws
@@ -71,8 +72,9 @@ LoadedModel<C, P> load(const std::filesystem::path& folder, const HeldParts& hel
   const ModelNames names = published_names(C, *file);
   LoadReport report(folder.string());
   Loaded loaded{PackedWeights<typename Loaded::Vision, P>::load(file, held.vision, names.vision, &report),
-                PackedWeights<typename Loaded::Connector, P>::load(file, held.connector, names.connector, &report),
-                PackedWeights<typename Loaded::Decoder, P>::load(file, held.lm, names.lm, &report)};
+                PackedWeights<typename Loaded::Connector, P>::load(file, held.connector, names.connector, &report,
+                                                                   held.arrangement),
+                PackedWeights<typename Loaded::Decoder, P>::load(file, held.lm, names.lm, &report, held.arrangement)};
   report.look_for_unexpected(*file, names.vision.with(names.connector).with(names.lm));
   report.finish();
   return loaded;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include <flamingo/core/panels.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/io/safetensors.hpp>
@@ -129,6 +130,12 @@ enum class Held {
   as_bf16,
   as_int8,  ///< a scale for each row
 };
+/// How matrices lie in memory.
+enum class Arrangement {
+  rows,    ///< row after row, where possible in the mapped file
+  panels,  ///< 32 rows interleaved (core/panels.hpp), in memory of their own: generating reads them several times as
+           ///< fast; backward reads them slowly
+};
 
 namespace detail {
 
@@ -228,14 +235,16 @@ struct PackedWeights {
   /// any copy of these weights lives. Without a report of the caller's, whatever is missing or wrong throws.
   template <class File>
   static PackedWeights load(std::shared_ptr<const File> file, Held held = Held::as_stored,
-                            const TensorTable& table = {}, LoadReport* report = nullptr) {
+                            const TensorTable& table = {}, LoadReport* report = nullptr,
+                            Arrangement arrangement = Arrangement::rows) {
     PackedWeights w;
     w.owners.push_back(file);
     LoadReport own(file->path().string());
     LoadReport& found = report ? *report : own;
     auto fetch = [&](const Spec& spec, auto& leaf) {
       const TensorPlace place = table.place(spec);
-      if (const io::TensorView* tensor = found.find(*file, spec, place)) w.point(leaf, spec, *tensor, place, held);
+      if (const io::TensorView* tensor = found.find(*file, spec, place))
+        w.point(leaf, spec, *tensor, place, held, arrangement);
     };
     Layer::each(fetch, w.views);
     own.finish();
@@ -245,7 +254,21 @@ struct PackedWeights {
  private:
   template <int O, int D>
   void point(PackedMatrix<P, O, D>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
-             Held held) {
+             Held held, Arrangement arrangement) {
+    const std::size_t before = owners.size();
+    point_rows(leaf, spec, tensor, place, held);
+    if (arrangement == Arrangement::rows) return;
+    auto panels = std::make_shared<std::vector<std::byte>>(panel_bytes(leaf.rows, leaf.row_bytes()));
+    interleave(leaf, panels->data());
+    leaf.data = panels->data();
+    leaf.panels = true;
+    if (owners.size() > before) owners.erase(owners.begin() + static_cast<std::ptrdiff_t>(before));  // the rows
+    owners.push_back(std::move(panels));
+  }
+  /// Owners of what is converted come last: first the rows, then their scales.
+  template <int O, int D>
+  void point_rows(PackedMatrix<P, O, D>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
+                  Held held) {
     Format stored{};
     const bool packs = detail::packs_as(tensor.dtype, stored) && place.layout != Layout::channels_first &&
                        place.layout != Layout::transposed;
@@ -278,12 +301,12 @@ struct PackedWeights {
   }
   template <int O, int D, class T>
   void point(MatrixView<P, O, D, T>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
-             Held) {
+             Held, Arrangement) {
     leaf.data = const_cast<T*>(numbers<T>(spec, tensor, place));
   }
   template <int D, class T>
-  void point(VectorView<P, D, T>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
-             Held) {
+  void point(VectorView<P, D, T>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place, Held,
+             Arrangement) {
     leaf.data = const_cast<T*>(numbers<T>(spec, tensor, place));
   }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include <flamingo/core/panels.hpp>
 #include <flamingo/core/parameters.hpp>
 
 namespace flamingo::kernels {
@@ -115,6 +116,22 @@ struct PackedSource {
   }
 };
 
+/// A packed matrix in panels, read row by row: what embeddings and backward ask for, seldom or for many rows at once.
+template <class R>
+struct PanelSource {
+  static constexpr bool is_plain = false;
+  const std::byte* data;
+  std::size_t row_bytes;
+  const float* scales;
+  Format format;
+
+  void read(int r, int first, int count, R* to) const {
+    const std::byte* panel = data + static_cast<std::size_t>(r / panel_rows * panel_rows) * row_bytes;
+    for (int i = 0; i < count; ++i)
+      to[i] = static_cast<R>(panel_number(panel, format, r % panel_rows, first + i, scales ? scales[r] : 0));
+  }
+};
+
 /// Calls f with the source that reads w.
 template <class R, Platform P, int O, int D, class T, class F>
 void with_source(const MatrixView<P, O, D, T>& w, const F& f) {
@@ -123,6 +140,7 @@ void with_source(const MatrixView<P, O, D, T>& w, const F& f) {
 template <class R, Platform P, int O, int D, class F>
 void with_source(const PackedMatrix<P, O, D>& w, const F& f) {
   const std::size_t row = w.row_bytes();
+  if (w.panels) return f(PanelSource<R>{w.data, row, w.scales, w.format});
   switch (w.format) {
     case Format::f32:
       return f(PackedSource<R, Format::f32>{w.data, row, w.scales});

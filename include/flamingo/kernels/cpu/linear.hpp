@@ -2,6 +2,7 @@
 #pragma once
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
 
 namespace flamingo::kernels {
@@ -14,9 +15,17 @@ struct Linear<Cpu<R, Set>> {
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
     const auto width = static_cast<std::size_t>(x.width);
+    const typename G::Left a{x.data, width, 1};
+    const typename G::Result c{y.data, static_cast<std::size_t>(y.width), false};
+    if constexpr (requires { w.panels; })
+      if (w.panels) {
+        if (x.rows == 1) return panels_times_vector<G::kc>(ctx.threads(), w, x.data, y.data);
+        return G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c, [&](int k0, int kn, int n0, int nn, R* panels) {
+          pack_panels<G::nr>(w, k0, kn, n0, nn, panels);
+        });
+      }
     with_source<R>(w, [&](const auto& source) {
-      G::run(ctx.threads(), x.rows, w.rows, w.columns, {x.data, width, 1},
-             {y.data, static_cast<std::size_t>(y.width), false},
+      G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c,
              [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); });
     });
   }
