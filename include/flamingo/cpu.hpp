@@ -8,10 +8,13 @@
 #include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/convolution.hpp>
 #include <flamingo/kernels/cpu/cross_entropy.hpp>
+#include <flamingo/kernels/cpu/dropout.hpp>
 #include <flamingo/kernels/cpu/embedding.hpp>
+#include <flamingo/kernels/cpu/excitation.hpp>
 #include <flamingo/kernels/cpu/linear.hpp>
 #include <flamingo/kernels/cpu/norm.hpp>
 #include <flamingo/kernels/cpu/pooling.hpp>
 #include <flamingo/kernels/cpu/residual.hpp>
 #include <flamingo/kernels/cpu/rotary.hpp>
 #include <flamingo/kernels/cpu/split.hpp>
+#include <flamingo/kernels/cpu/standardise.hpp>

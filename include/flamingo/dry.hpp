@@ -9,10 +9,13 @@
 #include <flamingo/kernels/dry/attention.hpp>
 #include <flamingo/kernels/dry/convolution.hpp>
 #include <flamingo/kernels/dry/cross_entropy.hpp>
+#include <flamingo/kernels/dry/dropout.hpp>
 #include <flamingo/kernels/dry/embedding.hpp>
+#include <flamingo/kernels/dry/excitation.hpp>
 #include <flamingo/kernels/dry/linear.hpp>
 #include <flamingo/kernels/dry/norm.hpp>
 #include <flamingo/kernels/dry/pooling.hpp>
 #include <flamingo/kernels/dry/residual.hpp>
 #include <flamingo/kernels/dry/rotary.hpp>
 #include <flamingo/kernels/dry/split.hpp>
+#include <flamingo/kernels/dry/standardise.hpp>

@@ -28,6 +28,9 @@ const std::vector<Case> cases = {
     {"dense, symmetric", 5, 7, 1, {3, 5, 2, Padding::symmetric, 2}},
     {"strided cell", 7, 11, 1, square(1, 2)},
     {"groups", 6, 15, 3, square(3, 1)},
+    {"groups of many channels", 34, 40, 2, square(3, 1)},
+    {"groups of many channels with stride", 34, 36, 2, square(3, 2)},
+    {"many channels, stride beyond the window", 18, 5, 1, {2, 1, 3, Padding::symmetric, 1}},
     {"depthwise", 37, 37, 37, square(3, 1)},
     {"depthwise, 5 x 5 with stride", 16, 16, 16, square(5, 2)},
     {"depthwise, valid", 9, 9, 9, square(2, 1, Padding::valid)},
@@ -171,6 +174,26 @@ TEST_CASE("gradients of a convolution equal central differences", "[convolution]
     CHECK(test::gradient_check(x, dx, loss).relative < test::difference_bound());
     CHECK(test::gradient_check(w, dw, loss).relative < test::difference_bound());
     CHECK(test::gradient_check(b, db, loss).relative < test::difference_bound());
+  }
+}
+
+TEST_CASE("gradients of a convolution of more channels than a block of the product", "[convolution]") {
+  using P = Cpu<double>;
+  Context<P> ctx(2);
+  for (const Case& c : {Case{"in", 600, 34, 2, square(3, 2)}, Case{"out", 34, 600, 2, square(3, 2)}}) {
+    INFO(c.name);
+    const Sizes s(c);
+    auto x = Tensor<double>::random(s.cells, c.in, 1), w = Tensor<double>::random(c.out, s.columns, 2);
+    const auto dy = Tensor<double>::random(s.windows, c.out, 3);
+    Tensor<double> y(s.windows, c.out), dx(s.cells, c.in), dw(c.out, s.columns), none(1, c.out);
+    ops::convolution(ctx, x.rows_on<P>(), s.grids, w.matrix_on<P>(), c.window, c.groups, y.rows_on<P>());
+    ops::convolution_backward(ctx, x.rows_on<P>(), s.grids, w.matrix_on<P>(), c.window, c.groups, dy.rows_on<P>(),
+                              dx.rows_on<P>(), dw.matrix_on<P>());
+    CHECK(test::distance(y, reference(c, s, x, w, none)).relative < 1e-13);
+    // It is linear in x and in w, so each gradient's product with its variable is dy's with y.
+    const double expected = test::inner(dy, y);
+    CHECK(test::inner(dx, x) == Approx(expected).epsilon(1e-12));
+    CHECK(test::inner(dw, w) == Approx(expected).epsilon(1e-12));
   }
 }
 

@@ -10,12 +10,6 @@
 
 namespace flamingo {
 
-/// How the variance v of a filter's N weights is kept from zero where they are standardised.
-enum class WeightVariance {
-  floor,  ///< √max(N v, ε), as DeepMind's code
-  added,  ///< √(N (v + ε)), as timm's
-};
-
 /// Which rows an NFNet gives as features.
 enum class NfNetFeatures {
   stages,  ///< what leaves the last stage, before any non-linearity

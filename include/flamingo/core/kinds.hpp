@@ -32,6 +32,12 @@ enum class QkNorm {
   rows_layer,   ///< LayerNorm without bias over all heads at once (MPT)
 };
 
+/// How the variance v of a filter's N weights is kept from zero where they are standardised.
+enum class WeightVariance {
+  floor,  ///< √max(N v, ε), as DeepMind's code
+  added,  ///< √(N (v + ε)), as timm's
+};
+
 /// Which two features of a head turn together under rotary positions.
 enum class RotaryPairs {
   halves,    ///< feature i with feature i + K/2 (GPT-NeoX, Hugging Face's LLaMA)

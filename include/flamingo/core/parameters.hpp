@@ -331,4 +331,14 @@ constexpr PackedMatrix<P, dynamic, D> slice(const PackedMatrix<P, O, D>& w, int 
           w.panels};
 }
 
+/// The same matrix without its sizes in its type: kernels are compiled once, not once for each pair of widths.
+template <Platform P, int O, int D, class T>
+constexpr MatrixView<P, dynamic, dynamic, T> of_any_size(const MatrixView<P, O, D, T>& w) {
+  return {w.data, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
+}
+template <Platform P, int O, int D>
+constexpr PackedMatrix<P, dynamic, dynamic> of_any_size(const PackedMatrix<P, O, D>& w) {
+  return {w.data, w.scales, w.format, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
+}
+
 }  // namespace flamingo

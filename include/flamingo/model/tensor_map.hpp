@@ -21,8 +21,13 @@ enum class Layout {
   rows,            ///< row by row, as ours
   transposed,      ///< (D, O)
   channels_first,  ///< a convolution's (O, channels, height, width); ours has the channels innermost
+  filters_last,    ///< haiku's convolution (height, width, channels, O)
   line,            ///< a table of one row as a vector (D)
+  filters,         ///< a vector, one number a filter, as (O, 1, 1, 1)
 };
+
+/// Whether a row of ours lies as a column there.
+constexpr bool lies_across(Layout layout) { return layout == Layout::transposed || layout == Layout::filters_last; }
 
 /// Where one parameter lies: row r of ours is row `row(r)` of the foreign tensor. A vector's numbers count as its rows.
 struct TensorPlace {
@@ -31,7 +36,7 @@ struct TensorPlace {
   int group = 0;   ///< our rows come in groups of so many neighbours; 0: all of them are one group
   int stride = 0;  ///< foreign rows from the first of a group to the first of the next
   Layout layout = Layout::rows;
-  int channels = 3;  ///< of Layout::channels_first
+  int channels = 3;  ///< of a convolution's layouts
 
   int row(int r) const { return group ? first + r / group * stride + r % group : first + r; }
 };

@@ -109,8 +109,8 @@ class LoadReport {
     // The inner axes of a convolution, or a gate of shape (1), may be written in more or fewer extents than ours.
     if (vector) return true;
     if (tensor.shape.size() < 2) return spec.rows == 1;
-    return tensor.shape.front() == (place.layout == Layout::transposed ? spec.columns : spec.rows) ||
-           (spec.rows == 1 && tensor.shape.front() == 1);
+    if (lies_across(place.layout)) return tensor.shape.back() == spec.rows;
+    return tensor.shape.front() == spec.rows;
   }
   void note(const std::string& what) {
     if (count_++ < listed) text_ += (text_.empty() ? "" : "; ") + what;
@@ -176,7 +176,7 @@ class PlacedRows {
         bytes_(tensor.bytes) {
     const std::int64_t numbers = std::int64_t{lines_} * width_;
     whole_bytes_ = static_cast<std::size_t>(io::byte_size(tensor.dtype, std::span(&numbers, 1)));
-    if (place.layout == Layout::transposed) {
+    if (lies_across(place.layout)) {
       whole_.resize(spec.size());
       io::convert(tensor, std::span<T>(whole_));
     } else if (place.layout == Layout::channels_first) {
@@ -189,7 +189,7 @@ class PlacedRows {
 
   /// Row r of the parameter.
   void read(int r, std::span<T> out) {
-    if (place_.layout == Layout::transposed) {
+    if (lies_across(place_.layout)) {
       for (std::size_t c = 0; c < out.size(); ++c)
         out[c] = whole_[c * static_cast<std::size_t>(lines_) + static_cast<std::size_t>(r)];
       return;
@@ -206,7 +206,7 @@ class PlacedRows {
   }
   /// All of them, one after another.
   void read_all(T* to) {
-    if (place_.layout != Layout::transposed && place_.layout != Layout::channels_first && !place_.group &&
+    if (!lies_across(place_.layout) && place_.layout != Layout::channels_first && !place_.group &&
         bytes_.size() == whole_bytes_)  // as they lie there
       return io::convert({row_.name, row_.dtype, {std::int64_t{lines_} * width_}, bytes_},
                          std::span<T>(to, static_cast<std::size_t>(lines_) * static_cast<std::size_t>(width_)));
@@ -270,8 +270,8 @@ struct PackedWeights {
   void point_rows(PackedMatrix<P, O, D>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
                   Held held) {
     Format stored{};
-    const bool packs = detail::packs_as(tensor.dtype, stored) && place.layout != Layout::channels_first &&
-                       place.layout != Layout::transposed;
+    const bool packs =
+        detail::packs_as(tensor.dtype, stored) && place.layout != Layout::channels_first && !lies_across(place.layout);
     if (packs && (held == Held::as_stored || (held == Held::as_bf16 && stored == Format::bf16) ||
                   (held == Held::as_floats && stored == Format::f32))) {
       leaf.format = stored;
@@ -448,10 +448,12 @@ class TensorWriter {
     std::vector<std::function<void(const Tensor&, std::vector<std::byte>&)>> parts{};
 
     std::vector<std::int64_t> shape() const {
+      if (layout == Layout::filters) return {lines, 1, 1, 1};
       if (vector || layout == Layout::line) return {vector ? lines : width};
       if (layout == Layout::transposed) return {width, lines};
-      if (layout == Layout::channels_first) {
+      if (layout == Layout::channels_first || layout == Layout::filters_last) {
         const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(width / channels)));
+        if (layout == Layout::filters_last) return {side, side, channels, lines};
         return {lines, channels, side, side};
       }
       return {lines, width};
@@ -482,7 +484,7 @@ class TensorWriter {
       for (std::size_t c = 0; c < columns; ++c) {
         const auto row = static_cast<std::size_t>(place.row(r));
         std::size_t at = row * columns + c;
-        if (place.layout == Layout::transposed) at = c * static_cast<std::size_t>(lines) + row;
+        if (lies_across(place.layout)) at = c * static_cast<std::size_t>(lines) + row;
         if (place.layout == Layout::channels_first) at = row * columns + c % channels * cells + c / channels;
         put_number(to.data() + at * size(), numbers[static_cast<std::size_t>(r) * columns + c]);
       }

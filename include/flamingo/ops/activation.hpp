@@ -1,5 +1,5 @@
-/// activate: y = f(x), element by element      gate_activate: y = f(gate) * up, the product of a gated feed-forward
-/// clamp: x = max(-limit, min(x, limit)), in place
+/// activate: y = f(x), element by element      scaled_activate: y = s f(x), s a number      gate_activate: y = f(gate)
+/// * up, the product of a gated feed-forward clamp: x = max(-limit, min(x, limit)), in place
 #pragma once
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/kinds.hpp>
@@ -29,6 +29,21 @@ void activate_backward(Context<P>& ctx, const X& x, const Y& dy, const DX& dx) {
           ": their shapes differ");
     kernels::Activate<P>::template backward<A>(ctx, x, dy, any(dx));
   }
+}
+
+/// y = scale f(x); y may be x.
+template <Activation A, Platform P, RowsOn<P> X, RowsOn<P> Y>
+void scaled_activate(Context<P>& ctx, double scale, const X& x, const Y& y) {
+  check(x.shape() == y.shape(), "scaled_activate", "x is ", x.shape(), " and y is ", y.shape(),
+        ": their shapes differ");
+  kernels::Activate<P>::template scaled<A>(ctx, scale, x, any(y));
+}
+/// Writes dx = scale f'(x) dy; dx may be dy.
+template <Activation A, Platform P, RowsOn<P> X, RowsOn<P> Y, RowsOn<P> DX>
+void scaled_activate_backward(Context<P>& ctx, double scale, const X& x, const Y& dy, const DX& dx) {
+  check(x.shape() == dy.shape() && x.shape() == dx.shape(), "scaled_activate_backward", "x is ", x.shape(), ", dy is ",
+        dy.shape(), " and dx is ", dx.shape(), ": their shapes differ");
+  kernels::Activate<P>::template scaled_backward<A>(ctx, scale, x, dy, any(dx));
 }
 
 /// x becomes max(-limit, min(x, limit)).

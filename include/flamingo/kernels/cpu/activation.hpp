@@ -90,6 +90,26 @@ struct Activate<Cpu<R, Set>> {
       f.write(dx.data + at, n);
     });
   }
+  template <Activation A>
+  static void scaled(Context<P>& ctx, double scale, In<P> x, Out<P> y) {
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(x.data + at, n);
+      Chunk f;
+      value<A>(z, f);
+      f.numbers *= R(scale);
+      f.write(y.data + at, n);
+    });
+  }
+  template <Activation A>
+  static void scaled_backward(Context<P>& ctx, double scale, In<P> x, In<P> dy, Out<P> dx) {
+    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
+      const Chunk z(x.data + at, n), g(dy.data + at, n);
+      Chunk f;
+      slope<A>(z, f);
+      f.numbers *= R(scale) * g.numbers;
+      f.write(dx.data + at, n);
+    });
+  }
   static void clamp(Context<P>& ctx, float limit, Out<P> x) {
     each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
       Chunk z(x.data + at, n);

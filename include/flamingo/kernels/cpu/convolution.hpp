@@ -1,4 +1,5 @@
-/// Convolution on the CPU: windows gathered as rows for the matrix product, channels filtered alone directly.
+/// Convolution on the CPU: by the matrix product's tiles over cells where they lie (indirect.hpp); windows of few
+/// channels gathered as its rows; channels filtered alone directly.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -6,6 +7,7 @@
 
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/indirect.hpp>
 #include <flamingo/kernels/cpu/windows.hpp>
 #include <flamingo/ops/convolution.hpp>
 
@@ -26,8 +28,10 @@ struct Convolution<Cpu<R, Set>> {
     with_source<R>(w, [&](const auto& source) {
       if (groups == x.width && groups == y.width)
         depthwise(ctx, x, windows, taps_first(ctx, source, groups, window.cells()), b, clip, y);
-      else
+      else if (window.is_cell() || x.width / groups < shallow)
         product(ctx, x, windows, source, groups, b, clip, y);
+      else
+        indirect(ctx, x, windows, source, groups, b, clip, y);
     });
   }
 
@@ -40,8 +44,10 @@ struct Convolution<Cpu<R, Set>> {
     with_source<R>(w, [&](const auto& source) {
       if (groups == dx.width && groups == dy.width)
         depthwise_input(ctx, windows, taps_first(ctx, source, groups, window.cells()), dy, dx);
-      else
+      else if (dx.width / groups < shallow)
         product_input(ctx, windows, source, groups, dy, dx);
+      else
+        indirect_input(ctx, windows, source, groups, dy, dx);
     });
   }
 
@@ -62,6 +68,9 @@ struct Convolution<Cpu<R, Set>> {
   }
 
  private:
+  /// So few channels of a group, a cell at a time, would not fill a tile's columns or keep it busy.
+  static constexpr int shallow = 16;
+
   /// Windows gathered at a time: they and their outputs stay in the second-level cache.
   static int block_rows(int columns) {
     constexpr int bytes = 1 << 18, unit = Tile<R, Set>::mr * 8;
@@ -192,22 +201,62 @@ struct Convolution<Cpu<R, Set>> {
     });
   }
 
-  /// dw += dyᵀ x over gathered windows.
+  /// y = x wᵀ, cell by cell of the windows.
+  template <class Source>
+  static void indirect(Context<P>& ctx, In<P> x, const Windows& windows, const Source& source, int groups, const R* b,
+                       Clip clip, Out<P> y) {
+    const int depth = x.width / groups, outputs = y.width / groups;
+    line(y).setZero();
+    Indirect<R, Set>::run(ctx, x, cells_of_windows(ctx, y.rows, windows), groups, y,
+                          [&](int g, int k, int i0, int kn, R* panels) {
+                            G::pack_columns(From<Source>{source, g * outputs}, k * depth + i0, kn, 0, outputs, panels);
+                          });
+    parallel_pieces(ctx, static_cast<std::size_t>(y.rows), 64, [&](std::size_t first, std::size_t count) {
+      finish(b, clip, y, static_cast<int>(first), static_cast<int>(count));
+    });
+  }
+  /// dx += dy w over the windows that see a cell.
+  template <class Source>
+  static void indirect_input(Context<P>& ctx, const Windows& windows, const Source& source, int groups, In<P> dy,
+                             Out<P> dx) {
+    const int depth = dx.width / groups, outputs = dy.width / groups;
+    Indirect<R, Set>::run(ctx, dy, windows_of_cells(ctx, dx.rows, windows), groups, dx,
+                          [&](int g, int k, int o0, int kn, R* panels) {
+                            G::pack_rows(From<Source>{source, g * outputs}, o0, kn, k * depth, depth, panels);
+                          });
+  }
+
+  /// dw += dyᵀ x over windows, whose cells are found as they are packed.
   static void product_weight(Context<P>& ctx, In<P> x, const Windows& windows, int groups, In<P> dy, R* dw) {
     const int depth = x.width / groups, columns = windows.window.cells() * depth, outputs = dy.width / groups;
-    const int block = block_rows(columns);
-    const auto gathered = scratch(ctx, block, columns);
-    const PlainSource<R, R> source{gathered.data, static_cast<std::size_t>(columns)};
-    for (int n = 0; n < dy.rows; n += block)
-      for (int g = 0; g < groups; ++g) {
-        const int count = std::min(block, dy.rows - n);
-        gather(x, windows, g, depth, n, count, gathered.data);
-        G::run(ctx.threads(), outputs, columns, count, {dy.row(n) + g * outputs, 1, stride_of(dy)},
-               {dw + static_cast<std::size_t>(g * outputs) * static_cast<std::size_t>(columns),
-                static_cast<std::size_t>(columns), true},
-               [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
-      }
+    const Partners cells = cells_of_windows(ctx, dy.rows, windows);
+    for (int g = 0; g < groups; ++g) {
+      const SeenCells source{x, cells, g * depth, depth};
+      G::run(ctx.threads(), outputs, columns, dy.rows, {dy.data + g * outputs, 1, stride_of(dy)},
+             {dw + static_cast<std::size_t>(g * outputs) * static_cast<std::size_t>(columns),
+              static_cast<std::size_t>(columns), true},
+             [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
+    }
   }
+  /// Windows as rows of (cells, depth), read where their cells lie; those beyond an edge are zero.
+  struct SeenCells {
+    static constexpr bool is_plain = false;
+    In<P> x;
+    Partners cells;
+    int first, depth;
+
+    void read(int window, int column, int count, R* to) const {
+      for (int k = column / depth, i = column % depth; count > 0; ++k, i = 0) {
+        const int n = std::min(count, depth - i), cell = cells.of(window)[k];
+        if (cell < 0)
+          std::fill_n(to, n, R(0));
+        else
+          std::copy_n(x.row(cell) + first + i, n, to);
+        to += n;
+        count -= n;
+      }
+    }
+  };
 
   /// The filters of single channels as (cells, channels), so that neighbouring channels lie side by side.
   template <class Source>

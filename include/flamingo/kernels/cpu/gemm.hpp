@@ -56,6 +56,20 @@ struct Gemm {
   }
   static void store(R* p, V v) { std::memcpy(p, &v, sizeof(V)); }
 
+  /// The first `columns` of a tile's row: C = or C +=.
+  static void write(R* at, V low, V high, int columns, bool add) {
+    if (columns == nr) {
+      store(at, add ? load(at) + low : low);
+      store(at + lanes, add ? load(at + lanes) + high : high);
+      return;
+    }
+    std::array<R, std::size_t{nr}> all;
+    store(all.data(), low);
+    store(all.data() + lanes, high);
+    for (int n = 0; n < columns; ++n)
+      at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
+  }
+
   /// One tile: rows r of C over a packed panel (k, nr). Columns beyond `columns` are computed and dropped.
   template <int Rows>
   static void tile(int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c, std::size_t c_row,
@@ -68,22 +82,7 @@ struct Gemm {
           high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
          ...);
       }
-      if (columns == nr) {
-        const auto write = [add](R* at, V sum_low, V sum_high) {
-          store(at, add ? load(at) + sum_low : sum_low);
-          store(at + lanes, add ? load(at + lanes) + sum_high : sum_high);
-        };
-        (write(c + static_cast<std::size_t>(r) * c_row, low[r], high[r]), ...);
-      } else {
-        const auto write = [add, columns](R* at, V sum_low, V sum_high) {
-          std::array<R, std::size_t{nr}> all;
-          store(all.data(), sum_low);
-          store(all.data() + lanes, sum_high);
-          for (int n = 0; n < columns; ++n)
-            at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
-        };
-        (write(c + static_cast<std::size_t>(r) * c_row, low[r], high[r]), ...);
-      }
+      (write(c + static_cast<std::size_t>(r) * c_row, low[r], high[r], columns, add), ...);
     }(std::make_integer_sequence<int, Rows>{});
   }
 

@@ -12,6 +12,10 @@ struct Activate<Dry<Q>> {
   static void forward(Context<P>&, In<P>, Out<P>) {}
   template <Activation A>
   static void backward(Context<P>&, In<P>, In<P>, Out<P>) {}
+  template <Activation A>
+  static void scaled(Context<P>&, double, In<P>, Out<P>) {}
+  template <Activation A>
+  static void scaled_backward(Context<P>&, double, In<P>, In<P>, Out<P>) {}
   static void clamp(Context<P>&, float, Out<P>) {}
   static void clamp_backward(Context<P>&, float, In<P>, Out<P>) {}
   template <Activation A>

@@ -5,6 +5,7 @@
 
 #include <flamingo/model/vision/efficientnet.hpp>
 #include <flamingo/model/vision/mllama_vision.hpp>
+#include <flamingo/model/vision/nfnet.hpp>
 #include <flamingo/model/vision/vit.hpp>
 
 namespace flamingo {
@@ -20,6 +21,10 @@ struct EncoderOf<C, P> {
 template <EfficientNetLite C, Platform P>
 struct EncoderOf<C, P> {
   using type = model::EfficientNet<C, P>;
+};
+template <NfNet C, Platform P>
+struct EncoderOf<C, P> {
+  using type = model::NormFreeNet<C, P>;
 };
 /// It asks for the tiles of pictures (TiledPicture) instead of grids: no VisionEncoder, whose pictures are of one
 /// piece.
