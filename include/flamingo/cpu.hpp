@@ -16,5 +16,6 @@
 #include <flamingo/kernels/cpu/pooling.hpp>
 #include <flamingo/kernels/cpu/residual.hpp>
 #include <flamingo/kernels/cpu/rotary.hpp>
+#include <flamingo/kernels/cpu/sinusoid.hpp>
 #include <flamingo/kernels/cpu/split.hpp>
 #include <flamingo/kernels/cpu/standardise.hpp>

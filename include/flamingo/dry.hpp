@@ -17,5 +17,6 @@
 #include <flamingo/kernels/dry/pooling.hpp>
 #include <flamingo/kernels/dry/residual.hpp>
 #include <flamingo/kernels/dry/rotary.hpp>
+#include <flamingo/kernels/dry/sinusoid.hpp>
 #include <flamingo/kernels/dry/split.hpp>
 #include <flamingo/kernels/dry/standardise.hpp>

@@ -33,7 +33,7 @@ struct LmRun {
   template <class W>
   LmRun(Context<P>& ctx, const W& w, const DecoderPlan& plan) {
     const int N = plan.rows();
-    const auto positions = table(ctx, plan.positions);
+    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
     const auto self = table(ctx, plan.self);
     std::array<typename Decoder::Block::template Saved<need>, Decoder::layers> saved;
     auto x = keep<D>(ctx, N);

@@ -137,7 +137,7 @@ struct FlamingoCase {
     const auto plan = DecoderPlan::of(sequences, C.xattn, Model::R);
     const int N = plan.rows();
     Tensor<R> x(N, D), y(N, D);
-    const auto positions = table(ctx, plan.positions);
+    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
     Decoder::embed(ctx, lm.views, table(ctx, plan.ids), x.template rows_on<P, D>());
     for (const auto& block : lm.views.blocks) {
       const auto scope = ctx.scope();

@@ -127,6 +127,30 @@ struct TextCache {
   }
 };
 
+/// What relative positions read of each distance in each decoder block (Attention::distances), in the kept memory of a
+/// context: made once, for as many distances as sequences have reached.
+template <class M, Platform P>
+struct DistanceCache {
+  using Attend = typename M::Block::Attend;
+  std::array<Rows<P, Attend::Q>, M::layers> r;
+
+  DistanceCache(Context<P>& ctx, int capacity) : capacity_(capacity) {
+    for (auto& rows : r) rows = keep<Attend::Q>(ctx, capacity);
+  }
+  /// Makes those below `distances` that are not there. A few more are made too: the weights are read for all at once.
+  template <class Lm>
+  void reach(Context<P>& ctx, const Lm& lm, int distances) {
+    if (distances <= made_) return;
+    const int more = std::min(capacity_, std::max(distances, made_ + 64)) - made_;
+    for (std::size_t i = 0; i < M::layers; ++i)
+      Attend::distances(ctx, lm.blocks[i].attention, made_, r[i].slice(made_, more));
+    made_ += more;
+  }
+
+ private:
+  int capacity_, made_ = 0;
+};
+
 /// A medium in a MediaCache. It stays there at least as long as a copy of this lives.
 class CachedMedium {
  public:

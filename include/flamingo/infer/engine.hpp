@@ -92,6 +92,7 @@ class Engine {
   using Real = typename P::Real;
   static constexpr int D = M::D, V = M::V, context_size = M::config.lm.context;
   static constexpr bool has_media = M::gated_blocks > 0;
+  static constexpr bool relative = requires { requires M::Block::relative; };
 
   Engine(Context<P>& ctx, const Connector& connector, const Lm& lm, const EngineOptions& options = {})
       : ctx_(ctx),
@@ -100,6 +101,7 @@ class Engine {
         options_(options),
         mark_(ctx.arena().kept()),
         text_(ctx, options.text_rows > 0 ? options.text_rows : 4 * context_size),
+        distances_(make_distances(ctx)),
         media_(make_media(ctx, options)) {
     check(options.vocabulary_chunk > 0, "engine", "vocabulary_chunk is ", options.vocabulary_chunk,
           ", expected a positive number");
@@ -194,7 +196,7 @@ class Engine {
     const int N = static_cast<int>(plan.ids.size()), first = plan.first;
     const auto hidden = scratch<D>(ctx_, N);
     const auto scope = ctx_.scope();
-    const auto positions = table(ctx_, plan.positions);
+    const auto positions = positions_of(plan);
     const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
     const auto blind = table(ctx_, plan.blind);
     auto x = hidden, z = scratch<D>(ctx_, N);
@@ -208,7 +210,7 @@ class Engine {
           std::swap(x, z);
         }
       if (i == M::layers) break;
-      M::Block::template forward<no_gradients>(ctx_, lm_.blocks[i], x, positions, text_.k[i].slice(first, N),
+      M::Block::template forward<no_gradients>(ctx_, lm_.blocks[i], x, positions(i), text_.k[i].slice(first, N),
                                                text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z);
       std::swap(x, z);
     }
@@ -280,6 +282,13 @@ class Engine {
   }
 
  private:
+  using Distances = std::conditional_t<relative, DistanceCache<M, P>, Nothing>;
+  static Distances make_distances(Context<P>& ctx) {
+    if constexpr (relative)
+      return Distances(ctx, context_size);
+    else
+      return {};
+  }
   using Media = std::conditional_t<has_media, MediaCache<M, P>, Nothing>;
   static Media make_media(Context<P>& ctx, const EngineOptions& options) {
     if constexpr (has_media)
@@ -301,6 +310,18 @@ class Engine {
     CacheRows rows;
     int first = 0;  ///< row of the pool where the first new token's keys and values go
   };
+  /// The positions of new tokens as block i reads them.
+  auto positions_of(const Plan& plan) {
+    const View<P, 1, const int> rows = table(ctx_, plan.positions);
+    if constexpr (relative) {
+      const auto last = std::max_element(plan.positions.begin(), plan.positions.end());
+      const int most = last == plan.positions.end() ? 0 : *last + 1;
+      distances_.reach(ctx_, lm_, most);
+      return [=, this](std::size_t i) { return Positions<P>{rows, most, distances_.r[i].slice(0, most)}; };
+    } else {
+      return [=](std::size_t) { return rows; };
+    }
+  }
   Plan plan_of(std::span<const NewTokens> pieces) const {
     Plan plan;
     std::size_t N = 0;
@@ -365,6 +386,7 @@ class Engine {
   EngineOptions options_;
   std::size_t mark_;
   TextCache<M, P> text_;
+  [[no_unique_address]] Distances distances_;
   [[no_unique_address]] Media media_;
 };
 

@@ -1,5 +1,6 @@
 /// Which layer computes a decoder's config. A host specialises DecoderLayer for a config type of its own.
 #pragma once
+#include <flamingo/model/decoders/chinchilla.hpp>
 #include <flamingo/model/decoders/gpt_neox.hpp>
 #include <flamingo/model/decoders/llama.hpp>
 #include <flamingo/model/decoders/mpt.hpp>
@@ -21,6 +22,10 @@ struct DecoderLayer<C, P> {
 template <GptNeox C, Platform P>
 struct DecoderLayer<C, P> {
   using type = model::GptNeoxDecoder<C, P>;
+};
+template <Chinchilla C, Platform P>
+struct DecoderLayer<C, P> {
+  using type = model::ChinchillaDecoder<C, P>;
 };
 
 /// The decoder of config value C on P: Llama -> model::LlamaDecoder.

@@ -100,7 +100,7 @@ struct Flamingo {
     const auto scope = ctx.scope();
     constexpr Need gated_need = need_of_connector(t), lm_need = need_of_lm(t);
     const int N = plan.rows();
-    const auto positions = table(ctx, plan.positions);
+    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
     const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
     const auto blind = table(ctx, plan.blind);
     Saved<t> saved;
@@ -140,7 +140,7 @@ struct Flamingo {
                        const Rows<P, D>& dhidden, const Rows<P, E>& dlatents, const GC& gconnector, const GL& glm) {
     const auto scope = ctx.scope();
     const int N = plan.rows(), MR = dlatents.rows;
-    const auto positions = table(ctx, plan.positions);
+    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
     const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
     const auto blind = table(ctx, plan.blind);
     auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);

@@ -140,6 +140,8 @@ struct DecoderPlan {
   std::vector<int> loss_rows, targets;
 
   int rows() const { return static_cast<int>(ids.size()); }
+  /// What relative positions need to tell apart: from a row to itself, ..., to the first of the longest sequence.
+  int distances() const { return positions.empty() ? 0 : 1 + *std::max_element(positions.begin(), positions.end()); }
 
   /// R latents a medium, of which the batch's medium m has visible[m] to be seen, or all where `visible` is empty;
   /// sequences start at position 0 and see themselves alone.

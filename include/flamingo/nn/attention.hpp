@@ -14,10 +14,12 @@
 #include <flamingo/core/need.hpp>
 #include <flamingo/nn/norm.hpp>
 #include <flamingo/ops/activation.hpp>
+#include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/attention.hpp>
 #include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/residual.hpp>
 #include <flamingo/ops/rotary.hpp>
+#include <flamingo/ops/sinusoid.hpp>
 #include <flamingo/ops/split.hpp>
 
 namespace flamingo {
@@ -38,6 +40,7 @@ struct AttentionConfig {
   RotaryPairs rotary_pairs = RotaryPairs::halves;
   RotaryScaling rotary_scaling{};
   float alibi = 0;          ///< largest exponent of the slopes of linear biases (MPT's alibi_bias_max, 8); 0: none
+  bool relative = false;    ///< Transformer-XL's positions: a projection of distances and two biases, u and v
   float deviation = 0.02f;  ///< of new weights
   int split = 1;            ///< processes that divide the heads between them
 
@@ -69,6 +72,16 @@ struct Pools {
 
   void add(const KeyValue<P>& pool) { list[static_cast<std::size_t>(count++)] = pool; }
   std::span<const KeyValue<P>> view() const { return {list.data(), static_cast<std::size_t>(count)}; }
+};
+/// Where rows stand in their sequences.
+template <Platform P>
+struct Positions {
+  View<P, 1, const int> rows{};  ///< the position of each row
+  int distances = 0;             ///< no row stands so far after a row that it sees; for relative positions alone
+  In<P> r{};  ///< Attention::distances() of them, where they were made before; they must live until backward is done
+
+  Positions() = default;
+  Positions(View<P, 1, const int> rows_at, int most = 0, In<P> made = {}) : rows(rows_at), distances(most), r(made) {}
 };
 /// Their gradients; a pool that is not listed, or empty, gets none.
 template <Platform P>
@@ -102,6 +115,8 @@ struct Attention {
                 "AttentionConfig: split must divide heads and kv_heads");
   static_assert(!C.rotary || (C.rotary_shape().turned % 2 == 0 && C.turned <= C.head_dim),
                 "AttentionConfig: rotary positions turn pairs: turned, or head_dim, must be even");
+  static_assert(C.rotary + (C.alibi > 0) + C.relative <= 1, "AttentionConfig: positions are of one kind");
+  static_assert(!C.relative || C.dim % 2 == 0, "AttentionConfig: sinusoids of distances need an even dim");
   static_assert(C.qk_norm != QkNorm::rows_layer || C.split == 1,
                 "AttentionConfig: a norm over all heads cannot be split between processes");
 
@@ -124,6 +139,8 @@ struct Attention {
     If<C.bias, Vector<S, D>> out_bias;
     If<norms, typename QueryNorm::Layer::template Parameters<S>> query_norm;
     If<norms, typename KeyNorm::Layer::template Parameters<S>> key_norm;
+    If<C.relative, Matrix<S, Q, D>> distance;
+    If<C.relative, Vector<S, Q>> u, v;
   };
   static constexpr void each(auto& visit, auto&... p) {
     visit(matrix_spec("query", Q, D, Init::normal(C.deviation), Split::rows), p.query...);
@@ -141,13 +158,18 @@ struct Attention {
       QueryNorm::Layer::each(query, p.query_norm...);
       KeyNorm::Layer::each(key, p.key_norm...);
     }
+    if constexpr (C.relative) {
+      visit(matrix_spec("distance", Q, D, Init::normal(C.deviation), Split::rows), p.distance...);
+      visit(vector_spec("u", Q, Init::normal(C.deviation), Split::rows), p.u...);
+      visit(vector_spec("v", Q, Init::normal(C.deviation), Split::rows), p.v...);
+    }
   }
 
   static AttentionShape shape() { return {H, G, K, 1 / std::sqrt(static_cast<float>(K))}; }
 
   /// k = key s, clamped, normed and turned to its positions; v = value s, clamped. Positions are read for rotary alone.
   template <class W, RowsOn<P> X>
-  static void project(Context<P>& ctx, const W& w, const X& s, View<P, 1, const int> positions, const Rows<P, KV>& k,
+  static void project(Context<P>& ctx, const W& w, const X& s, const Positions<P>& positions, const Rows<P, KV>& k,
                       const Rows<P, KV>& v) {
     if constexpr (norms) {
       const auto scope = ctx.scope();
@@ -159,15 +181,15 @@ struct Attention {
       linear(ctx, s, w.key, w.key_bias, k);  // (·, G K)
     }
     linear(ctx, s, w.value, w.value_bias, v);  // (·, G K)
-    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions, k);
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, k);
   }
   /// Writes ds and adds to g. Changes dk and dv in place, back through what was done to k and v. What norms and clamps
   /// need of the projections is computed again.
   template <class W, class G_, class X, RowsSink<P> DS>
-  static void project_backward(Context<P>& ctx, const W& w, const X& s, View<P, 1, const int> positions,
+  static void project_backward(Context<P>& ctx, const W& w, const X& s, const Positions<P>& positions,
                                const Rows<P, KV>& dk, const Rows<P, KV>& dv, const DS& ds, const G_& g) {
     const auto scope = ctx.scope();
-    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions, dk);
+    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions.rows, dk);
     if constexpr (projects_again) {
       const auto inner = ctx.scope();
       const auto raw = scratch<KV>(ctx, dk.rows);
@@ -197,6 +219,15 @@ struct Attention {
     ops::enter<C.split>(ctx, ds);
   }
 
+  /// r = distance sinusoid(d), d = first, first + 1, ...: what relative positions read, whatever the tokens.
+  template <class W>
+  static void distances(Context<P>& ctx, const W& w, int first, const Rows<P, Q>& r) {
+    const auto scope = ctx.scope();
+    const auto waves = scratch<D>(ctx, r.rows);
+    ops::sinusoid(ctx, first, waves);        // (distances, D)
+    ops::linear(ctx, waves, w.distance, r);  // (distances, H K)
+  }
+
   template <Need need>
   struct Saved {
     If<need.weights, Rows<P, D, const Real>> x;
@@ -205,10 +236,11 @@ struct Attention {
     If<need.any() && clamps, Rows<P, Q>> clamped;  ///< q after its clamp
     If<need.any(), Rows<P, dynamic, AccumulateOf<P>>> lse;
     If<need.any(), Pools<P>> pools;
+    If<C.relative && need.any(), In<P>> r;
   };
 
   template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
-  static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, View<P, 1, const int> positions,
+  static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions,
                             const Pools<P>& pools, const Spans<P>& spans, const Y& y) {
     const auto scope = ctx.scope();
     Saved<need> saved;
@@ -224,9 +256,10 @@ struct Attention {
       linear(ctx, x, w.query, w.query_bias, q);  // (N, H K)
       saved.clamped = q;
     }
-    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions, q);
-    ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx), attended, lse);  // (N, H K)
-    ops::linear(ctx, attended, w.out, y);                                                // (N, D)
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, q);
+    const In<P> r = distances_of<need>(ctx, w, positions);
+    ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx, w, r), attended, lse);  // (N, H K)
+    ops::linear(ctx, attended, w.out, y);                                                      // (N, D)
     ops::leave<C.split>(ctx, y);
     if constexpr (C.bias) ops::add_bias(ctx, w.out_bias, y);
     saved.x = x;
@@ -234,20 +267,35 @@ struct Attention {
     saved.attended = attended;
     saved.lse = lse;
     saved.pools = pools;
+    saved.r = r;
     return saved;
   }
 
   /// Writes dx and the pools' gradients, and adds to g.
   template <Need need, class W, class G_, RowsOn<P> Y, RowsSink<P> DX>
-  static void attend_backward(Context<P>& ctx, const W& w, const Saved<need>& s, View<P, 1, const int> positions,
+  static void attend_backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Positions<P>& positions,
                               const Spans<P>& spans, const Y& dy, const DX& dx, const PoolGradients<P>& dpools,
                               const G_& g) {
     const auto scope = ctx.scope();
     const auto dattended = scratch<Q>(ctx, dy.rows), dq = scratch<Q>(ctx, dy.rows);
     ops::linear_backward(ctx, s.attended, w.out, dy, dattended, g.out, g.out_bias);
-    ops::attention_backward(ctx, shape(), s.q, s.pools.view(), spans, position(ctx), s.attended, s.lse, dattended, dq,
-                            {dpools.data(), static_cast<std::size_t>(s.pools.count)}, NoGrad{});
-    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions, dq);
+    const auto backward = [&](const In<P>& r, const auto& dposition) {
+      ops::attention_backward(ctx, shape(), s.q, s.pools.view(), spans, position(ctx, w, r), s.attended, s.lse,
+                              dattended, dq, {dpools.data(), static_cast<std::size_t>(s.pools.count)}, dposition);
+    };
+    if constexpr (C.relative && wanted<decltype(g.distance)>) {
+      const auto dr = scratch<Q>(ctx, s.r.rows);
+      ops::clear(ctx, dr);
+      backward(s.r, RelativeGradient<P>{dr, {g.u.data, {Q}}, {g.v.data, {Q}}});
+      const auto waves = scratch<D>(ctx, dr.rows);
+      ops::sinusoid(ctx, 0, waves);
+      ops::linear_backward(ctx, waves, w.distance, dr, NoGrad{}, g.distance);
+    } else if constexpr (C.relative) {
+      backward(s.r, NoGrad{});
+    } else {
+      backward({}, NoGrad{});
+    }
+    if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions.rows, dq);
     if constexpr (norms) {
       QueryNorm::Layer::backward(ctx, w.query_norm, s.query_norm, QueryNorm::pieces(dq), QueryNorm::pieces(dattended),
                                  g.query_norm);
@@ -265,8 +313,23 @@ struct Attention {
     ops::linear(ctx, x, w, b, y);
     if constexpr (clamps) ops::clamp(ctx, C.clamp, y);
   }
-  static auto position(Context<P>& ctx) {
-    if constexpr (C.alibi > 0) {
+  /// r as it was made before, or made here.
+  template <Need need, class W>
+  static In<P> distances_of(Context<P>& ctx, const W& w, const Positions<P>& positions) {
+    if constexpr (C.relative) {
+      if (positions.r.data) return positions.r;
+      const auto r = take<need.any(), Q>(ctx, positions.distances);
+      distances(ctx, w, 0, r);
+      return r;
+    } else {
+      return {};
+    }
+  }
+  template <class W>
+  static auto position(Context<P>& ctx, const W& w, const In<P>& r) {
+    if constexpr (C.relative) {
+      return Relative<P>{r, {w.u.data, {Q}}, {w.v.data, {Q}}};
+    } else if constexpr (C.alibi > 0) {
       static_assert(C.split == 1, "AttentionConfig: the slopes of linear biases are those of all heads; split is 1");
       static const std::vector<AccumulateOf<P>> slopes = alibi_slopes<AccumulateOf<P>>(C.heads, C.alibi);
       return Alibi<P>{table(ctx, slopes)};

@@ -35,6 +35,7 @@ struct TransformerBlock {
   using Attend = Attention<C.attention, P>;
   using Dense = std::conditional_t<C.gated_dense, GatedFeedForward<C.dense, P>, FeedForward<C.dense, P>>;
   static constexpr int KV = Attend::KV;
+  static constexpr bool relative = C.attention.relative;
 
   template <class S>
   struct Parameters {
@@ -70,7 +71,7 @@ struct TransformerBlock {
   /// Pool 0 holds the rows' own keys and values, which are written to `own` first: rows of a cache, or of the arena.
   /// Spans say what else of pool 0 and of further pools is seen. z may not be x.
   template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, View<P, 1, const int> positions,
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Positions<P>& positions,
                              const Rows<P, KV>& own_k, const Rows<P, KV>& own_v, const Pools<P>& pools,
                              const Spans<P>& spans, const Rows<P, D>& z) {
     const auto scope = ctx.scope();
@@ -96,7 +97,7 @@ struct TransformerBlock {
 
   /// Writes dx and adds to g. Only the rows' own keys and values carry gradients; a cached prefix has none.
   template <Need need, class W, class G>
-  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, View<P, 1, const int> positions,
+  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Positions<P>& positions,
                        const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
     const auto scope = ctx.scope();
     const int N = dz.rows;

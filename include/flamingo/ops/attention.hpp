@@ -37,7 +37,7 @@ struct Relative {
   In<P> r;                                 ///< (distances, H K): projected sinusoids of distance 0, 1, ...
   View<P, 1, const AccumulateOf<P>> u, v;  ///< (H K)
 };
-/// Its gradients are added here.
+/// Its gradients are added here; where they are not wanted, NoGrad stands in their place.
 template <Platform P>
 struct RelativeGradient {
   Out<P> dr;

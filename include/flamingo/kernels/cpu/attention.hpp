@@ -307,10 +307,10 @@ struct Attention<Cpu<R, Set>> {
   template <class Position, class G>
   static void position_backward(const AttentionShape&, const Position&, In<P>, const Piece&, int, const Keys&, Block&,
                                 Block&, const G&) {}
-  /// Adds what goes through r to dqueries, and the gradients of r, u and v.
+  /// Adds what goes through r to dqueries, and the gradients of r, u and v where they are wanted.
+  template <class G>
   static void position_backward(const AttentionShape& shape, const Relative<P>& position, In<P> q, const Piece& piece,
-                                int g, const Keys& keys, Block& dscores, Block& dqueries,
-                                const RelativeGradient<P>& d) {
+                                int g, const Keys& keys, Block& dscores, Block& dqueries, const G& d) {
     const int K = shape.head_dim, group = shape.heads / shape.kv_heads;
     const Distances distances(position, piece, keys);
     Block queries(dscores.rows, K), by_distance(dscores.rows, distances.count), part(dscores.rows, K);
@@ -328,16 +328,19 @@ struct Attention<Cpu<R, Set>> {
                         {part.row(first), part.stride, false}, [&](int k0, int kn, int n0, int nn, R* panels) {
                           Product::pack_rows(r, k0, kn, n0, nn, panels);
                         });
-      Product::run_here(
-          distances.count, K, piece.rows, {by_distance.row(first), 1, by_distance.stride},
-          {d.dr.row(distances.first) + h * K, rows, true},
-          [&](int k0, int kn, int n0, int nn, R* panels) { Product::pack_rows(asked, k0, kn, n0, nn, panels); });
+      if constexpr (wanted<G>)
+        Product::run_here(
+            distances.count, K, piece.rows, {by_distance.row(first), 1, by_distance.stride},
+            {d.dr.row(distances.first) + h * K, rows, true},
+            [&](int k0, int kn, int n0, int nn, R* panels) { Product::pack_rows(asked, k0, kn, n0, nn, panels); });
       for (int i = first; i < first + piece.rows; ++i) {
         const auto width = static_cast<std::size_t>(K);
         auto content = line(dqueries.row(i), width);
         const auto through_r = line(part.row(i), width);
-        line(d.du.data + h * K, width) += (R(shape.scale) * content).template cast<A>();
-        line(d.dv.data + h * K, width) += (R(shape.scale) * through_r).template cast<A>();
+        if constexpr (wanted<G>) {
+          line(d.du.data + h * K, width) += (R(shape.scale) * content).template cast<A>();
+          line(d.dv.data + h * K, width) += (R(shape.scale) * through_r).template cast<A>();
+        }
         content += through_r;
       }
     });

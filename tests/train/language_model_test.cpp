@@ -1,0 +1,109 @@
+#include <flamingo/train/language_model.hpp>
+
+#include <catch2/catch.hpp>
+#include <limits>
+
+#include "support/compare.hpp"
+#include "support/layer.hpp"
+#include "support/platforms.hpp"
+#include "train/language_model_case.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+TEST_CASE("windows of a text ask each token for the next, and are functions of the step", "[language_model]") {
+  const std::vector<int> text{5, 3, 1, 4, 2, 6, 0};
+  const TextWindows windows{text, 3};
+  CHECK(windows.count() == 2);
+  const Sequence second = windows.at(3);
+  CHECK(second.ids == std::vector<int>{4, 2, 6});
+  CHECK(second.targets == std::vector<int>{2, 6, 0});
+  CHECK(second.phi == std::vector<int>{0, 0, 0});
+  std::vector<std::vector<int>> begins;
+  for (long step = 0; step < 40; ++step) {
+    const auto batch = windows.drawn(1, step, 3);
+    const auto again = windows.drawn(1, step, 3);
+    REQUIRE(batch.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(batch[i].ids == again[i].ids);
+    begins.push_back({batch[0].ids[0], batch[1].ids[0], batch[2].ids[0]});
+  }
+  std::vector<int> seen(7, 0);
+  for (const auto& ids : begins)
+    for (const int id : ids) ++seen[static_cast<std::size_t>(id)];
+  CHECK(seen == std::vector<int>{0, seen[1], 0, seen[3], seen[4], seen[5], 0});  // places 0 to 3, the last of them too
+  for (const int id : {1, 3, 4, 5}) CHECK(seen[static_cast<std::size_t>(id)] > 10);
+  CHECK_THROWS_WITH((TextWindows{text, 7}.drawn(1, 1, 1)),
+                    "[text] it has 7 tokens, expected more than one window of 7");
+}
+
+TEST_CASE("a language model learns a text", "[language_model]") {
+  using Case = LanguageModelCase<Cpu<float>>;
+  Case c;
+  const auto held_out = c.first(5);
+  c.text.erase(c.text.begin(), c.text.begin() + 61);
+  const TextLoss before = c.trainer.loss(held_out, 2);
+  CHECK(before.tokens == 60);
+  CHECK(before.loss == Approx(std::log(8)).margin(0.02));  // of new weights
+  Case::Trains::Update last;
+  for (int step = 1; step <= 150; ++step) last = c.trainer.update(c.batch(step));
+  CHECK((last.tokens == 72 && last.rate == 0.01));
+  const TextLoss after = c.trainer.loss(held_out, 5);
+  CHECK(after.loss < 0.6 * before.loss);
+  CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
+}
+
+TEST_CASE("a language model's gradient is that of differences, in one piece and in several", "[language_model]") {
+  using P = Cpu<double>;
+  using Case = LanguageModelCase<P>;
+  using Decoder = Case::Decoder;
+  Case c;
+  c.trainer.weights = drawn<Decoder, P>(59);
+  auto batch = c.batch(1);
+  batch[2].targets.assign(batch[2].targets.size(), -1);  // not every sequence asks for as many
+  batch[4].targets[3] = -1;
+  const double whole =
+      TextPass<Decoder, P>::run(c.ctx, c.trainer.weights.views, batch, 1, c.trainer.gradients.views).loss;
+  check_weight_directions(c.trainer.weights, c.trainer.gradients, [&] { return c.trainer.loss(batch, 6).loss; });
+
+  const std::vector<double> expected = c.trainer.gradients.flat;
+  const auto report = c.trainer.update(batch, 4);
+  CHECK(report.loss == Approx(whole).epsilon(1e-13));
+  CHECK(report.tokens == 59);
+  CHECK(distance(c.trainer.gradients.flat.data(), expected.data(), expected.size()).relative <
+        chain_bound<double>(200));
+}
+
+TEST_CASE("under Adapters only the added row of a tied table is trained, with the gradient of its whole model",
+          "[language_model]") {
+  using P = Cpu<double>;
+  using Case = LanguageModelCase<P>;
+  using Decoder = Case::Decoder;
+  using Views = Decoder::Parameters<Adapters<P>>;
+  static_assert(std::is_same_v<decltype(Views::embedding), NoGrad>);
+  static_assert(std::is_same_v<decltype(Views::blocks[0].attention.distance), NoGrad>);
+  static_assert(std::is_same_v<decltype(Views::blocks[0].attention.u), NoGrad>);
+  static_assert(std::is_same_v<decltype(Views::output), Nothing>);
+  Case c;
+  c.trainer.weights = drawn<Decoder, P>(59);
+  const auto batch = c.batch(1);
+  const auto whole = TextPass<Decoder, P>::run(c.ctx, c.trainer.weights.views, batch, 1, c.trainer.gradients.views);
+  Tensor<double> added(1, tiny_chinchilla.dim);
+  Views views{};
+  views.added.data = added.data();
+  const auto alone = TextPass<Decoder, P>::run(c.ctx, c.trainer.weights.views, batch, 1, views);
+  CHECK(alone.loss == whole.loss);
+  CHECK(added.intact());
+  CHECK_FALSE(all_zero(added));
+  CHECK(std::equal(added.begin(), added.end(), c.trainer.gradients.views.added.data));
+}
+
+TEST_CASE("a step that is not finite is refused, and nothing has changed", "[language_model]") {
+  using Case = LanguageModelCase<Cpu<float>>;
+  Case c;
+  c.trainer.update(c.batch(1));
+  c.trainer.weights.views.norm.scale.data[0] = std::numeric_limits<float>::infinity();
+  const auto first = c.trainer.optimizer.first.flat;
+  CHECK_THROWS_WITH(c.trainer.update(c.batch(2)), "[trainer] the loss at step 2 is not finite");
+  CHECK(c.trainer.optimizer.first.flat == first);
+  CHECK(c.trainer.optimizer.steps() == 1);
+}
