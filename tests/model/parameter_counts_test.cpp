@@ -18,6 +18,8 @@ constexpr Llama llama{
     .dim = 20, .layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 6, .hidden = 23, .vocabulary = 31, .added = 3};
 constexpr Mpt mpt{.dim = 28, .layers = 3, .heads = 7, .vocabulary = 31, .added = 2, .qk_norm = true};
 constexpr GptNeox neox{.dim = 20, .layers = 2, .heads = 5, .hidden = 43, .vocabulary = 37, .rotary_share = 1};
+constexpr Chinchilla chinchilla{
+    .dim = 12, .layers = 3, .heads = 5, .head_dim = 6, .vocabulary = 31, .added = 1, .context = 9};
 constexpr Vit vit{.image = 15, .patch = 5, .dim = 12, .layers = 3, .heads = 3, .hidden = 19, .post_norm = true};
 constexpr ResamplerConfig resampler{.vision_dim = 11,
                                     .norm_input = true,
@@ -60,6 +62,11 @@ constexpr Llama read_alone = [] {
   return c;
 }();
 
+constexpr Chinchilla bare_chinchilla = [] {
+  Chinchilla c = chinchilla;
+  c.bias = c.norm_bias = c.tied = false;
+  return c;
+}();
 constexpr Llama tied_llama = [] {
   Llama c = llama;
   c.tied = true;
@@ -76,6 +83,8 @@ TEST_CASE("parameters counted at run time are those of the compiled layers", "[m
   CHECK(parameter_count_of(projector) == compiled<model::Projector<projector, P>>);
   CHECK(parameter_count_of(mpt) == compiled<DecoderOf<mpt, P>>);
   CHECK(parameter_count_of(neox) == compiled<DecoderOf<neox, P>>);
+  CHECK(parameter_count_of(chinchilla) == compiled<DecoderOf<chinchilla, P>>);
+  CHECK(parameter_count_of(bare_chinchilla) == compiled<DecoderOf<bare_chinchilla, P>>);
   CHECK(parameter_count_of(vit) == compiled<Encoder<vit, P>>);
   CHECK(parameter_count_of(clip) == compiled<model::DualEncoder<clip, P>>);
   CHECK(parameter_count_of(resampler) == compiled<model::Resampler<resampler, P>>);

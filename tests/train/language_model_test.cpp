@@ -46,9 +46,9 @@ TEST_CASE("a language model learns a text", "[language_model]") {
   CHECK(before.loss == Approx(std::log(8)).margin(0.02));  // of new weights
   Case::Trains::Update last;
   for (int step = 1; step <= 150; ++step) last = c.trainer.update(c.batch(step));
-  CHECK((last.tokens == 72 && last.rate == 0.01));
+  CHECK((last.tokens == 72 && last.rate == 0.02));
   const TextLoss after = c.trainer.loss(held_out, 5);
-  CHECK(after.loss < 0.6 * before.loss);
+  CHECK(after.loss < 0.6 * before.loss);  // what is drawn is some 0.5 nats a token
   CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
 }
 
