@@ -1,5 +1,5 @@
-// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled or of learning rates, with ours:
-// a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
+// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled or of learning rates, with
+// ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
 #include <cstdio>
 #include <string>
 

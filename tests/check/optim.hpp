@@ -46,15 +46,15 @@ Report check_optim(const std::filesystem::path& path) {
   const auto number = [&](std::string_view key) { return config.at(key).as_double(); };
   std::vector<std::string> decayed;
   for (const io::Json& name : config.at("decayed").as_array()) decayed.emplace_back(name.as_string());
-  Optimizer<Layer, P> optimizer(
-      {.beta1 = config.at("betas").as_array()[0].as_double(),
-       .beta2 = config.at("betas").as_array()[1].as_double(),
-       .epsilon = number("eps"),
-       .clip = number("clip"),
-       .group = [&](const Spec& spec) {
-         const bool decays = std::find(decayed.begin(), decayed.end(), std::string_view(spec.name)) != decayed.end();
-         return Group{1, decays ? number("wd") : 0};
-       }});
+  Optimizer<Layer, P> optimizer({.beta1 = config.at("betas").as_array()[0].as_double(),
+                                 .beta2 = config.at("betas").as_array()[1].as_double(),
+                                 .epsilon = number("eps"),
+                                 .clip = number("clip"),
+                                 .group = [&](const Spec& spec) {
+                                   const bool decays = std::find(decayed.begin(), decayed.end(),
+                                                                 std::string_view(spec.name)) != decayed.end();
+                                   return Group{1, decays ? number("wd") : 0};
+                                 }});
   const Schedule schedule{.peak = number("lr"), .warmup = static_cast<long>(number("warmup"))};
   const auto prefixed = [](std::string prefix) {
     return [prefix = std::move(prefix)](std::string_view name) { return prefix + std::string(name); };

@@ -37,7 +37,9 @@ inline std::vector<ScheduleReport> check_schedules(const std::filesystem::path& 
     using Shape = Schedule::Shape;
     const Schedule schedule{.peak = 1,
                             .warmup = warmup,
-                            .shape = constant ? Shape::constant : linear ? Shape::linear : Shape::cosine,
+                            .shape = constant ? Shape::constant
+                                     : linear ? Shape::linear
+                                              : Shape::cosine,
                             .steps = total,
                             .floor = 0};
     ScheduleReport report{name};

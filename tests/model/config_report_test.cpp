@@ -74,4 +74,23 @@ TEST_CASE("the program refuses what it cannot read", "[model][config_report]") {
   CHECK(flamingo_config({path, path}) == 1);
   CHECK(flamingo_config({"--name"}) == 1);
   CHECK(flamingo_config({}) == 1);
+  CHECK(flamingo_config({path, "--preset", "flamingo_3b"}) == 1);
+  CHECK(flamingo_config({"--preset", "flamingo_4b"}) == 1);
+}
+
+TEST_CASE("presets are told by their names, as a program may include them", "[model][config_report]") {
+  const std::string header = preset_header(
+      "flamingo_9b", "mine", [](std::string_view preset) { return "// A plan for " + std::string(preset) + "\n"; });
+  CHECK_THAT(header, Catch::StartsWith("// The config of flamingo_9b, written by flamingo-config.\n") &&
+                         Catch::Contains(" 435,286,116\n") &&
+                         Catch::Contains("// A plan for flamingo_9b\n#pragma once") &&
+                         Catch::Contains("inline constexpr flamingo::FlamingoConfig<flamingo::NfNet, "
+                                         "flamingo::Chinchilla> mine{\n    .vision = {}"));
+  CHECK_THAT(
+      error_of([] { preset_header("flamingo_4b", "mine"); }),
+      Catch::Contains("there is no preset 'flamingo_4b'; there are flamingo_3b, flamingo_9b, flamingo_80b, open_"));
+  const TemporaryFolder folder;
+  const std::string output = (folder.path() / "preset.hpp").string();
+  CHECK(flamingo_config({"--preset", "nfnet_f6", "--output", output}) == 0);
+  CHECK(read_bytes(output) == preset_header("nfnet_f6", "nfnet_f6"));
 }

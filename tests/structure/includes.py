@@ -30,6 +30,7 @@ MAY = {
     "cpu.hpp": {"core", "kernels/cpu"},
     "dry.hpp": {"core", "kernels/dry"},
     "cuda.cuh": {"core", "kernels/cuda"},
+    "memory_plan.hpp": USE | {"infer", "train", "dry.hpp"},
     "flamingo.hpp": USE | {"train", "infer", "eval", "version.hpp"},
     "files.hpp": USE | {"train"},
 }

@@ -10,8 +10,8 @@
 
 namespace flamingo {
 
-/// At most `frames` frames, `rate` of them a second. The paper's main text says 1 a second, its evaluation 3: both hold,
-/// each for its own.
+/// At most `frames` frames, `rate` of them a second. The paper's main text says 1 a second, its evaluation 3: both
+/// hold, each for its own.
 struct FrameSampling {
   double rate = 1;
   int frames = 8;

@@ -1,4 +1,5 @@
-/// What `flamingo-config FOLDER` prints: a header with a checkpoint's config, its sizes, and the memory that it takes.
+/// What `flamingo-config` prints: a header with the config of a checkpoint or a preset, its sizes, and the memory that
+/// it takes.
 #pragma once
 #include <algorithm>
 #include <cctype>
@@ -6,12 +7,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <flamingo/config/presets/by_name.hpp>
 #include <flamingo/core/check.hpp>
 #include <flamingo/model/parameter_counts.hpp>
 #include <flamingo/model/published.hpp>
@@ -25,14 +28,20 @@ struct PartSize {
   bool trained = false;  ///< of the connector, which training changes
 };
 
+/// The map that brings visual tokens to the decoder's width is a part of its own: the Resampler's published size has
+/// no room for it.
 template <class Vision, class Lm>
 std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
-  const std::int64_t gated = parameter_count_of(c.xattn, c.lm.dim, c.resampler.out());
-  return {{"vision encoder", parameter_count_of(c.vision), false},
-          {"Resampler", parameter_count_of(c.resampler), true},
-          {std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true},
-          {"language model", parameter_count_of(c.lm), false}};
+  const std::int64_t gated = parameter_count_of(c.xattn, c.lm.dim, c.resampler.out()),
+                     lead_out = lead_out_count(c.resampler);
+  std::vector<PartSize> parts{{"vision encoder", parameter_count_of(c.vision), false},
+                              {"Resampler", parameter_count_of(c.resampler) - lead_out, true}};
+  if (lead_out) parts.push_back({"visual tokens to the decoder's width", lead_out, true});
+  parts.push_back({std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true});
+  parts.push_back({"language model", parameter_count_of(c.lm), false});
+  return parts;
 }
+inline std::vector<PartSize> parts_of(const NfNet& c) { return {{"vision encoder", parameter_count_of(c), false}}; }
 inline std::vector<PartSize> parts_of(const ClipConfig& c) {
   const std::int64_t text = parameter_count_of(c.text),
                      outside = c.projection * std::int64_t{c.vision.dim + c.text.dim};
@@ -74,6 +83,7 @@ inline std::string line(std::string_view name, const std::string& value) {
 
 /// What the declaration needs.
 inline std::string includes(const ClipConfig&) { return "#include <flamingo/config/clip.hpp>\n"; }
+inline std::string includes(const NfNet&) { return "#include <flamingo/config/nfnet.hpp>\n"; }
 template <class T>
 std::string includes(const T&) {
   return "#include <flamingo/config/decoder.hpp>\n#include <flamingo/config/flamingo.hpp>\n"
@@ -126,22 +136,44 @@ std::string size_report(const T& config) {
   return text;
 }
 
-/// The header: `name` is that of the constant. Throws Error as read_config() does, and where `name` is no name of C++.
-inline std::string config_header(const std::filesystem::path& folder, std::string_view name = "checkpoint") {
+namespace detail {
+/// Throws where `name` is no name of C++.
+inline void check_name(std::string_view name) {
   const auto letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
   check(!name.empty() && std::all_of(name.begin(), name.end(), letter) &&
             std::isdigit(static_cast<unsigned char>(name.front())) == 0,
         "config", "'", name, "' is no name of a constant");
+}
+template <class T>
+std::string header_of(const std::string& title, const T& config, std::string_view name, const std::string& plan = {}) {
+  return "// The config of " + title + ", written by flamingo-config.\n//\n" + size_report(config) + plan +
+         "#pragma once\n" + includes(config) + "\n" + declaration(config, name);
+}
+}  // namespace detail
+
+/// The header: `name` is that of the constant. Throws Error as read_config() does, and where `name` is no name of C++.
+inline std::string config_header(const std::filesystem::path& folder, std::string_view name = "checkpoint") {
+  detail::check_name(name);
   const PublishedConfig config = read_config(folder);
   const std::string shown = std::filesystem::absolute(folder).lexically_normal().filename().string();
   std::string title;
   for (const char c : shown) title += std::isprint(static_cast<unsigned char>(c)) != 0 && c != '\\' ? c : '?';
-  return std::visit(
-      [&](const auto& c) {
-        return "// The config of " + title + ", written by flamingo-config.\n//\n" + size_report(c) + "#pragma once\n" +
-               detail::includes(c) + "\n" + detail::declaration(c, name);
-      },
-      config);
+  return std::visit([&](const auto& c) { return detail::header_of(title, c, name); }, config);
+}
+
+/// Comments of C++ that tell a preset's memory beyond its sizes, or nothing.
+using PlanOf = std::function<std::string(std::string_view preset)>;
+
+/// The same for a preset by its name. Throws Error where there is none of this name.
+inline std::string preset_header(std::string_view preset, std::string_view name, const PlanOf& plan = {}) {
+  detail::check_name(name);
+  std::string text, known;
+  each_preset([&](std::string_view one, const auto& config) {
+    known += (known.empty() ? "" : ", ") + std::string(one);
+    if (one == preset) text = detail::header_of(std::string(one), config, name, plan ? plan(one) : std::string());
+  });
+  check(!text.empty(), "flamingo-config", "there is no preset '", preset, "'; there are ", known);
+  return text;
 }
 
 /// Every field of the files that the config was made of, with "*" where a file states it.
@@ -154,19 +186,17 @@ inline std::string field_report(const std::filesystem::path& folder) {
   return text;
 }
 
-/// The program: its arguments are FOLDER [--name NAME] [--output FILE] [--fields].
-inline int flamingo_config(const std::vector<std::string>& arguments) {
-  std::string folder, name = "checkpoint", output;
+/// The program: its arguments are FOLDER or --preset PRESET, then [--name NAME] [--output FILE] [--fields].
+inline int flamingo_config(const std::vector<std::string>& arguments, const PlanOf& plan = {}) {
+  std::string folder, preset, name, output;
   bool fields = false;
   try {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       const std::string& argument = arguments[i];
-      const bool value = argument == "--name" || argument == "--output";
+      const bool value = argument == "--name" || argument == "--output" || argument == "--preset";
       check(!value || i + 1 < arguments.size(), "flamingo-config", argument, " needs a value");
-      if (argument == "--name")
-        name = arguments[++i];
-      else if (argument == "--output")
-        output = arguments[++i];
+      if (value)
+        (argument == "--name" ? name : argument == "--output" ? output : preset) = arguments[++i];
       else if (argument == "--fields")
         fields = true;
       else {
@@ -174,11 +204,14 @@ inline int flamingo_config(const std::vector<std::string>& arguments) {
         folder = argument;
       }
     }
-    check(!folder.empty(), "flamingo-config",
-          "usage: flamingo-config FOLDER [--name NAME] [--output FILE] [--fields]\n"
-          "Prints the C++ config of a checkpoint's folder, its sizes and the memory that it takes; with --fields the "
-          "fields of its files, '*' where a file states it.");
-    const std::string text = fields ? field_report(folder) : config_header(folder, name);
+    check(folder.empty() != preset.empty() && (preset.empty() || !fields), "flamingo-config",
+          "usage: flamingo-config FOLDER | --preset PRESET [--name NAME] [--output FILE] [--fields]\n"
+          "Prints the C++ config of a checkpoint's folder or of a preset, its sizes and the memory that it takes; with "
+          "--fields the fields of a folder's files, '*' where a file states it.");
+    if (name.empty()) name = preset.empty() ? "checkpoint" : preset;
+    const std::string text = fields           ? field_report(folder)
+                             : preset.empty() ? config_header(folder, name)
+                                              : preset_header(preset, name, plan);
     if (output.empty()) {
       std::fwrite(text.data(), 1, text.size(), stdout);
     } else {

@@ -354,7 +354,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
     plan.spans.add({1, m * c.latents, c.latents, 0, 0});
     for (int r = 0; r < c.latents; ++r) plan.latents.push_back(r);
     for (int row = 0; row < medium.rows; ++row) {
-      if (c.frames > 0) plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames, c.time_ends));
+      if (c.frames > 0)
+        plan.times.push_back(time_of(row / (medium.rows / medium.frames), medium.frames, c.frames, c.time_ends));
       plan.places.push_back(medium.place);
     }
   }

@@ -12,8 +12,8 @@ namespace flamingo {
 constexpr Blend between_rows(int place, int places, int known, TimeEnds ends) {
   float at = 0;
   if (ends == TimeEnds::halves)
-    at = std::max(0.0f, (static_cast<float>(place) + 0.5f) * static_cast<float>(known) / static_cast<float>(places) -
-                            0.5f);
+    at = std::max(0.0f,
+                  (static_cast<float>(place) + 0.5f) * static_cast<float>(known) / static_cast<float>(places) - 0.5f);
   else if (places > 1)
     at = static_cast<float>(place) * static_cast<float>(known - 1) / static_cast<float>(places - 1);
   const int low = std::min(static_cast<int>(at), known - 1);

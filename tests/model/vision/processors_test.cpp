@@ -114,6 +114,24 @@ TEST_CASE("the paper's input keeps the aspect on a canvas of the mean", "[proces
   CHECK(MeanPaddedProcessor{.side = 8}(io::raw_of({100, 1, std::vector<std::uint8_t>(300)})).height == 1);
 }
 
+TEST_CASE("the padding may be the picture's own mean, and lie after it", "[processors]") {
+  // Two grey columns, 51 and 153: their mean is 102.
+  const io::RawImage raw{
+      .width = 2, .height = 4, .mode = io::Mode::grey, .samples = {51, 153, 51, 153, 51, 153, 51, 153}};
+  const PixelScale unit{{0, 0, 0}, {1, 1, 1}, 1};
+  const auto at = [](const std::vector<double>& rows, int y, int x) {
+    return rows[static_cast<std::size_t>(y * 4 + x) * 3];
+  };
+  const auto own = pixel_rows<double>(
+      MeanPaddedProcessor{.side = 4, .scale = unit, .mean = PaddingMean::picture, .place = PaddingPlace::after}, raw);
+  const auto middle = pixel_rows<double>(MeanPaddedProcessor{.side = 4, .scale = unit}, raw);
+  for (int y = 0; y < 4; ++y) {
+    CHECK((at(own, y, 0) == 51 && at(own, y, 1) == 153 && at(own, y, 2) == 102 && at(own, y, 3) == 102));
+    CHECK((at(middle, y, 0) == 0 && at(middle, y, 1) == 51 && at(middle, y, 2) == 153 && at(middle, y, 3) == 0));
+  }
+  CHECK_THAT(error_of([&] { MeanPaddedProcessor{.side = 0}(raw); }), Catch::Contains("the side is 0"));
+}
+
 TEST_CASE("EfficientNet's input is the whole picture on white", "[processors]") {
   const io::RawImage raw{.width = 3, .height = 1, .mode = io::Mode::grey, .samples = {0, 127, 255}};
   const auto rows = pixel_rows<double>(EfficientNetProcessor{.side = 3}, raw);

@@ -8,8 +8,8 @@
 ///   Flamingo-9B   435 M    194 M       1.6 B          7.1 B            9.3 B
 ///   Flamingo-80B  435 M    194 M       10 B           70 B             80 B
 ///
-/// The parts below round to these figures; of the sums the 9B's does not: its parts make 9.35 B, and 9.33 as the table
-/// prints them, which it gives as 9.3.
+/// The parts below round to these figures; of the sums the 9B's does not: its parts make 9.35 B (and 6 M that bring
+/// visual tokens to the language model's width), and 9.33 as the table prints them, which it gives as 9.3.
 #pragma once
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/config/flamingo.hpp>

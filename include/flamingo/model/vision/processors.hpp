@@ -3,6 +3,7 @@
 /// sees; pixel_rows() scales it.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -104,15 +105,30 @@ std::vector<R> pixel_rows(const Processor& processor, const io::RawImage& raw) {
   return scaled_rows<R>(processor(raw), processor.scale);
 }
 
-/// The paper's input: resized with its aspect to fit side x side and padded with the mean, which is 0 once scaled. It
-/// states neither filter, mean and deviation nor where the picture lies: bicubic, ImageNet's and the middle are ours.
+/// What "the mean value" is with which the paper pads its pictures.
+enum class PaddingMean {
+  dataset,  ///< that of all pictures: 0 once scaled
+  picture,  ///< the picture's own, of each channel
+};
+/// Where the padding lies.
+enum class PaddingPlace {
+  around,  ///< the picture is in the middle, an odd row or column more after it
+  after,   ///< to the right or below
+};
+
+/// The paper's input: resized with its aspect to fit side x side and padded with the mean. The paper states neither
+/// filter, mean and deviation, which mean, nor where the picture lies: bicubic and ImageNet's as NFNet's own code has
+/// them, the dataset's mean because the paper calls pictures "of mean 0", and the middle are ours.
 struct MeanPaddedProcessor {
   int side = 320;
   io::Filter filter = io::Filter::bicubic;
   PixelScale scale = PixelScale::imagenet();
+  PaddingMean mean = PaddingMean::dataset;
+  PaddingPlace place = PaddingPlace::around;
 
   /// The picture alone, its longer edge `side`.
   io::Image operator()(const io::RawImage& raw) const {
+    check(side > 0, "image_processor", "the side is ", side, ", expected a positive number");
     io::Image image = io::over(raw);
     const double ratio = static_cast<double>(side) / std::max(image.width, image.height);
     const auto fit = [&](int extent) { return std::clamp(static_cast<int>(std::lround(extent * ratio)), 1, side); };
@@ -124,9 +140,15 @@ template <Real R = float>
 std::vector<R> pixel_rows(const MeanPaddedProcessor& processor, const io::RawImage& raw) {
   const io::Image image = processor(raw);
   const std::vector<R> inner = scaled_rows<R>(image, processor.scale);
-  const std::ptrdiff_t side = processor.side, left = (side - image.width) / 2, top = (side - image.height) / 2;
-  const std::ptrdiff_t line = std::ptrdiff_t{image.width} * 3;
-  std::vector<R> rows(static_cast<std::size_t>(side * side * 3), R(0));
+  const bool around = processor.place == PaddingPlace::around;
+  const std::ptrdiff_t side = processor.side, left = around ? (side - image.width) / 2 : 0,
+                       top = around ? (side - image.height) / 2 : 0, line = std::ptrdiff_t{image.width} * 3;
+  std::array<double, 3> sum{};
+  if (processor.mean == PaddingMean::picture)
+    for (std::size_t i = 0; i < inner.size(); ++i) sum[i % 3] += static_cast<double>(inner[i]);
+  std::vector<R> rows(static_cast<std::size_t>(side * side * 3));
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    rows[i] = static_cast<R>(sum[i % 3] / (static_cast<double>(inner.size()) / 3));
   for (std::ptrdiff_t y = 0; y < image.height; ++y)
     std::copy_n(inner.begin() + y * line, line, rows.begin() + ((top + y) * side + left) * 3);
   return rows;

@@ -1,0 +1,339 @@
+/// What a model takes, told before it runs: the bytes of its weights, and those of a run by the run's own code on Dry.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flamingo/dry.hpp>
+#include <flamingo/infer/engine.hpp>
+#include <flamingo/model/config_report.hpp>
+#include <flamingo/model/vision/encoder.hpp>
+
+namespace flamingo {
+
+/// What a run is asked to do.
+struct Workload {
+  int sequences = 1;
+  int tokens = 256;  ///< of each sequence; what is written counts too
+  int media = 5;     ///< of each sequence
+  int frames = 1;    ///< of each medium
+  int image = 0;     ///< pixels along each side of a frame; 0: as the encoder's config says
+
+  template <class Vision>
+  constexpr Grid frame(const Vision& c) const {
+    return image ? Grid{0, image, image} : Grid{0, c.image, c.image};
+  }
+};
+
+/// The encoder as it runs while it is frozen.
+template <class Vision>
+constexpr Vision frozen_encoder(Vision c) {
+  if constexpr (requires { c.folded; }) c.folded = true;
+  return c;
+}
+
+/// A part's weights on one of `devices` that divide them: matrices of attention, feed-forwards and tables are divided
+/// along the axis that their layer names (Shoeybi et al. 2019), everything else is on every device.
+struct WeightMemory {
+  double numbers = 0;  ///< of all weights
+  double packed = 0;   ///< bytes of matrices in their format
+  double plain = 0;    ///< bytes of vectors and learned rows, which are always numbers
+  double bytes() const { return packed + plain; }
+};
+template <class Layer, Platform P>
+WeightMemory weight_memory(Format format, int devices = 1) {
+  WeightMemory memory;
+  typename Layer::template Parameters<Packed<P>> views{};
+  auto add = [&](const Spec& spec, const auto& leaf) {
+    const double numbers = static_cast<double>(spec.size()) / (spec.split == Split::none ? 1 : devices);
+    memory.numbers += numbers;
+    if constexpr (requires { leaf.format; })
+      memory.packed += numbers * size_of(format).bytes / size_of(format).numbers +
+                       (format == Format::int8 ? numbers / spec.columns * static_cast<double>(sizeof(float)) : 0);
+    else
+      memory.plain += numbers * static_cast<double>(sizeof(*leaf.data));
+  };
+  Layer::each(add, views);
+  return memory;
+}
+
+/// Bytes of a run in inference, beside the weights.
+struct InferenceMemory {
+  double caches = 0;    ///< keys and values of tokens and media, and the media's latents
+  double encoding = 0;  ///< scratch of one frame on its way through the encoder, its pixels and its features
+  double reading = 0;   ///< scratch: a medium in the Resampler, or all tokens at once in the decoder, and logits
+
+  double most() const { return caches + std::max(encoding, reading); }
+};
+
+namespace detail {
+/// A sequence whose media are announced at equal distances.
+inline Sequence spread_media(const Workload& w) {
+  Sequence s;
+  const auto tokens = static_cast<std::size_t>(w.tokens);
+  s.ids.assign(tokens, 0);
+  s.targets.assign(tokens, 0);
+  for (int t = 0; t < w.tokens; ++t) s.phi.push_back(std::min(w.media, 1 + t * w.media / w.tokens));
+  s.media = w.media;
+  return s;
+}
+inline void check_workload(const Workload& w) {
+  check(w.sequences > 0 && w.tokens > 0 && w.media >= 0 && w.frames > 0, "memory_plan", "got ", w.sequences,
+        " sequences of ", w.tokens, " tokens with ", w.media, " media of ", w.frames,
+        " frames, expected positive numbers");
+}
+}  // namespace detail
+
+/// The run: each frame is encoded by itself, then every medium resampled, then all tokens but the last `written` of
+/// each sequence are read in one pass; those are read one by one, which takes no more.
+template <auto C, Platform Q>
+InferenceMemory inference_memory(const Workload& w, int written = 0) {
+  using P = Dry<Q>;
+  using Model = model::Flamingo<C, P>;
+  using Vision = Encoder<frozen_encoder(C.vision), P>;
+  using R = typename P::Real;
+  detail::check_workload(w);
+  check(written >= 0 && written < w.tokens, "memory_plan", written, " of ", w.tokens, " tokens are written");
+  InferenceMemory memory;
+  Context<P> ctx;
+  const std::array frame{w.frame(C.vision)};
+  const int cells = Vision::features(frame[0]).rows();
+  {
+    const auto scope = ctx.scope();
+    const typename Vision::template Parameters<Packed<P>> weights{};
+    const auto pixels = scratch<3>(ctx, frame[0].rows());
+    const auto features = scratch<Vision::D>(ctx, cells);
+    Vision::template forward<no_gradients>(ctx, weights, pixels, frame, features);
+  }
+  memory.encoding = static_cast<double>(ctx.arena().peak());
+  ctx.arena().forget_peak();
+
+  const typename Model::Connect::template Parameters<Packed<P>> connector{};
+  const typename Model::Decoder::template Parameters<Packed<P>> lm{};
+  auto engine = make_engine<Model>(ctx, connector, lm,
+                                   {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
+  const std::size_t caches = ctx.arena().kept();
+  memory.caches = static_cast<double>(caches);
+  const auto scope = ctx.scope();
+  // An engine knows media by their numbers.
+  std::vector<R> features(static_cast<std::size_t>(w.frames * cells * Vision::D));
+  Sequence sequence = detail::spread_media(w);
+  sequence.ids.resize(static_cast<std::size_t>(w.tokens - written));
+  sequence.phi.resize(sequence.ids.size());
+  std::vector<TextState> states;
+  for (int s = 0; s < w.sequences; ++s) {
+    std::vector<CachedMedium> media;
+    for (int m = 0; m < w.media; ++m) {
+      features[0] += R(1);
+      media.push_back(engine.add_medium(
+          Rows<P, Vision::D, const R>{features.data(), w.frames * cells, Extent<Vision::D>(Vision::D)}, w.frames, m));
+    }
+    states.push_back(engine.begin(sequence, media));
+  }
+  std::vector<TextState*> all;
+  for (TextState& state : states) all.push_back(&state);
+  const auto hidden = engine.read(all);
+  const auto last = scratch<Model::D>(ctx, w.sequences);
+  const std::vector<int> rows(states.size());
+  ops::gather(ctx, hidden, table(ctx, rows), last);
+  Model::Decoder::logits(ctx, lm, last, scratch<Model::V>(ctx, w.sequences));
+  memory.reading = static_cast<double>(ctx.arena().peak() - caches);
+  return memory;
+}
+
+/// Bytes of an update of the connector between frozen parts, beside weights, gradients and moments.
+struct TrainingMemory {
+  double activations = 0;  ///< what the forward pass keeps for backward, features of frozen media among it
+  double scratch = 0;      ///< at its most
+
+  double most() const { return activations + scratch; }
+};
+
+/// One forward and backward pass as the trainer's, of a batch as large as the workload.
+template <auto C, Platform Q>
+TrainingMemory training_memory(const Workload& w, int vocabulary_chunk = 8192) {
+  using P = Dry<Q>;
+  using Model = model::Flamingo<C, P>;
+  using Resampler = typename Model::ResamplerLayer;
+  using Decoder = typename Model::Decoder;
+  using Vision = Encoder<frozen_encoder(C.vision), P>;
+  constexpr typename Model::Trained trained{};
+  detail::check_workload(w);
+  Context<P> ctx;
+  const auto scope = ctx.scope();
+  const typename Model::Connect::template Parameters<Stored<P>> connector{}, gradients{};
+  const typename Decoder::template Parameters<Packed<P>> lm{};
+  std::vector<Medium> media;
+  std::vector<Sequence> sequences;
+  const int rows = w.frames * Vision::features(w.frame(C.vision)).rows(), M = w.sequences * w.media;
+  for (int m = 0; m < M; ++m) media.push_back({m * rows, rows, w.frames, m % w.media});
+  for (int s = 0; s < w.sequences; ++s) {
+    sequences.push_back(detail::spread_media(w));
+    sequences.back().first_medium = s * w.media;
+  }
+  const auto resampling = ResamplerPlan::of(C.resampler, media);
+  const auto plan = DecoderPlan::of(sequences, C.xattn, Model::R);
+  const int N = plan.rows(), asked = static_cast<int>(plan.targets.size());
+
+  const auto features = keep<Resampler::E>(ctx, M * rows);
+  const auto latents = keep<Model::E>(ctx, M * Model::R);
+  const auto hidden = keep<Model::D>(ctx, N), asked_rows = keep<Model::D>(ctx, asked);
+  const auto nll = take_vector<AccumulateOf<P>, true>(ctx, asked);
+  const auto targets = table(ctx, plan.targets), loss_rows = table(ctx, plan.loss_rows);
+  const auto resampled =
+      Resampler::template forward<weight_gradients>(ctx, connector.resampler, features, resampling, latents);
+  const auto decoded = Model::template forward<trained>(ctx, connector, lm, plan, latents, hidden);
+  ops::gather(ctx, hidden, loss_rows, asked_rows);
+  const auto lost = Decoder::template loss<input_gradients>(ctx, lm, asked_rows, targets, vocabulary_chunk, nll);
+
+  const std::vector<AccumulateOf<P>> share(static_cast<std::size_t>(asked));
+  const auto dasked = scratch<Model::D>(ctx, asked), dhidden = scratch<Model::D>(ctx, N);
+  const auto dlatents = scratch<Model::E>(ctx, M * Model::R);
+  Decoder::loss_backward(ctx, lm, lost, targets, vocabulary_chunk, table(ctx, share), dasked, frozen<Decoder>);
+  ops::scatter_add(ctx, dasked, loss_rows, dhidden);
+  Model::backward(ctx, connector, lm, decoded, plan, dhidden, dlatents, gradients, frozen<Decoder>);
+  Resampler::backward(ctx, connector.resampler, resampled, resampling, dlatents, NoGrad{}, gradients.resampler);
+  const auto kept = static_cast<double>(ctx.arena().kept());
+  return {kept, static_cast<double>(ctx.arena().peak()) - kept};
+}
+
+/// The model as one of `devices` that divide heads, hidden features and vocabulary between them sees it.
+template <class Vision, class Lm>
+  requires requires(const Lm& lm) { lm.head_dim; }
+constexpr FlamingoConfig<Vision, Lm> share_of(FlamingoConfig<Vision, Lm> c, int devices) {
+  c.xattn.hidden = (c.xattn.hidden ? c.xattn.hidden : c.xattn.widening * c.lm.dim) / devices;
+  c.xattn.kv_heads = c.xattn.key_heads() / devices;
+  c.xattn.heads /= devices;
+  c.lm.head_dim = c.lm.head_size();
+  if constexpr (requires { c.lm.hidden_size(); }) c.lm.hidden = c.lm.hidden_size();
+  if constexpr (requires { c.lm.kv_heads; }) c.lm.kv_heads /= devices;
+  c.lm.heads /= devices;
+  c.lm.hidden /= devices;
+  c.lm.vocabulary /= devices;
+  return c;
+}
+
+namespace detail {
+
+/// Of what a run takes, some is on every device and the rest is divided: a + b / n. Known are a + b and a + b / 2.
+struct DividedBytes {
+  double whole = 0, half = 0;
+  double on(int devices) const { return 2 * half - whole + 2 * (whole - half) / devices; }
+};
+
+/// A table of bytes: a column for each number of devices.
+class PlanTable {
+ public:
+  explicit PlanTable(std::vector<int> devices) : devices_(std::move(devices)), sums_(devices_.size(), 0) {}
+
+  std::string title(const std::string& what) const {
+    std::string text = "// " + what + "\n";
+    if (devices_.size() == 1) return text;
+    text += line("on each of so many devices", [](int n) { return std::to_string(n); });
+    return text;
+  }
+  /// bytes(n) on each of n devices; `counts`: it is part of the sum.
+  template <class F>
+  std::string row(const std::string& name, const F& bytes, bool counts = true) {
+    for (std::size_t i = 0; counts && i < devices_.size(); ++i) sums_[i] += bytes(devices_[i]);
+    return line(name, [&](int n) { return bytes_text(bytes(n)); });
+  }
+  std::string sum(const std::string& name) const {
+    std::size_t i = 0;
+    return line(name, [&](int) { return bytes_text(sums_[i++]); });
+  }
+
+ private:
+  template <class F>
+  std::string line(const std::string& name, const F& cell) const {
+    std::string text = "//   " + name + std::string(name.size() < 46 ? 46 - name.size() : 1, ' ');
+    for (const int n : devices_) {
+      const std::string value = cell(n);
+      text += std::string(value.size() < 11 ? 11 - value.size() : 1, ' ') + value;
+    }
+    return text + "\n";
+  }
+
+  std::vector<int> devices_;
+  std::vector<double> sums_;
+};
+
+inline std::string text_of(const Workload& w, int side) {
+  const std::string pictures = std::to_string(side) + " x " + std::to_string(side);
+  return std::to_string(w.sequences) + (w.sequences == 1 ? " sequence" : " sequences") + " of " +
+         std::to_string(w.tokens) + " tokens with " + std::to_string(w.media) +
+         (w.frames == 1 ? " pictures of " : " videos of " + std::to_string(w.frames) + " frames of ") + pictures;
+}
+
+}  // namespace detail
+
+/// What a plan is made for.
+struct PlanOptions {
+  Workload inference{.tokens = 512}, training{};
+  int written = 32;                    ///< of inference's tokens
+  std::vector<int> devices{1, 8, 16};  ///< each a number that divides the heads
+};
+
+/// The plan as comments of C++, computing in P's numbers. On several devices heads, hidden features and vocabularies
+/// are divided; the encoder and the Resampler are on each, as in the paper, and moments are divided among all (ZeRO's
+/// first stage).
+template <auto C, Platform P>
+std::string memory_plan_text(const PlanOptions& options = {}) {
+  constexpr auto half = share_of(C, 2);
+  using Model = model::Flamingo<C, P>;
+  using Vision = Encoder<frozen_encoder(C.vision), P>;
+  using detail::DividedBytes;
+  const auto gated = static_cast<double>(Model::gated_blocks);
+  const auto weights = [&](Format format, int n) {
+    return weight_memory<Vision, P>(format).bytes() + weight_memory<typename Model::ResamplerLayer, P>(format).bytes() +
+           gated * weight_memory<typename Model::Gated, P>(format, n).bytes() +
+           weight_memory<typename Model::Decoder, P>(format, n).bytes();
+  };
+  const auto trained = [&](int n) {
+    return weight_memory<typename Model::ResamplerLayer, P>(Format::f32).numbers +
+           gated * weight_memory<typename Model::Gated, P>(Format::f32, n).numbers;
+  };
+  const int side = options.inference.frame(C.vision).height, training_side = options.training.frame(C.vision).height;
+  std::string text;
+
+  const InferenceMemory one = inference_memory<C, P>(options.inference, options.written),
+                        two = inference_memory<half, P>(options.inference, options.written);
+  const DividedBytes caches{one.caches, two.caches}, reading{one.reading, two.reading};
+  detail::PlanTable use(options.devices);
+  text += use.title("Memory for inference: " + detail::text_of(options.inference, side) + ", " +
+                    std::to_string(options.written) + " of them written; computing in float32");
+  text += use.row(
+      "weights as float32", [&](int n) { return weights(Format::f32, n); }, false);
+  text += use.row(
+      "weights as int8", [&](int n) { return weights(Format::int8, n); }, false);
+  text += use.row("weights as bfloat16", [&](int n) { return weights(Format::bf16, n); });
+  text += use.row("keys, values and latents", [&](int n) { return caches.on(n); });
+  text += use.row("workspace: pictures, then all tokens at once",
+                  [&](int n) { return std::max(one.encoding, reading.on(n)); });
+  text += use.sum("all, weights as bfloat16");
+
+  const TrainingMemory whole = training_memory<C, P>(options.training),
+                       shared = training_memory<half, P>(options.training);
+  const DividedBytes activations{whole.activations, shared.activations}, scratch{whole.scratch, shared.scratch};
+  detail::PlanTable update(options.devices);
+  text += update.title("Memory for training the connector: " + detail::text_of(options.training, training_side) +
+                       " an update");
+  text += update.row("frozen weights as bfloat16", [&](int n) {
+    return weight_memory<Vision, P>(Format::bf16).bytes() +
+           weight_memory<typename Model::Decoder, P>(Format::bf16, n).bytes();
+  });
+  text += update.row("trained weights as float32", [&](int n) { return 4 * trained(n); });
+  text += update.row("gradients as float32", [&](int n) { return 4 * trained(n); });
+  text += update.row("optimiser: two moments as float32", [&](int n) { return 8 * trained(1) / n; });
+  text += update.row("activations", [&](int n) { return activations.on(n); });
+  text += update.row("workspace", [&](int n) { return scratch.on(n); });
+  text += update.sum("all");
+  return text;
+}
+
+}  // namespace flamingo

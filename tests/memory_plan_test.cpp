@@ -1,0 +1,135 @@
+#include <flamingo/memory_plan.hpp>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <numeric>
+#include <vector>
+
+#include <flamingo/core/store.hpp>
+#include <flamingo/cpu.hpp>
+#include <flamingo/infer/generate.hpp>
+#include <flamingo/train/trainer.hpp>
+
+using namespace flamingo;
+
+namespace {
+
+using P = Cpu<float>;
+constexpr FlamingoConfig<Vit, Llama> mini{
+    .vision = {.image = 24, .patch = 6, .dim = 24, .layers = 2, .heads = 2},
+    .resampler =
+        {.vision_dim = 24, .dim = 20, .latents = 5, .layers = 2, .heads = 2, .head_dim = 8, .frames = 3, .out_dim = 32},
+    .xattn = {.every = 2, .heads = 4, .head_dim = 8, .norm_media = true},
+    .lm = {
+        .dim = 32, .layers = 4, .heads = 4, .kv_heads = 2, .hidden = 64, .vocabulary = 100, .added = 1, .context = 64}};
+using Model = model::Flamingo<mini, P>;
+using Vision = Encoder<mini.vision, P>;
+constexpr Workload work{.sequences = 2, .tokens = 37, .media = 3, .frames = 2};
+
+/// Features of the workload's media, all of them different.
+std::vector<float> features(int media) {
+  std::vector<float> all(static_cast<std::size_t>(media * 2 * 16 * 24));
+  std::iota(all.begin(), all.end(), 0.0f);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
+  const InferenceMemory plan = inference_memory<mini, P>(work, 7);
+  Context<P> ctx(1, std::size_t{1} << 26);
+  {
+    const auto scope = ctx.scope();
+    const Store<Vision, P> weights(1);
+    const std::array grid{Grid{0, 24, 24}};
+    const auto pixels = scratch<3>(ctx, 24 * 24);
+    ops::clear(ctx, pixels);
+    Vision::forward<no_gradients>(ctx, weights.views, pixels, grid, scratch<Vision::D>(ctx, 16));
+    CHECK(static_cast<double>(ctx.arena().peak()) == plan.encoding);
+  }
+  ctx.arena().forget_peak();
+  const Store<Model::Connect, P> connector(1);
+  const Store<Model::Decoder, P> lm(2);
+  auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
+  CHECK(static_cast<double>(ctx.arena().kept()) == plan.caches);
+  const std::vector<float> seen = features(6);
+  std::vector<TextState> states;
+  for (int s = 0; s < 2; ++s) {
+    std::vector<CachedMedium> media;
+    for (int m = 0; m < 3; ++m)
+      media.push_back(
+          engine.add_medium(Rows<P, 24, const float>{seen.data() + (s * 3 + m) * 2 * 16 * 24, 32, {}}, 2, m));
+    Sequence sequence = detail::spread_media(work);
+    sequence.ids.resize(30);
+    sequence.phi.resize(30);
+    states.push_back(engine.begin(sequence, media));
+  }
+  std::vector<TextState*> all{&states[0], &states[1]};
+  for (int step = 0; step < 7; ++step) {
+    engine.next_logits(all);
+    for (TextState* state : all) state->append(1);
+  }
+  CHECK(static_cast<double>(ctx.arena().peak()) == plan.caches + plan.reading);
+  CHECK(plan.reading > 10'000);
+}
+
+TEST_CASE("a plan of training is what the trainer takes", "[memory_plan]") {
+  const TrainingMemory plan = training_memory<mini, P>(work);
+  Context<P> ctx(1, std::size_t{1} << 26);
+  const Store<Model::Decoder, P> lm(2);
+  Trainer<mini, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {});
+  TrainingBatch<float> batch{.features = features(6)};
+  for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
+  for (int s = 0; s < 2; ++s) {
+    batch.sequences.push_back(detail::spread_media(work));
+    batch.sequences.back().first_medium = 3 * s;
+  }
+  trainer.pass(batch, 1);
+  // The trainer's features are its batch's own, not the arena's.
+  const double own = static_cast<double>(batch.features.size() * sizeof(float));
+  CHECK(static_cast<double>(ctx.arena().peak()) == plan.most() - own);
+}
+
+TEST_CASE("weights are counted as they are held", "[memory_plan]") {
+  const WeightMemory floats = weight_memory<Model::Decoder, P>(Format::f32);
+  CHECK(floats.numbers == static_cast<double>(parameter_count<Model::Decoder>()));
+  CHECK(floats.bytes() == 4 * floats.numbers);
+  const WeightMemory narrow = weight_memory<Model::Decoder, P>(Format::bf16);
+  CHECK(narrow.packed == floats.packed / 2);
+  CHECK(narrow.plain == floats.plain);
+  CHECK(narrow.plain == 4.0 * (4 * 2 + 1 + 1) * 32);  // the norms, and the added row, read and written
+  // Bytes, and a float for each row.
+  const WeightMemory bytes = weight_memory<Model::Gated, P>(Format::int8);
+  const int rows = 3 * 32 + 32 + 4 * 32 + 32;
+  CHECK(bytes.packed == weight_memory<Model::Gated, P>(Format::f32).packed / 4 + 4 * rows);
+}
+
+TEST_CASE("on several devices each has its share", "[memory_plan]") {
+  constexpr auto half = share_of(mini, 2);
+  using Half = model::Flamingo<half, P>;
+  const double norms = weight_memory<Model::Decoder, P>(Format::f32).plain;
+  CHECK(weight_memory<Model::Decoder, P>(Format::bf16, 2).packed ==
+        weight_memory<Half::Decoder, P>(Format::bf16).packed);
+  CHECK(weight_memory<Model::Decoder, P>(Format::bf16, 2).plain == norms);
+  CHECK(weight_memory<Model::Gated, P>(Format::f32, 2).numbers == weight_memory<Half::Gated, P>(Format::f32).numbers);
+  // Whole and halved are enough to tell of other numbers.
+  const detail::DividedBytes bytes{100, 60};
+  CHECK((bytes.on(1) == 100 && bytes.on(2) == 60 && bytes.on(8) == 30));
+}
+
+TEST_CASE("a plan is told as comments", "[memory_plan]") {
+  const std::string text =
+      memory_plan_text<mini, P>({.inference = work, .training = work, .written = 7, .devices = {1, 2}});
+  CHECK_THAT(text, Catch::StartsWith("// Memory for inference: 2 sequences of 37 tokens with 3 videos of 2 frames of "
+                                     "24 x 24, 7 of them written; computing in float32\n") &&
+                       Catch::Contains("//   optimiser: two moments as float32") &&
+                       Catch::Contains("// Memory for training the connector: "));
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) CHECK(text.compare(at, 3, "// ") == 0);
+}
+
+TEST_CASE("work that makes no sense is refused", "[memory_plan]") {
+  CHECK_THROWS_WITH((inference_memory<mini, P>({.tokens = 0})),
+                    Catch::Contains("got 1 sequences of 0 tokens with 5 media of 1 frames"));
+  CHECK_THROWS_WITH((inference_memory<mini, P>({.tokens = 5, .media = 1}, 5)),
+                    Catch::Contains("5 of 5 tokens are written"));
+}
