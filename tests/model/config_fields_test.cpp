@@ -53,6 +53,7 @@ TEST_CASE("no field of a config is left out", "[model][config_fields]") {
   CHECK(listed<BertText>() == members<BertText>());
   CHECK(listed<ContrastiveConfig<Vit>>() == members<ContrastiveConfig<Vit>>());
   CHECK(listed<MllamaVision>() == members<MllamaVision>());
+  CHECK(listed<NfNet>() == members<NfNet>());
   CHECK(listed<ResamplerConfig>() == members<ResamplerConfig>());
   CHECK(listed<XattnConfig>() == members<XattnConfig>());
   CHECK(listed<FlamingoConfig<Vit, Llama>>() == members<FlamingoConfig<Vit, Llama>>());
