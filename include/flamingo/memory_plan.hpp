@@ -119,6 +119,10 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
                                    {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
   const std::size_t caches = ctx.arena().kept();
   memory.caches = static_cast<double>(caches);
+  if constexpr (decltype(engine)::relative) {  // the engine has room for every distance of the context, and fills some
+    const int most = std::min(C.lm.context, w.tokens + 63);
+    memory.caches -= static_cast<double>(C.lm.context - most) * C.lm.layers * Model::Block::Attend::Q * sizeof(R);
+  }
   const auto scope = ctx.scope();
   // An engine knows media by their numbers.
   std::vector<R> features(static_cast<std::size_t>(w.frames * cells * Vision::D));
