@@ -24,6 +24,7 @@
 namespace {
 
 using namespace flamingo;
+using full_size::RandomWeights;
 using P = Cpu<float>;
 constexpr auto config = presets::FLAMINGO_PRESET;
 using Model = model::Flamingo<config, P>;
