@@ -33,9 +33,11 @@ struct CrossEntropyCase {
   Tensor<int> targets = Tensor<int>::of({0, V - 1, V, V + A - 1, 17, 17, 40});
   Tensor<R> nll{1, N, R(7)}, lse{1, N, R(7)}, dx{N, D, R(7)}, dtable{V, D}, dadded{A, D};
 
+  float smoothing = 0;
+
   void forward(Context<P>& ctx, int chunk) {
     ops::cross_entropy(ctx, x.template rows_on<P>(), table.template matrix_on<P>(), added.template matrix_on<P>(),
-                       targets.view_on<P>(), chunk, nll.template view_on<P>(), lse.template view_on<P>());
+                       targets.view_on<P>(), chunk, nll.template view_on<P>(), lse.template view_on<P>(), smoothing);
   }
   template <class DX, class DTable, class DAdded>
   void backward(Context<P>& ctx, int chunk, const DX& to_x, const DTable& to_table, const DAdded& to_added) {
@@ -43,7 +45,7 @@ struct CrossEntropyCase {
     const auto& scale = weights;
     ops::cross_entropy_backward(ctx, x.template rows_on<P>(), table.template matrix_on<P>(),
                                 added.template matrix_on<P>(), targets.view_on<P>(), chunk, sums.template view_on<P>(),
-                                scale.template view_on<P>(), to_x, to_table, to_added);
+                                scale.template view_on<P>(), to_x, to_table, to_added, smoothing);
   }
   void backward(Context<P>& ctx, int chunk) {
     backward(ctx, chunk, dx.template rows_on<P>(), dtable.template matrix_on<P>(), dadded.template matrix_on<P>());
@@ -54,11 +56,13 @@ Tensor<double> naive(const CrossEntropyCase<double>& c) {
   Tensor<double> nll(1, N);
   for (int n = 0; n < N; ++n) {
     double sum = 0, target = 0;
+    const double smoothing = static_cast<double>(c.smoothing);
     for (int v = 0; v < V + A; ++v) {
       double logit = 0;
       for (int i = 0; i < D; ++i) logit += c.x(n, i) * (v < V ? c.table(v, i) : c.added(v - V, i));
       sum += std::exp(logit);
-      if (v == c.targets(0, n)) target = logit;
+      if (v == c.targets(0, n)) target += (1 - smoothing) * logit;
+      target += smoothing / (V + A) * logit;
     }
     nll(0, n) = std::log(sum) - target;
   }
@@ -76,10 +80,11 @@ TEMPLATE_LIST_TEST_CASE("cross_entropy is the same in any chunks, with added row
   CrossEntropyCase<double> exact;
   Context<TestType> ctx(1, 1 << 20);
   Context<Cpu<double>> exact_ctx(1, 1 << 20);
-  exact.forward(exact_ctx, 1000);
-  exact.backward(exact_ctx, 1000);
   const int chunk = GENERATE(from_range(chunks.begin(), chunks.end()));
   CAPTURE(chunk);
+  c.smoothing = exact.smoothing = GENERATE(0.0f, 0.3f);
+  exact.forward(exact_ctx, 1000);
+  exact.backward(exact_ctx, 1000);
   c.forward(ctx, chunk);
   c.backward(ctx, chunk);
   CHECK(distance(c.nll, naive(exact)).relative < chain_bound<R>(roundings));
@@ -92,6 +97,7 @@ TEMPLATE_LIST_TEST_CASE("cross_entropy is the same in any chunks, with added row
 
 TEST_CASE("cross_entropy's gradients are those of finite differences", "[cross_entropy]") {
   CrossEntropyCase<double> c;
+  c.smoothing = GENERATE(0.0f, 0.3f, 1.0f);
   Context<Cpu<double>> ctx(1, 1 << 20);
   c.forward(ctx, 7);
   c.backward(ctx, 7);
@@ -173,6 +179,10 @@ TEST_CASE("cross_entropy says what is wrong", "[cross_entropy]") {
   CHECK_THROWS_WITH(c.forward(ctx, 0), "[cross_entropy] chunk is 0, expected a positive number of vocabulary entries");
   CHECK_THROWS_WITH(c.backward(ctx, -1),
                     "[cross_entropy_backward] chunk is -1, expected a positive number of vocabulary entries");
+  SECTION("smoothing") {
+    c.smoothing = 1.5f;
+    CHECK_THROWS_WITH(c.forward(ctx, 7), "[cross_entropy] smoothing is 1.5, expected a share: 0 to 1");
+  }
   SECTION("targets") {
     c.targets = Tensor<int>::of({1, 2});
     CHECK_THROWS_WITH(c.forward(ctx, 7), "[cross_entropy] x is (7, 11) with 2 targets");

@@ -1,7 +1,8 @@
-/// cross_entropy: nll[n] = log Σ_v exp(x[n] · w[v]) - x[n] · w[target[n]], over a vocabulary taken in chunks
+/// cross_entropy: nll[n] = log Σ_v exp(x[n] · w[v]) - Σ_v q[v] x[n] · w[v], over a vocabulary taken in chunks
 ///
-/// x (N, D)   w (V, D), and A added rows after it   targets, nll, lse (N). At most N * chunk logits exist at a time;
-/// backward computes them again.
+/// x (N, D)   w (V, D), and A added rows after it   targets, nll, lse (N). q is 1 at the target, or with label
+/// smoothing ε (Szegedy et al. 2016): 1 - ε at the target, and ε / (V + A) everywhere besides. At most N * chunk logits
+/// exist at a time; backward computes them again.
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -12,6 +13,13 @@
 #include <flamingo/ops/residual.hpp>
 
 namespace flamingo {
+
+/// What a row asks for: q = own at its target, and `each` at every entry besides.
+template <class A>
+struct TargetShares {
+  A own = 1, each = 0;
+};
+
 namespace kernels {
 /// Running log-sum-exp over chunks of logits, and its gradient; defined once per platform.
 template <Platform P>
@@ -47,6 +55,12 @@ void each_chunk(const W& table, const A& added, const DW& dtable, const DA& dadd
   walk(table, 0, dtable);
   walk(added, int(table.rows), dadded);
 }
+
+template <class A, class W, class Added>
+TargetShares<A> shares(const char* op, const W& table, const Added& added, float smoothing) {
+  check(smoothing >= 0 && smoothing <= 1, op, "smoothing is ", smoothing, ", expected a share: 0 to 1");
+  return {1 - A(smoothing), A(smoothing) / A(int(table.rows) + int(added.rows))};
+}
 }  // namespace detail
 
 /// The likelihoods are those of the softmax over all V + A entries. Targets are 0 .. V + A - 1; anything else is
@@ -55,8 +69,9 @@ template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A>
 void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added,
                    std::type_identity_t<View<P, 1, const int>> targets, int chunk,
                    std::type_identity_t<View<P, 1, AccumulateOf<P>>> nll,
-                   std::type_identity_t<View<P, 1, AccumulateOf<P>>> lse) {
+                   std::type_identity_t<View<P, 1, AccumulateOf<P>>> lse, float smoothing = 0) {
   detail::check_cross_entropy("cross_entropy", x, table, added, targets.shape[0], chunk);
+  const auto shares = detail::shares<AccumulateOf<P>>("cross_entropy", table, added, smoothing);
   check(nll.shape == targets.shape && lse.shape == targets.shape, "cross_entropy", "targets are ", targets.shape,
         ", nll is ", nll.shape, " and lse is ", lse.shape, ": their lengths differ");
   kernels::CrossEntropy<P>::check_targets(targets, int(table.rows) + int(added.rows));
@@ -67,7 +82,7 @@ void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added,
     const auto inner = ctx.scope();
     const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk)
     linear(ctx, x, w, logits);
-    kernels::CrossEntropy<P>::update(ctx, logits, first, targets, lse, sum, target);
+    kernels::CrossEntropy<P>::update(ctx, logits, first, targets, shares, lse, sum, target);
   });
   kernels::CrossEntropy<P>::finish(ctx, lse, sum, target, nll);
 }
@@ -78,17 +93,18 @@ void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A
                             std::type_identity_t<View<P, 1, const int>> targets, int chunk,
                             std::type_identity_t<View<P, 1, const AccumulateOf<P>>> lse,
                             std::type_identity_t<View<P, 1, const AccumulateOf<P>>> weights, const DX& dx,
-                            const DW& dtable, const DA& dadded) {
+                            const DW& dtable, const DA& dadded, float smoothing = 0) {
   detail::check_cross_entropy("cross_entropy_backward", x, table, added, targets.shape[0], chunk);
   check(lse.shape == targets.shape && weights.shape == targets.shape, "cross_entropy_backward", "targets are ",
         targets.shape, ", lse is ", lse.shape, " and weights are ", weights.shape, ": their lengths differ");
+  const auto shares = detail::shares<AccumulateOf<P>>("cross_entropy_backward", table, added, smoothing);
   const auto scope = ctx.scope();
   bool begun = false;
   detail::each_chunk(table, added, dtable, dadded, chunk, [&](const auto& w, int first, const auto& dw) {
     const auto inner = ctx.scope();
     const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk), then its gradient
     linear(ctx, x, w, logits);
-    kernels::CrossEntropy<P>::gradient(ctx, logits, first, targets, lse, weights);
+    kernels::CrossEntropy<P>::gradient(ctx, logits, first, targets, shares, lse, weights);
     if constexpr (wanted<DX>) {
       if (!begun) {
         linear_backward(ctx, x, w, logits, dx, dw);

@@ -24,14 +24,15 @@ struct CrossEntropy<Cpu<R, Set>> {
     line(sum.data, sum.size()).setZero();
     line(target.data, target.size()).setZero();
   }
-  static void update(Context<P>& ctx, In<P> logits, int first, View<P, 1, const int> targets, View<P, 1, A> maximum,
-                     View<P, 1, A> sum, View<P, 1, A> target) {
+  static void update(Context<P>& ctx, In<P> logits, int first, View<P, 1, const int> targets, TargetShares<A> shares,
+                     View<P, 1, A> maximum, View<P, 1, A> sum, View<P, 1, A> target) {
     each_row(ctx, logits, [&](int n) {
       const A before = maximum.data[n], now = std::max(before, line(logits, n).maxCoeff());
       sum.data[n] = sum.data[n] * std::exp(before - now) + (line(logits, n) - now).exp().sum();
       maximum.data[n] = now;
       const int t = targets.data[n] - first;
-      if (t >= 0 && t < int(logits.width)) target.data[n] = logits.row(n)[t];
+      if (t >= 0 && t < int(logits.width)) target.data[n] += shares.own * logits.row(n)[t];
+      if (shares.each > 0) target.data[n] += shares.each * kernels::sum(line(logits, n));
     });
   }
   static void finish(Context<P>&, View<P, 1, A> lse, View<P, 1, A> sum, View<P, 1, A> target, View<P, 1, A> nll) {
@@ -40,17 +41,17 @@ struct CrossEntropy<Cpu<R, Set>> {
       nll.data[n] = lse.data[n] - target.data[n];
     }
   }
-  static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets,
+  static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets, TargetShares<A> shares,
                        View<P, 1, const A> lse, View<P, 1, const A> weights) {
     each_row(ctx, logits, [&](int n) {
       R* row = logits.row(n);
       each_chunk(static_cast<std::size_t>(int(logits.width)), [&](std::size_t at, std::size_t count) {
         Chunk<R> z(row + at, count);
-        z.numbers = weights.data[n] * (z.numbers - lse.data[n]).exp();
+        z.numbers = weights.data[n] * ((z.numbers - lse.data[n]).exp() - shares.each);
         z.write(row + at, count);
       });
       const int t = targets.data[n] - first;
-      if (t >= 0 && t < int(logits.width)) row[t] -= weights.data[n];
+      if (t >= 0 && t < int(logits.width)) row[t] -= shares.own * weights.data[n];
     });
   }
 

@@ -11,9 +11,11 @@ struct CrossEntropy<Dry<Q>> {
 
   static void check_targets(View<P, 1, const int>, int) {}
   static void begin(Context<P>&, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
-  static void update(Context<P>&, In<P>, int, View<P, 1, const int>, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
+  static void update(Context<P>&, In<P>, int, View<P, 1, const int>, TargetShares<A>, View<P, 1, A>, View<P, 1, A>,
+                     View<P, 1, A>) {}
   static void finish(Context<P>&, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
-  static void gradient(Context<P>&, Out<P>, int, View<P, 1, const int>, View<P, 1, const A>, View<P, 1, const A>) {}
+  static void gradient(Context<P>&, Out<P>, int, View<P, 1, const int>, TargetShares<A>, View<P, 1, const A>,
+                       View<P, 1, const A>) {}
 };
 
 }  // namespace flamingo::kernels
