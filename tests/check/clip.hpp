@@ -117,11 +117,11 @@ Report check_clip(const std::filesystem::path& path) {
     output("mid.vision_hidden_states." + std::to_string(i), images.tower.blocks[i].norm.x);
   output("mid.vision_hidden_states." + std::to_string(Net::VisionTower::layers), images.hidden);
   output("out.vision_last_hidden_state", images.hidden);
-  output("out.vision_pooled", images.pooled);
+  output("out.vision_pooled", images.space.pooled);
   output("out.image_embeds", images_out);
   output("out.text_embeds", texts_out);
-  output("out.text_pooled", lines.pooled);
-  output("out.pooled", images.unit.x);
+  output("out.text_pooled", lines.space.pooled);
+  output("out.pooled", images.space.unit.x);
   {
     Store<Features, P> features_w;
     LoadReport found(path.string());  // the projection and the text are of no use to it

@@ -28,12 +28,14 @@ struct Contrastive {
     If<need.any(), Rows<P, J>> pictures, texts, scaled_pictures, scaled_texts;
     If<need.any(), View<P, 1, A>> lse_pictures, lse_texts;
     std::vector<int> targets;  ///< 0 .. N - 1
+    float smoothing = 0;
   };
 
-  /// nll (2 N): of each picture's text, then of each text's picture; the loss is their mean.
+  /// nll (2 N): of each picture's text, then of each text's picture; the loss is their mean. `smoothing` is the share
+  /// of each target that is spread over all N.
   template <Need need, class S>
   static Saved<need> forward(Context<P>& ctx, const S& s, const Rows<P, J>& pictures, const Rows<P, J>& texts,
-                             View<P, 1, A> nll) {
+                             View<P, 1, A> nll, float smoothing = 0) {
     const int N = pictures.rows;
     check(texts.rows == N && nll.shape[0] == 2 * N, "contrastive", "there are ", N, " pictures, ", texts.rows,
           " texts and ", nll.shape[0], " likelihoods, expected as many texts and twice as many likelihoods");
@@ -45,9 +47,10 @@ struct Contrastive {
     const auto own = table(ctx, targets);
     ops::exp_scale(ctx, pictures, s, scaled_pictures);
     ops::exp_scale(ctx, texts, s, scaled_texts);
-    ops::cross_entropy(ctx, scaled_pictures, vocabulary(texts), none, own, chunk, half(nll, 0), lse_pictures);
-    ops::cross_entropy(ctx, scaled_texts, vocabulary(pictures), none, own, chunk, half(nll, 1), lse_texts);
-    return {pictures, texts, scaled_pictures, scaled_texts, lse_pictures, lse_texts, std::move(targets)};
+    ops::cross_entropy(ctx, scaled_pictures, vocabulary(texts), none, own, chunk, half(nll, 0), lse_pictures,
+                       smoothing);
+    ops::cross_entropy(ctx, scaled_texts, vocabulary(pictures), none, own, chunk, half(nll, 1), lse_texts, smoothing);
+    return {pictures, texts, scaled_pictures, scaled_texts, lse_pictures, lse_texts, std::move(targets), smoothing};
   }
 
   /// For a loss of Σ weights · nll, weights (2 N): writes dpictures and dtexts and adds to ds.
@@ -63,7 +66,7 @@ struct Contrastive {
     const auto direction = [&](const auto& scaled, const auto& others, auto lse, auto halves, const auto& dasking,
                                const auto& dothers) {
       ops::cross_entropy_backward(ctx, scaled, vocabulary(others), none, own, chunk, lse, halves, dscaled,
-                                  vocabulary(dothers), NoGrad{});
+                                  vocabulary(dothers), NoGrad{}, saved.smoothing);
       ops::exp_scale_backward(ctx, s, scaled, dscaled, dasking, ds);
     };
     direction(saved.scaled_pictures, saved.texts, saved.lse_pictures, half(weights, 0), dpictures, dtexts);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include <flamingo/model/clip/contrastive.hpp>
+#include <flamingo/model/clip/joint_space.hpp>
 #include <flamingo/model/clip/text_tower.hpp>
 
 namespace flamingo::model {
@@ -26,8 +27,12 @@ struct DualEncoder {
   static constexpr int D = vision.dim, E = C.text.dim, J = C.projection;
   using VisionTower = VisionTransformer<vision, P>;
   using TextTower = ClipTextTower<C.text, P>;
+  using TextPlan = ClipTextPlan;
+  static constexpr ClipConfig config = C;
+  static constexpr float smoothing = 0;
   using NormLayer = nn::LayerNorm<D, P>;
-  using Unit = nn::UnitNorm<J, P>;
+  using PictureSpace = JointSpace<D, J, P>;
+  using TextSpace = JointSpace<E, J, P>;
   using Loss = Contrastive<J, P>;
   using Real = typename P::Real;
 
@@ -55,15 +60,15 @@ struct DualEncoder {
     typename VisionTower::template Saved<need> tower;
     If<need.any(), Rows<P, D>> hidden;  ///< (rows of all pictures, D) after the last block, class tokens among them
     typename NormLayer::template Saved<need> norm;
-    If<need.any(), Rows<P, D>> pooled;  ///< (M, D)
-    typename Unit::template Saved<need> unit;
+    typename PictureSpace::template Saved<need> space;
   };
   template <Need need>
   struct SavedTexts {
     typename TextTower::template Saved<need> tower;
-    If<need.any(), Rows<P, E>> pooled;  ///< (B, E)
-    typename Unit::template Saved<need> unit;
+    typename TextSpace::template Saved<need> space;
   };
+
+  static TextPlan plan_of(std::span<const std::vector<int>> texts) { return TextPlan::of(C.text, texts); }
 
   /// embeddings (M, J). `grids` must outlive backward, which takes them again.
   template <Need need = no_gradients, class W>
@@ -75,29 +80,22 @@ struct DualEncoder {
     int rows = 0;
     for (const Grid& grid : grids) rows += VisionTower::features(grid).rows();
     const auto hidden = take<kept, D>(ctx, rows), classes = take<kept, D>(ctx, M), pooled = take<kept, D>(ctx, M);
-    const auto projected = take<kept, J>(ctx, M);
     SavedPictures<need> saved{};
     saved.tower = VisionTower::template forward<need>(ctx, w.vision, pixels, grids, hidden);
     ops::gather(ctx, hidden, table(ctx, saved.tower.plan.classes), classes);  // (M, D)
     saved.norm = NormLayer::template forward<need>(ctx, w.vision_norm, C.vision.epsilon, classes, pooled);
-    ops::linear(ctx, pooled, w.vision_projection, projected);  // (M, J)
-    saved.unit = Unit::template forward<need>(ctx, projected, embeddings);
+    saved.space = PictureSpace::template forward<need>(ctx, w.vision_projection, pooled, embeddings);
     saved.hidden = hidden;
-    saved.pooled = pooled;
     return saved;
   }
   /// embeddings (B, J)
   template <Need need = no_gradients, class W>
   static SavedTexts<need> texts(Context<P>& ctx, const W& w, const ClipTextPlan& plan, const Rows<P, J>& embeddings) {
     const auto scope = ctx.scope();
-    const int B = plan.texts();
-    const auto pooled = take<need.any(), E>(ctx, B);
-    const auto projected = take<need.any(), J>(ctx, B);
+    const auto pooled = take<need.any(), E>(ctx, plan.texts());  // (B, E)
     SavedTexts<need> saved{};
     saved.tower = TextTower::template forward<need>(ctx, w.text, plan, pooled);
-    ops::linear(ctx, pooled, w.text_projection, projected);  // (B, J)
-    saved.unit = Unit::template forward<need>(ctx, projected, embeddings);
-    saved.pooled = pooled;
+    saved.space = TextSpace::template forward<need>(ctx, w.text_projection, pooled, embeddings);
     return saved;
   }
 
@@ -107,10 +105,8 @@ struct DualEncoder {
                                 const Rows<P, J>& dembeddings, const DX& dpixels, const G& g) {
     const auto scope = ctx.scope();
     const int M = dembeddings.rows;
-    const auto dprojected = scratch<J>(ctx, M);
     const auto dpooled = scratch<D>(ctx, M), dclasses = scratch<D>(ctx, M), dhidden = scratch<D>(ctx, s.hidden.rows);
-    Unit::backward(ctx, s.unit, dembeddings, dprojected);
-    ops::linear_backward(ctx, s.pooled, w.vision_projection, dprojected, dpooled, g.vision_projection);
+    PictureSpace::backward(ctx, w.vision_projection, s.space, dembeddings, dpooled, g.vision_projection);
     NormLayer::backward(ctx, w.vision_norm, s.norm, dpooled, dclasses, g.vision_norm);
     ops::clear(ctx, dhidden);
     ops::scatter_add(ctx, dclasses, table(ctx, s.tower.plan.classes), dhidden);
@@ -121,10 +117,8 @@ struct DualEncoder {
   static void texts_backward(Context<P>& ctx, const W& w, const SavedTexts<need>& s, const ClipTextPlan& plan,
                              const Rows<P, J>& dembeddings, const G& g) {
     const auto scope = ctx.scope();
-    const auto dprojected = scratch<J>(ctx, dembeddings.rows);
     const auto dpooled = scratch<E>(ctx, dembeddings.rows);
-    Unit::backward(ctx, s.unit, dembeddings, dprojected);
-    ops::linear_backward(ctx, s.pooled, w.text_projection, dprojected, dpooled, g.text_projection);
+    TextSpace::backward(ctx, w.text_projection, s.space, dembeddings, dpooled, g.text_projection);
     TextTower::backward(ctx, w.text, s.tower, plan, dpooled, g.text);
   }
 };
