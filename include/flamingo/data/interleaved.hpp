@@ -18,26 +18,26 @@ namespace flamingo {
 /// no image, or an image and no text; `metadata` tells what is known of each image.
 struct InterleavedDocument {
   struct Image {
-    std::string name;              ///< of its file, beside the record: what Document calls it
-    std::string url;               ///< where it was found
-    std::string alt, caption;      ///< what the page says of it, whether or not the texts repeat it
-    int width = 0, height = 0;     ///< pixels; 0 where nobody has looked
-    std::uint64_t hash = 0;        ///< perceptual; 0 where nobody has looked
-    std::vector<std::byte> bytes;  ///< the encoded file, where the record carries it; never in the JSON
+    std::string name{};              ///< of its file, beside the record: what Document calls it
+    std::string url{};               ///< where it was found
+    std::string alt{}, caption{};    ///< what the page says of it, whether or not the texts repeat it
+    int width = 0, height = 0;       ///< pixels; 0 where nobody has looked
+    std::uint64_t hash = 0;          ///< perceptual; 0 where nobody has looked
+    std::vector<std::byte> bytes{};  ///< the encoded file, where the record carries it; never in the JSON
 
     friend bool operator==(const Image&, const Image&) = default;
   };
   struct Part {
-    std::string text;
+    std::string text{};
     int image = -1;  ///< index into images, or -1: a text
 
     friend bool operator==(const Part&, const Part&) = default;
   };
 
-  std::string id;  ///< unique within a data set
-  std::string url, title, license;
-  std::vector<Part> parts;
-  std::vector<Image> images;
+  std::string id{};  ///< unique within a data set
+  std::string url{}, title{}, license{};
+  std::vector<Part> parts{};
+  std::vector<Image> images{};
 
   InterleavedDocument& text(std::string_view t) {
     parts.push_back({std::string(t), -1});
