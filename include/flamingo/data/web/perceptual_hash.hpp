@@ -1,0 +1,54 @@
+/// A hash of what a picture looks like: copies in another size, format or quality have nearly the same bits.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numbers>
+
+#include <flamingo/io/image.hpp>
+#include <flamingo/io/resize.hpp>
+
+namespace flamingo::web {
+
+/// pHash: the picture as 32 x 32 greys, their discrete cosine transform, and of its 64 lowest frequencies (the constant
+/// one aside) a bit each: above their median or not. Row by row from the lowest, the first in the lowest bit.
+inline std::uint64_t perceptual_hash(const io::Image& image) {
+  constexpr int size = 32, low = 8;
+  const io::Image little = io::resize(image, size, size, io::Filter::bilinear);
+  static const auto cosines = [] {
+    std::array<std::array<double, size>, low + 1> table{};
+    for (std::size_t k = 0; k <= low; ++k)
+      for (std::size_t x = 0; x < size; ++x)
+        table[k][x] =
+            std::cos(std::numbers::pi * static_cast<double>(k) * (2.0 * static_cast<double>(x) + 1) / (2 * size));
+    return table;
+  }();
+  std::array<std::array<double, low + 1>, size> rows{};  // transformed along x
+  for (std::size_t y = 0; y < size; ++y)
+    for (std::size_t x = 0; x < size; ++x) {
+      const std::uint8_t* pixel = little.rgb.data() + 3 * (y * size + x);
+      const double grey = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
+      for (std::size_t k = 0; k <= low; ++k) rows[y][k] += grey * cosines[k][x];
+    }
+  std::array<double, low * low> frequencies{};
+  for (std::size_t v = 0; v < low; ++v)
+    for (std::size_t u = 0; u < low; ++u) {
+      // The constant one gives its place to the next of its row.
+      const std::size_t k = u == 0 && v == 0 ? low : u;
+      for (std::size_t y = 0; y < size; ++y) frequencies[v * low + u] += rows[y][k] * cosines[v][y];
+    }
+  std::array<double, low* low> sorted = frequencies;
+  std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2, sorted.end());
+  const double median = sorted[sorted.size() / 2];
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i < frequencies.size(); ++i) hash |= std::uint64_t{frequencies[i] > median} << i;
+  return hash;
+}
+
+/// In how many bits two hashes differ: 0 to 64; below about 6 the pictures are copies.
+constexpr int hamming(std::uint64_t a, std::uint64_t b) { return std::popcount(a ^ b); }
+
+}  // namespace flamingo::web
