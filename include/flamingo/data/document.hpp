@@ -72,19 +72,20 @@ class Document {
   std::vector<Part> parts_;
 };
 
-/// The pieces that frame a document's text, as token ids (the paper: <BOS>, <image>, <EOC>).
+/// The pieces that frame a document's text, as token ids (the paper: <BOS>, <image>, <EOC>, <EOS>).
 struct Tags {
   std::vector<int> begin;         ///< once, first
   std::vector<int> image;         ///< at each image or video
   std::vector<int> end_of_chunk;  ///< after the text that follows a medium
   int announces = 0;              ///< which piece of `image` is the first to see the medium (Idefics: its second)
   bool joins = false;             ///< of neighbouring media the last piece of one is the first of the next (Idefics)
+  std::vector<int> end = {};      ///< once, last
 
   /// Each tag as the tokenizer reads its text, special tokens recognised.
   static Tags of(const io::Tokenizer& tokenizer, std::string_view begin, std::string_view image,
-                 std::string_view end_of_chunk) {
+                 std::string_view end_of_chunk, std::string_view end = {}) {
     const auto ids = [&](std::string_view text) { return tokenizer.encode(text, {.parse_special = true}); };
-    Tags tags{ids(begin), ids(image), ids(end_of_chunk)};
+    Tags tags{.begin = ids(begin), .image = ids(image), .end_of_chunk = ids(end_of_chunk), .end = ids(end)};
     check(!tags.image.empty(), "tags", "the image tag '", image, "' has no tokens");
     return tags;
   }
@@ -95,55 +96,85 @@ struct SequenceOptions {
   bool begin = true;           ///< put Tags::begin first
   bool end_last_chunk = true;  ///< close the last text with Tags::end_of_chunk; a prompt to be continued does not
   int context = 1 << 30;       ///< most tokens; more are refused
+  bool end_empty_chunks =
+      false;         ///< close a medium that no text follows too, as the paper does; nothing is asked there
+  bool end = false;  ///< put Tags::end last
 };
 
-/// Tokens, φ and targets of a document. Each text is tokenised by itself; a chunk that follows a medium ends with
-/// end_of_chunk before the next medium and at the end. Targets: supervised text and the end of its chunk; never a tag.
-inline Sequence sequence_of(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
-                            const SequenceOptions& options = {}) {
+/// A document's tokens, before it is said which media they see.
+struct DocumentTokens {
+  std::vector<int> ids;
+  std::vector<char> asked;  ///< whether token t is to be predicted
+  std::vector<char> tag;    ///< whether token t is a piece of an image tag
+  std::vector<int> places;  ///< of each medium the token that announces it
+
+  int size() const { return static_cast<int>(ids.size()); }
+  /// The id that should follow each token of first .. first + count - 1 among them, or -1.
+  std::vector<int> targets(int first, int count) const {
+    std::vector<int> targets(static_cast<std::size_t>(count), -1);
+    for (int t = 0; t + 1 < count; ++t) {
+      const auto next = static_cast<std::size_t>(first + t + 1);
+      if (asked[next]) targets[static_cast<std::size_t>(t)] = ids[next];
+    }
+    return targets;
+  }
+};
+
+/// The tokens of a document. Each text is tokenised by itself; a chunk that follows a medium ends with end_of_chunk
+/// before the next medium and at the end. Asked for: supervised text, the end of its chunk and of the document; never a
+/// tag.
+inline DocumentTokens tokens_of(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
+                                const SequenceOptions& options = {}) {
   const int pieces = static_cast<int>(tags.image.size());
   check(tags.announces >= 0 && tags.announces < std::max(pieces, 1), "tags", "piece ", tags.announces,
         " of the image tag announces its medium, the tag has ", pieces, " pieces");
   check(!tags.joins || (tags.announces > 0 && tags.image.front() == tags.image.back()), "tags",
         "image tags join where the last piece is the first again and a later one announces the medium");
-  Sequence s;
-  std::vector<char> asked;  // whether token t is to be predicted
-  std::vector<int> places;
-  const auto put = [&](std::span<const int> ids, bool supervised) {
+  DocumentTokens s;
+  const auto put = [&](std::span<const int> ids, bool supervised, bool tag = false) {
     s.ids.insert(s.ids.end(), ids.begin(), ids.end());
-    asked.insert(asked.end(), ids.size(), supervised);
+    s.asked.insert(s.asked.end(), ids.size(), supervised);
+    s.tag.insert(s.tag.end(), ids.size(), tag);
   };
   if (options.begin) put(tags.begin, false);
-  const int framing = static_cast<int>(s.ids.size());
+  const int framing = s.size();
   bool open = false, open_supervised = false;  // a text that has not been closed yet
   bool after_medium = false;
   for (const Document::Part& part : document.parts()) {
     if (part.kind == Document::Kind::text) {
-      const bool begins = static_cast<int>(s.ids.size()) == framing;
-      const std::vector<int> ids = tokenizer.encode(part.text, {.begins = begins});
+      const std::vector<int> ids = tokenizer.encode(part.text, {.begins = s.size() == framing});
       put(ids, part.supervised);
       open = true;
       open_supervised = part.supervised;
       after_medium = false;
     } else {
-      if (open) put(tags.end_of_chunk, open_supervised);
+      const bool empty = after_medium && options.end_empty_chunks;
+      if (open || empty) put(tags.end_of_chunk, open && open_supervised);
       open = false;
-      const int joined = tags.joins && after_medium ? 1 : 0;
-      places.push_back(static_cast<int>(s.ids.size()) + tags.announces - joined);
-      put(std::span(tags.image).subspan(static_cast<std::size_t>(joined)), false);
+      const int joined = tags.joins && after_medium && !empty ? 1 : 0;
+      s.places.push_back(s.size() + tags.announces - joined);
+      put(std::span(tags.image).subspan(static_cast<std::size_t>(joined)), false, true);
       after_medium = true;
     }
   }
-  if (open && options.end_last_chunk) put(tags.end_of_chunk, open_supervised);
-  const int tokens = static_cast<int>(s.ids.size());
-  check(tokens > framing, "document", "the prompt is empty: it has neither text nor media");
-  check(tokens <= options.context, "document", "the document has ", tokens, " tokens, the context holds ",
+  if (options.end_last_chunk && (open || (after_medium && options.end_empty_chunks)))
+    put(tags.end_of_chunk, open && open_supervised);
+  check(s.size() > framing, "document", "the prompt is empty: it has neither text nor media");
+  if (options.end) put(tags.end, open && open_supervised);
+  check(s.size() <= options.context, "document", "the document has ", s.size(), " tokens, the context holds ",
         options.context);
-  s.phi = phi_of(places, tokens);
-  s.media = static_cast<int>(places.size());
-  s.targets.assign(s.ids.size(), -1);
-  for (std::size_t t = 0; t + 1 < s.ids.size(); ++t)
-    if (asked[t + 1]) s.targets[t] = s.ids[t + 1];
+  return s;
+}
+
+/// Tokens, φ and targets of a document.
+inline Sequence sequence_of(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
+                            const SequenceOptions& options = {}) {
+  DocumentTokens tokens = tokens_of(document, tokenizer, tags, options);
+  Sequence s;
+  s.targets = tokens.targets(0, tokens.size());
+  s.phi = phi_of(tokens.places, tokens.size());
+  s.media = static_cast<int>(tokens.places.size());
+  s.ids = std::move(tokens.ids);
   return s;
 }
 
