@@ -314,6 +314,25 @@ concept WeightSink = WeightOn<W, P> || !wanted<W>;
 template <class V>
 concept VectorSink = detail::VectorTraits<std::remove_cvref_t<V>>::is || !wanted<V>;
 
+/// Weights as the kernels take them: a kernel is compiled once, not once for each pair of widths.
+template <Platform P, int O, int D, class T>
+constexpr MatrixView<P, dynamic, dynamic, T> any(const MatrixView<P, O, D, T>& w) {
+  return {w.data, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
+}
+template <Platform P, int O, int D>
+constexpr PackedMatrix<P, dynamic, dynamic> any(const PackedMatrix<P, O, D>& w) {
+  return {w.data, w.scales, w.format, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns), w.panels};
+}
+template <Platform P, int D, class T>
+constexpr VectorView<P, dynamic, T> any(const VectorView<P, D, T>& v) {
+  return {v.data, Extent<dynamic>(v.length)};
+}
+template <class V>
+  requires(!wanted<V>)
+constexpr V any(const V& none) {
+  return none;
+}
+
 /// Rows [first, first + count) of a matrix: the part of a vocabulary.
 template <Platform P, int O, int D, class T>
 constexpr MatrixView<P, dynamic, D, T> slice(const MatrixView<P, O, D, T>& w, int first, int count) {
@@ -329,16 +348,6 @@ constexpr PackedMatrix<P, dynamic, D> slice(const PackedMatrix<P, O, D>& w, int 
           Extent<dynamic>(count),
           w.columns,
           w.panels};
-}
-
-/// The same matrix without its sizes in its type: kernels are compiled once, not once for each pair of widths.
-template <Platform P, int O, int D, class T>
-constexpr MatrixView<P, dynamic, dynamic, T> of_any_size(const MatrixView<P, O, D, T>& w) {
-  return {w.data, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
-}
-template <Platform P, int O, int D>
-constexpr PackedMatrix<P, dynamic, dynamic> of_any_size(const PackedMatrix<P, O, D>& w) {
-  return {w.data, w.scales, w.format, Extent<dynamic>(w.rows), Extent<dynamic>(w.columns)};
 }
 
 }  // namespace flamingo

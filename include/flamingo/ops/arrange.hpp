@@ -129,7 +129,7 @@ void clear(Context<P>& ctx, const X& x) {
 template <Platform P, RowsOn<P> X, RowsOn<P> Y>
 void convert(Context<P>& ctx, const X& x, const Y& y) {
   check(x.shape() == y.shape(), "convert", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
-  kernels::Arrange<P>::convert(ctx, x, y);
+  kernels::Arrange<P>::convert(ctx, any(x), any(y));
 }
 
 /// The rows of a stored table or of learned latents, to be read or to be added to.

@@ -50,7 +50,7 @@ template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
 void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const W& w, const Window& window, int groups,
                  const Y& y, Clip clip = {}) {
   detail::check_convolution<P>("convolution", x, grids, w, window, groups, y);
-  kernels::Convolution<P>::forward(ctx, x, grids, of_any_size(w), nullptr, window, groups, any(y), clip);
+  kernels::Convolution<P>::forward(ctx, x, grids, any(w), nullptr, window, groups, any(y), clip);
 }
 
 /// y = clip(w * x + b), or without b where a config has none (Nothing).
@@ -61,7 +61,7 @@ void convolution(Context<P>& ctx, const X& x, std::span<const Grid> grids, const
     static_assert(agree(B::extent, W::out), "convolution: the length of b differs from the rows of w");
     detail::check_convolution<P>("convolution", x, grids, w, window, groups, y);
     check(int(b.length) == int(w.rows), "convolution", "b has ", int(b.length), " numbers, expected ", int(w.rows));
-    kernels::Convolution<P>::forward(ctx, x, grids, of_any_size(w), b.data, window, groups, any(y), clip);
+    kernels::Convolution<P>::forward(ctx, x, grids, any(w), b.data, window, groups, any(y), clip);
   } else {
     convolution(ctx, x, grids, w, window, groups, y, clip);
   }
@@ -74,17 +74,17 @@ void convolution_backward(Context<P>& ctx, const X& x, std::span<const Grid> gri
   detail::check_convolution<P>("convolution_backward", x, grids, w, window, groups, dy);
   if constexpr (wanted<DX>) {
     check(dx.shape() == x.shape(), "convolution_backward", "dx is ", dx.shape(), ", expected ", x.shape());
-    kernels::Convolution<P>::backward_input(ctx, grids, of_any_size(w), dy, window, groups, any(dx));
+    kernels::Convolution<P>::backward_input(ctx, grids, any(w), dy, window, groups, any(dx));
   }
   if constexpr (wanted<DW>) {
     check(int(dw.rows) == int(w.rows) && int(dw.columns) == int(w.columns), "convolution_backward", "dw is (",
           int(dw.rows), ", ", int(dw.columns), "), expected (", int(w.rows), ", ", int(w.columns), ')');
-    kernels::Convolution<P>::backward_weight(ctx, x, grids, dy, window, groups, of_any_size(dw));
+    kernels::Convolution<P>::backward_weight(ctx, x, grids, dy, window, groups, any(dw));
   }
   if constexpr (wanted<DB>) {
     check(int(db.length) == int(w.rows), "convolution_backward", "db has ", int(db.length), " numbers, expected ",
           int(w.rows));
-    kernels::Convolution<P>::backward_bias(ctx, dy, db);
+    kernels::Convolution<P>::backward_bias(ctx, dy, any(db));
   }
 }
 

@@ -24,7 +24,7 @@ void embed(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>> ids, con
         ids.shape[0], ", ", int(table.columns), ')');
   check(int(added.columns) == int(table.columns), "embed", "added is (", int(added.rows), ", ", int(added.columns),
         "), expected width ", int(table.columns));
-  kernels::Embedding<P>::forward(ctx, ids, table, added, any(y));
+  kernels::Embedding<P>::forward(ctx, ids, any(table), any(added), any(y));
 }
 /// The same without added rows.
 template <Platform P, WeightOn<P> T, RowsOn<P> Y>
@@ -39,12 +39,12 @@ void embed_backward(Context<P>& ctx, std::type_identity_t<View<P, 1, const int>>
   if constexpr (wanted<DT>) {
     check(int(dtable.rows) == vocabulary && int(dtable.columns) == int(dy.width), "embed_backward", "dtable is (",
           int(dtable.rows), ", ", int(dtable.columns), "), expected (", vocabulary, ", ", int(dy.width), ')');
-    kernels::Embedding<P>::backward(ctx, ids, 0, vocabulary, dy, dtable);
+    kernels::Embedding<P>::backward(ctx, ids, 0, vocabulary, dy, any(dtable));
   }
   if constexpr (wanted<DA>) {
     check(int(dadded.columns) == int(dy.width), "embed_backward", "dadded is (", int(dadded.rows), ", ",
           int(dadded.columns), "), expected width ", int(dy.width));
-    kernels::Embedding<P>::backward(ctx, ids, vocabulary, vocabulary + int(dadded.rows), dy, dadded);
+    kernels::Embedding<P>::backward(ctx, ids, vocabulary, vocabulary + int(dadded.rows), dy, any(dadded));
   }
 }
 

@@ -21,7 +21,7 @@ void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
         "): their last axes differ");
   check(y.rows == x.rows && int(y.width) == int(w.rows), "linear", "y is ", y.shape(), ", expected (", x.rows, ", ",
         int(w.rows), ')');
-  kernels::Linear<P>::forward(ctx, x, w, any(y));
+  kernels::Linear<P>::forward(ctx, x, any(w), any(y));
 }
 
 /// y = x wᵀ + b, or without b where a config has none (Nothing).
@@ -31,7 +31,7 @@ void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
   if constexpr (wanted<B>) {
     check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
     static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
-    kernels::Linear<P>::add_bias(ctx, b, any(y));
+    kernels::Linear<P>::add_bias(ctx, any(b), any(y));
   }
 }
 
@@ -39,7 +39,7 @@ void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
 template <Platform P, class B, RowsOn<P> Y>
 void add_bias(Context<P>& ctx, const B& b, const Y& y) {
   static_assert(agree(B::extent, width_of<Y>), "add_bias: the length of b differs from the width of y");
-  kernels::Linear<P>::add_bias(ctx, b, any(y));
+  kernels::Linear<P>::add_bias(ctx, any(b), any(y));
 }
 /// Adds the column sums of dy to db.
 template <Platform P, RowsOn<P> Y, VectorSink DB>
@@ -61,7 +61,7 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
     static_assert(agree(width_of<DX>, W::in), "linear_backward: the width of dx differs from the columns of w");
     check(dx.rows == dy.rows && int(dx.width) == int(w.columns), "linear_backward", "dx is ", dx.shape(),
           ", expected (", dy.rows, ", ", int(w.columns), ')');
-    kernels::Linear<P>::backward_input(ctx, w, dy, any(dx));
+    kernels::Linear<P>::backward_input(ctx, any(w), dy, any(dx));
   }
   if constexpr (wanted<DW>) {
     static_assert(agree(width_of<X>, DW::in) && agree(width_of<Y>, DW::out),
@@ -70,7 +70,7 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
           dy.shape(), ": their rows differ");
     check(int(dw.rows) == int(w.rows) && int(dw.columns) == int(w.columns), "linear_backward", "dw is (", int(dw.rows),
           ", ", int(dw.columns), "), expected (", int(w.rows), ", ", int(w.columns), ')');
-    kernels::Linear<P>::backward_weight(ctx, x, dy, dw);
+    kernels::Linear<P>::backward_weight(ctx, x, dy, any(dw));
   }
 }
 
@@ -81,7 +81,7 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
   if constexpr (wanted<DB>) {
     check(int(db.length) == int(w.rows), "linear_backward", "db has ", int(db.length), " numbers, expected ",
           int(w.rows));
-    kernels::Linear<P>::backward_bias(ctx, dy, db);
+    kernels::Linear<P>::backward_bias(ctx, dy, any(db));
   }
 }
 

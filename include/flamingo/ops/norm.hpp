@@ -49,7 +49,7 @@ void layer_norm(Context<P>& ctx, const X& x, const Scale& scale, const Bias& bia
   detail::check_norm<P>("layer_norm", x, scale, moments);
   detail::check_length("layer_norm", "bias", bias, x.shape());
   detail::check_same("layer_norm", x, "y", y);
-  kernels::Norm<P>::layer(ctx, x, scale, bias, epsilon, any(y), moments);
+  kernels::Norm<P>::layer(ctx, x, any(scale), any(bias), epsilon, any(y), moments);
 }
 /// Writes dx; adds to dscale and dbias.
 template <Platform P, RowsOn<P> X, class Scale, RowsOn<P> Y, RowsSink<P> DX, VectorSink DScale, VectorSink DBias>
@@ -62,15 +62,15 @@ void layer_norm_backward(Context<P>& ctx, const X& x, const Moments<P>& moments,
   detail::check_length(op, "dscale", dscale, x.shape());
   detail::check_length(op, "dbias", dbias, x.shape());
   if constexpr (wanted<DScale> || wanted<DBias>)
-    kernels::Norm<P>::layer_backward_weights(ctx, x, moments, dy, dscale, dbias);
-  if constexpr (wanted<DX>) kernels::Norm<P>::layer_backward_input(ctx, x, moments, scale, dy, any(dx));
+    kernels::Norm<P>::layer_backward_weights(ctx, x, moments, dy, any(dscale), any(dbias));
+  if constexpr (wanted<DX>) kernels::Norm<P>::layer_backward_input(ctx, x, moments, any(scale), dy, any(dx));
 }
 
 template <Platform P, RowsOn<P> X, class Scale, RowsOn<P> Y>
 void rms_norm(Context<P>& ctx, const X& x, const Scale& scale, float epsilon, const Y& y, const Moments<P>& moments) {
   detail::check_norm<P>("rms_norm", x, scale, moments);
   detail::check_same("rms_norm", x, "y", y);
-  kernels::Norm<P>::rms(ctx, x, scale, epsilon, any(y), moments);
+  kernels::Norm<P>::rms(ctx, x, any(scale), epsilon, any(y), moments);
 }
 /// Writes dx; adds to dscale.
 template <Platform P, RowsOn<P> X, class Scale, RowsOn<P> Y, RowsSink<P> DX, VectorSink DScale>
@@ -81,8 +81,8 @@ void rms_norm_backward(Context<P>& ctx, const X& x, const Moments<P>& moments, c
   detail::check_same(op, x, "dy", dy);
   detail::check_same(op, x, "dx", dx);
   detail::check_length(op, "dscale", dscale, x.shape());
-  if constexpr (wanted<DScale>) kernels::Norm<P>::rms_backward_weights(ctx, x, moments, dy, dscale);
-  if constexpr (wanted<DX>) kernels::Norm<P>::rms_backward_input(ctx, x, moments, scale, dy, any(dx));
+  if constexpr (wanted<DScale>) kernels::Norm<P>::rms_backward_weights(ctx, x, moments, dy, any(dscale));
+  if constexpr (wanted<DX>) kernels::Norm<P>::rms_backward_input(ctx, x, moments, any(scale), dy, any(dx));
 }
 
 }  // namespace ops

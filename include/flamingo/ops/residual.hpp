@@ -38,7 +38,7 @@ void accumulate(Context<P>& ctx, const X& x, const S& sum) {
 template <Platform P, RowsOn<P> X, RowsOn<P> Y>
 void copy(Context<P>& ctx, const X& x, const Y& y) {
   check(x.shape() == y.shape(), "copy", "x is ", x.shape(), " and y is ", y.shape(), ": their shapes differ");
-  kernels::Residual<P>::copy(ctx, x, y);
+  kernels::Residual<P>::copy(ctx, any(x), any(y));
 }
 
 namespace detail {

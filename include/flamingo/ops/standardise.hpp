@@ -42,7 +42,7 @@ template <Platform P, WeightOn<P> W, class Gain, int O, int N, class T>
 void standardise(Context<P>& ctx, const Standardisation& rule, const W& w, const Gain& gain,
                  const MatrixView<P, O, N, T>& y) {
   detail::check_standardise("standardise", w, gain, y);
-  kernels::Standardise<P>::forward(ctx, rule, of_any_size(w), gain.data, of_any_size(y));
+  kernels::Standardise<P>::forward(ctx, rule, any(w), gain.data, any(y));
 }
 /// Adds to dw and dgain. Through the deviation the gradient loses its part along y; where ε holds s up it does not.
 template <Platform P, WeightOn<P> W, class Gain, int O, int N, class T, WeightSink<P> DW, VectorSink DGain>
@@ -52,8 +52,7 @@ void standardise_backward(Context<P>& ctx, const Standardisation& rule, const W&
   if constexpr (wanted<DW>) {
     detail::check_standardise("standardise_backward", w, gain, dy);
     detail::check_standardise("standardise_backward", dw, dgain, dy);
-    kernels::Standardise<P>::backward(ctx, rule, of_any_size(w), gain.data, of_any_size(dy), of_any_size(dw),
-                                      dgain.data);
+    kernels::Standardise<P>::backward(ctx, rule, any(w), gain.data, any(dy), any(dw), dgain.data);
   }
 }
 
