@@ -96,6 +96,28 @@ TEMPLATE_LIST_TEST_CASE("activations agree with their formulas", "[activation]",
   });
 }
 
+TEMPLATE_LIST_TEST_CASE("a scaled activation is a multiple of the activation", "[activation]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  Context<P> ctx(1, 1 << 20);
+  const auto x = Tensor<R>::random(N, D, 1, -8, 8), dy = Tensor<R>::random(N, D, 2);
+  each_of<Activation::gelu, Activation::gelu_tanh, Activation::silu>([&]<Activation A>(
+                                                                         std::integral_constant<Activation, A>) {
+    Tensor<R> y(N, D), dx(N, D), scaled(N, D, R(7)), dx_scaled = dy;
+    ops::activate<A>(ctx, x.template rows_on<P>(), y.template rows_on<P>());
+    ops::activate_backward<A>(ctx, x.template rows_on<P>(), dy.template rows_on<P>(), dx.template rows_on<P>());
+    ops::scaled_activate<A>(ctx, 1.75, x.template rows_on<P>(), scaled.template rows_on<P>());
+    ops::scaled_activate_backward<A>(ctx, 1.75, x.template rows_on<P>(), dx_scaled.template rows_on<P>(),
+                                     dx_scaled.template rows_on<P>());
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      REQUIRE(scaled.data()[i] == Approx(R(1.75) * y.data()[i]).epsilon(chain_bound<R>(2)).margin(chain_bound<R>(16)));
+      REQUIRE(dx_scaled.data()[i] ==
+              Approx(R(1.75) * dx.data()[i]).epsilon(chain_bound<R>(2)).margin(chain_bound<R>(16)));
+    }
+    CHECK((scaled.intact() && dx_scaled.intact()));
+  });
+}
+
 TEMPLATE_LIST_TEST_CASE("a gated activation is its product, forward and backward", "[activation]", Platforms) {
   using P = TestType;
   using R = typename P::Real;

@@ -16,6 +16,10 @@ struct StandardisedConvolutionConfig {
   int kernel = 1, stride = 1, groups = 1;
   Standardisation rule{};
   bool folded = false;  ///< the weights are Ŵ itself: no gains, nothing to standardise
+
+  constexpr Window window() const { return square(kernel, stride); }
+  /// A product of rows: the matrix product reads them in place.
+  constexpr bool is_product() const { return window().is_cell() && groups == 1; }
 };
 
 namespace nn {
@@ -27,6 +31,66 @@ constexpr float inverse_root(int n) {
   return static_cast<float>(1 / root);
 }
 
+namespace detail {
+
+/// The computation, compiled once and not once for each shape: an NFNet has dozens.
+template <Platform P>
+struct StandardisedConvolutionOf {
+  using Filters = MatrixView<P, dynamic, dynamic>;
+  using Numbers = VectorView<P, dynamic>;
+  using Grids = std::span<const Grid>;
+  const StandardisedConvolutionConfig& c;
+
+  /// `gain` is nothing where the weights are folded.
+  template <class W, class Gain>
+  void forward(Context<P>& ctx, const W& weight, const Gain& gain, const Numbers& bias, In<P> x, Grids grids,
+               Out<P> y) const {
+    const auto scope = ctx.scope();
+    with_filters(ctx, weight, gain, [&](const auto& filters) {
+      if (c.is_product())
+        ops::linear(ctx, x, filters, bias, y);
+      else
+        ops::convolution(ctx, x, grids, filters, bias, c.window(), c.groups, y);
+    });
+  }
+  template <class W, class Gain, RowsSink<P> DX, class DW, class DGain, class DBias>
+  void backward(Context<P>& ctx, const W& weight, const Gain& gain, In<P> x, Grids grids, In<P> dy, const DX& dx,
+                const DW& dweight, const DGain& dgain, const DBias& dbias) const {
+    const auto scope = ctx.scope();
+    const auto back = [&](const auto& filters, const auto& dfilters) {
+      if (c.is_product())
+        ops::linear_backward(ctx, x, filters, dy, dx, dfilters, dbias);
+      else
+        ops::convolution_backward(ctx, x, grids, filters, c.window(), c.groups, dy, dx, dfilters, dbias);
+    };
+    with_filters(ctx, weight, gain, [&](const auto& filters) {
+      if constexpr (wanted<DW> && wanted<Gain>) {
+        const auto rows = scratch(ctx, weight.rows, weight.columns);
+        const Filters dfilters{rows.data, weight.rows, weight.columns};
+        ops::clear(ctx, rows);
+        back(filters, dfilters);
+        ops::standardise_backward(ctx, c.rule, weight, gain, dfilters, dweight, dgain);
+      } else {
+        back(filters, dweight);
+      }
+    });
+  }
+
+ private:
+  template <class W, class Gain, class F>
+  void with_filters(Context<P>& ctx, const W& weight, const Gain& gain, const F& f) const {
+    if constexpr (wanted<Gain>) {
+      const Filters filters{scratch(ctx, weight.rows, weight.columns).data, weight.rows, weight.columns};
+      ops::standardise(ctx, c.rule, weight, gain, filters);
+      f(filters);
+    } else {
+      f(weight);
+    }
+  }
+};
+
+}  // namespace detail
+
 /// x (cells, I) on `grids`   y (windows, O)   weight (O, kernel² I / groups)   padding SAME
 template <StandardisedConvolutionConfig C, Platform P>
 struct StandardisedConvolution {
@@ -34,7 +98,8 @@ struct StandardisedConvolution {
                 "StandardisedConvolutionConfig: channels must be positive and groups divide them");
 
   static constexpr int I = C.in, O = C.out, N = C.kernel * C.kernel * C.in / C.groups;
-  static constexpr Window window = square(C.kernel, C.stride);
+  static constexpr StandardisedConvolutionConfig config = C;
+  using Real = typename P::Real;
 
   template <class S>
   struct Parameters {
@@ -48,53 +113,20 @@ struct StandardisedConvolution {
     visit(vector_spec("bias", O, Init::zero()), p.bias...);
   }
 
-  template <class W, RowsOn<P> X, RowsOn<P> Y>
-  static void forward(Context<P>& ctx, const W& w, const X& x, std::span<const Grid> grids, const Y& y) {
-    const auto scope = ctx.scope();
-    with_filters(ctx, w, [&](const auto& filters) {
-      if constexpr (window.is_cell() && C.groups == 1)
-        ops::linear(ctx, x, filters, w.bias, y);
-      else
-        ops::convolution(ctx, x, grids, filters, w.bias, window, C.groups, y);
-    });
+  template <class W>
+  static void forward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
+                      const Rows<P, O>& y) {
+    detail::StandardisedConvolutionOf<P>{config}.forward(ctx, of_any_size(w.weight), of_any_size(w.gain),
+                                                         of_any_size(w.bias), x, grids, any(y));
   }
-
   /// Writes dx and adds to g. x is read for g alone.
-  template <class W, RowsOn<P> X, RowsOn<P> Y, RowsSink<P> DX, class G>
-  static void backward(Context<P>& ctx, const W& w, const X& x, std::span<const Grid> grids, const Y& dy, const DX& dx,
-                       const G& g) {
-    const auto scope = ctx.scope();
-    constexpr bool trained = wanted<decltype(g.weight)>;
-    static_assert(!(C.folded && trained), "StandardisedConvolution: folded weights are not trained");
-    const auto back = [&](const auto& filters, const auto& dfilters) {
-      if constexpr (window.is_cell() && C.groups == 1)
-        ops::linear_backward(ctx, x, filters, dy, dx, dfilters, g.bias);
-      else
-        ops::convolution_backward(ctx, x, grids, filters, window, C.groups, dy, dx, dfilters, g.bias);
-    };
-    with_filters(ctx, w, [&](const auto& filters) {
-      if constexpr (trained) {
-        const auto rows = scratch<N>(ctx, O);
-        const MatrixView<P, O, N> dfilters{rows.data, {}, {}};
-        ops::clear(ctx, rows);
-        back(filters, dfilters);
-        ops::standardise_backward(ctx, C.rule, w.weight, w.gain, dfilters, g.weight, g.gain);
-      } else {
-        back(filters, NoGrad{});
-      }
-    });
-  }
-
- private:
-  template <class W, class F>
-  static void with_filters(Context<P>& ctx, const W& w, const F& f) {
-    if constexpr (C.folded) {
-      f(w.weight);
-    } else {
-      const MatrixView<P, O, N> filters{scratch<N>(ctx, O).data, {}, {}};
-      ops::standardise(ctx, C.rule, w.weight, w.gain, filters);
-      f(filters);
-    }
+  template <class W, RowsSink<P> DX, class G>
+  static void backward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
+                       const Rows<P, O, const Real>& dy, const DX& dx, const G& g) {
+    static_assert(agree(width_of<DX>, I), "StandardisedConvolution: the width of dx differs from that of x");
+    detail::StandardisedConvolutionOf<P>{config}.backward(ctx, of_any_size(w.weight), of_any_size(w.gain), x, grids, dy,
+                                                          any(dx), of_any_size(g.weight), of_any_size(g.gain),
+                                                          of_any_size(g.bias));
   }
 };
 

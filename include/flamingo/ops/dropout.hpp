@@ -12,7 +12,7 @@ namespace flamingo {
 
 struct Dropout {
   double probability = 0;
-  Random key;               ///< of the step and the layer
+  Random key{};             ///< of the step and the layer
   std::uint64_t first = 0;  ///< number of row 0
 
   /// Whether number d of a row of `width` is kept.
