@@ -34,18 +34,20 @@ constexpr double variance_gain(Activation f) {
   return 0;
 }
 
+template <NfNet C>
+inline constexpr Standardisation standardisation{
+    C.variance, C.epsilon, C.gamma_in_weights ? static_cast<float>(variance_gain(C.activation)) : 1.0f};
+
 /// A standardised convolution of an NFNet.
 template <NfNet C, int I, int O, int kernel, int stride, int groups, Platform P>
-using NfNetConvolution = nn::StandardisedConvolution<
-    StandardisedConvolutionConfig{
-        .in = I,
-        .out = O,
-        .kernel = kernel,
-        .stride = stride,
-        .groups = groups,
-        .rule = {C.variance, C.epsilon, C.gamma_in_weights ? static_cast<float>(variance_gain(C.activation)) : 1.0f},
-        .folded = C.folded},
-    P>;
+using NfNetConvolution = nn::StandardisedConvolution<StandardisedConvolutionConfig{.in = I,
+                                                                                   .out = O,
+                                                                                   .kernel = kernel,
+                                                                                   .stride = stride,
+                                                                                   .groups = groups,
+                                                                                   .rule = standardisation<C>,
+                                                                                   .folded = C.folded},
+                                                     P>;
 
 /// What the non-linearity is multiplied with.
 template <NfNet C>
