@@ -72,7 +72,7 @@ TEST_CASE("the paper's printed example counts 8, 11 and 10 tokens", "[sampling]"
   // Figure 7, a letter for each word and full stop: "Cute pics of my pets!", "My puppy sitting in the grass.", " My cat
   // looking very dignified."
   const Document pets = Document{}.text("abcdeh").image("1").text("abcdefh").image("2").text("abcdeh");
-  const Window window = window_of(framed(pets, pieces), 0, 256, 5, false);
+  const DocumentWindow window = window_of(framed(pets, pieces), 0, 256, 5, false);
   std::array<int, 3> of{};
   for (std::size_t t = 0; t + 1 < window.sequence.phi.size(); ++t)  // but for <EOS>, which the figure leaves out
     ++of.at(static_cast<std::size_t>(window.sequence.phi[t]));
@@ -99,7 +99,7 @@ TEST_CASE("text before the first image, of discarded images and of images before
   CHECK(window_of(page, 0, 99, 2, false).sequence.phi == Ids{0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 0, 0});
   CHECK(window_of(page, 0, 99, 2, true).sequence.phi == Ids{1, 1, 1, 1, 2, 2, 2, 0, 0, 0, 0, 0, 0});
   CHECK(window_of(page, 0, 99, 3, true).sequence.phi == Ids{1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0});
-  Window window = window_of(page, 4, 5, 5, false);  // b eoc image c eoc
+  DocumentWindow window = window_of(page, 4, 5, 5, false);  // b eoc image c eoc
   CHECK((window.sequence.phi == Ids{0, 0, 1, 1, 1} && window.first_medium == 1 && window.sequence.media == 1));
   CHECK(window.sequence.targets == Ids{eoc, -1, 2, eoc, -1});
   CHECK(window_of(page, 4, 5, 5, true).sequence.phi == Ids{1, 1, 1, 0, 0});  // the third image is behind the window
@@ -114,7 +114,7 @@ TEST_CASE("windows agree with a brute-force oracle on 10,000 random documents", 
     const int first = random.below(3) == 0 ? 0 : random.below(d.size()), tokens = 1 + random.below(40);
     const int most = random.below(5);
     const bool next = random.below(2) == 0;
-    const Window window = window_of(d, first, tokens, most, next);
+    const DocumentWindow window = window_of(d, first, tokens, most, next);
     const Sequence& s = window.sequence;
     const int count = std::min(tokens, d.size() - first);
     REQUIRE(
@@ -185,7 +185,7 @@ TEST_CASE("windows begin anywhere in a page, and with a pair's image", "[samplin
   const DocumentTokens all = framed(page);
   for (std::uint64_t n = 0; n < 4000; ++n) {
     Random random(9, n), again(9, n);
-    const Window window = sample_window(page, tokenizer, tags, options, random);
+    const DocumentWindow window = sample_window(page, tokenizer, tags, options, random);
     CHECK(window.sequence.ids.size() == 8);
     CHECK(random.index() == 3);
     CHECK(sample_window(page, tokenizer, tags, options, again).sequence.ids == window.sequence.ids);

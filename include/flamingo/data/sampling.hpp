@@ -33,7 +33,7 @@ struct WindowOptions {
 
 /// A part of a document as a sequence: its media are first_medium .. first_medium + sequence.media - 1 of the
 /// document's.
-struct Window {
+struct DocumentWindow {
   Sequence sequence;
   int first_medium = 0;
 };
@@ -41,7 +41,7 @@ struct Window {
 /// The window that begins at a token of the document. φ counts the media that the window itself announces, from 1; 0 is
 /// what sees nothing: text whose medium lies before the window or was discarded. With `next`, all but image tags see
 /// the medium announced after them, and nothing where that one is discarded, behind the window, or there is none.
-inline Window window_of(const DocumentTokens& document, int first, int tokens, int media, bool next) {
+inline DocumentWindow window_of(const DocumentTokens& document, int first, int tokens, int media, bool next) {
   check(first >= 0 && first < document.size() && tokens > 0 && media >= 0, "window", "got token ", first, " of ",
         document.size(), ", ", tokens, " tokens and ", media, " media");
   const int count = std::min(tokens, document.size() - first);
@@ -49,7 +49,7 @@ inline Window window_of(const DocumentTokens& document, int first, int tokens, i
     return static_cast<int>(std::lower_bound(document.places.begin(), document.places.end(), token) -
                             document.places.begin());
   };
-  Window window;
+  DocumentWindow window;
   window.first_medium = before(first);
   window.sequence.media = std::min(media, before(first + count) - window.first_medium);
   const auto begin = document.ids.begin() + first;
@@ -84,8 +84,8 @@ inline Document with_leading_space(const Document& document) {
 /// A window drawn from a document: whether a space leads, where it begins, whether its texts see the next medium. Takes
 /// three numbers of `random`, whatever the document. The frame is <BOS> ... <EOC><image> ... <EOC><EOS>: an <EOC>
 /// before every image but one that begins the document, and at the end.
-inline Window sample_window(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
-                            const WindowOptions& options, Random& random) {
+inline DocumentWindow sample_window(const Document& document, const io::Tokenizer& tokenizer, const Tags& tags,
+                                    const WindowOptions& options, Random& random) {
   const bool space = random.uniform() < options.leading_space;
   const std::uint64_t place = random.bits();
   const bool next = random.uniform() < options.next;

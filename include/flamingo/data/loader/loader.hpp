@@ -308,7 +308,7 @@ class Loader {
       while (true) {
         check(!record.media.empty(), "loader", "no image or video is left");
         Random random = sample_random(options_.seed, place.epoch, place.index);
-        Window window = sample_window(record.document(), tokenizer_, tags_, options_.window, random);
+        DocumentWindow window = sample_window(record.document(), tokenizer_, tags_, options_.window, random);
         const int broken = read_media(record, window, random, loaded);
         if (broken < 0) {
           loaded.sequence = std::move(window.sequence);
@@ -324,7 +324,7 @@ class Loader {
   }
 
   /// The media of a window. Returns the number of one that is broken, or -1.
-  int read_media(const Record& record, const Window& window, Random& random, Loaded& loaded) const {
+  int read_media(const Record& record, const DocumentWindow& window, Random& random, Loaded& loaded) const {
     loaded.media.clear();
     for (int m = window.first_medium; m < window.first_medium + window.sequence.media; ++m) {
       const Record::Medium& medium = record.media[static_cast<std::size_t>(m)];
