@@ -18,6 +18,19 @@ constexpr auto attending_to_all = [] {
   return c;
 }();
 
+constexpr auto vanilla = [] {
+  auto c = tiny_config;
+  c.xattn.conditioning = Conditioning::vanilla_xattn;
+  return c;
+}();
+constexpr auto grafted = [] {
+  auto c = tiny_config;
+  c.xattn.conditioning = Conditioning::grafting;
+  c.xattn.grafted = 2;
+  c.xattn.gate = Gate::none;
+  return c;
+}();
+
 /// Hidden rows of all documents in one training pass, without any cache.
 template <class T, Platform P>
 Tensor<typename P::Real> uncached(T& tiny, const std::vector<typename T::Document>& documents) {
@@ -105,6 +118,13 @@ TEMPLATE_LIST_TEST_CASE("Cached decoding has the bits of one training pass", "",
 }
 TEST_CASE("Cached decoding has the bits of one training pass when all earlier media are seen") {
   check_cached_equals_uncached<Cpu<double>, attending_to_all>();
+}
+
+TEST_CASE("Cached decoding has the bits of one training pass with cross-attention inside decoder blocks") {
+  check_cached_equals_uncached<Cpu<double>, vanilla>();
+}
+TEST_CASE("Cached decoding has the bits of one training pass with blocks grafted onto the decoder") {
+  check_cached_equals_uncached<Cpu<double>, grafted>();
 }
 
 TEST_CASE("Cached decoding has the bits of one training pass without a Resampler, over documents that end") {

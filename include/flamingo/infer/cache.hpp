@@ -112,15 +112,16 @@ class CacheRows {
   int count_ = 0;
 };
 
-/// The keys and values of text in each decoder block: pools of `capacity` rows in the kept memory of a context.
+/// The keys and values of text in each decoder block, grafted ones too: pools of `capacity` rows in the kept memory of
+/// a context.
 template <class M, Platform P>
 struct TextCache {
   static constexpr int KV = M::Block::KV;
-  std::array<Rows<P, KV>, M::layers> k, v;
+  std::array<Rows<P, KV>, M::all_blocks> k, v;
   std::shared_ptr<RowUses> uses;
 
   TextCache(Context<P>& ctx, int capacity) : uses(std::make_shared<RowUses>(capacity)) {
-    for (std::size_t i = 0; i < M::layers; ++i) {
+    for (std::size_t i = 0; i < M::all_blocks; ++i) {
       k[i] = keep<KV>(ctx, capacity);
       v[i] = keep<KV>(ctx, capacity);
     }
@@ -132,18 +133,19 @@ struct TextCache {
 template <class M, Platform P>
 struct DistanceCache {
   using Attend = typename M::Block::Attend;
-  std::array<Rows<P, Attend::Q>, M::layers> r;
+  std::array<Rows<P, Attend::Q>, M::all_blocks> r;
 
   DistanceCache(Context<P>& ctx, int capacity) : capacity_(capacity) {
     for (auto& rows : r) rows = keep<Attend::Q>(ctx, capacity);
   }
   /// Makes those below `distances` that are not there. A few more are made too: the weights are read for all at once.
-  template <class Lm>
-  void reach(Context<P>& ctx, const Lm& lm, int distances) {
+  template <class Connector, class Lm>
+  void reach(Context<P>& ctx, const Connector& connector, const Lm& lm, int distances) {
     if (distances <= made_) return;
     const int more = std::min(capacity_, std::max(distances, made_ + 64)) - made_;
-    for (std::size_t i = 0; i < M::layers; ++i)
-      Attend::distances(ctx, lm.blocks[i].attention, made_, r[i].slice(made_, more));
+    for (std::size_t i = 0; i < M::all_blocks; ++i)
+      M::with_block(connector, lm, i,
+                    [&](const auto& w) { Attend::distances(ctx, w.attention, made_, r[i].slice(made_, more)); });
     made_ += more;
   }
 

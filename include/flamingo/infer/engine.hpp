@@ -27,7 +27,12 @@ struct LanguageModel {
   using Decoder = DecoderOf<C, P>;
   using Block = typename Decoder::Block;
   static constexpr int D = C.dim, V = written_ids(C);
-  static constexpr auto layers = static_cast<std::size_t>(C.layers);
+  static constexpr auto layers = static_cast<std::size_t>(C.layers), all_blocks = layers;
+  static constexpr bool inside = false;
+  template <class W, class F>
+  static void with_block(const Nothing&, const W& lm, std::size_t i, const F& f) {
+    f(lm.blocks[i]);
+  }
   static constexpr std::size_t gated_blocks = 0, none = ~std::size_t{0};
   static constexpr std::size_t gated_before(std::size_t) { return none; }
 };
@@ -201,17 +206,32 @@ class Engine {
     const auto blind = table(ctx_, plan.blind);
     auto x = hidden, z = scratch<D>(ctx_, N);
     M::Decoder::embed(ctx_, lm_, table(ctx_, plan.ids), x);
-    for (std::size_t i = 0; i <= M::layers; ++i) {
-      if constexpr (has_media)
-        if (const std::size_t j = M::gated_before(i); j != M::none) {
+    for (std::size_t i = 0; i <= M::all_blocks; ++i) {
+      const std::size_t j = M::gated_before(i);
+      if constexpr (has_media && !M::inside)
+        if (j != M::none) {
           watch(j, x);
-          M::Gated::template forward<no_gradients>(ctx_, connector_.gated[j], x, pools(media_.k[j], media_.v[j]), cross,
-                                                   z, blind);
+          condition(j, x, cross, blind, z);
           std::swap(x, z);
         }
-      if (i == M::layers) break;
-      M::Block::template forward<no_gradients>(ctx_, lm_.blocks[i], x, positions(i), text_.k[i].slice(first, N),
-                                               text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z);
+      if (i == M::all_blocks) break;
+      M::with_block(connector_, lm_, i, [&](const auto& w) {
+        const auto run = [&](const auto&... between) {
+          M::Block::template forward<no_gradients>(ctx_, w, x, positions(i), text_.k[i].slice(first, N),
+                                                   text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z,
+                                                   between...);
+        };
+        if constexpr (M::inside)
+          run([&](const Rows<P, D>& in) {
+            if (j == M::none) return in;
+            const auto out = scratch<D>(ctx_, N);
+            watch(j, in);
+            condition(j, in, cross, blind, out);
+            return out;
+          });
+        else
+          run();
+      });
       std::swap(x, z);
     }
     if (x.data != hidden.data) ops::copy(ctx_, x, hidden);
@@ -282,6 +302,12 @@ class Engine {
   }
 
  private:
+  /// Gated block j: in -> out.
+  void condition(std::size_t j, const Rows<P, D>& in, const Spans<P>& cross, View<P, 1, const int> blind,
+                 const Rows<P, D>& out) {
+    M::Gated::template forward<no_gradients>(ctx_, connector_.gated[j], in, pools(media_.k[j], media_.v[j]), cross, out,
+                                             blind);
+  }
   using Distances = std::conditional_t<relative, DistanceCache<M, P>, Nothing>;
   static Distances make_distances(Context<P>& ctx) {
     if constexpr (relative)
@@ -316,7 +342,7 @@ class Engine {
     if constexpr (relative) {
       const auto last = std::max_element(plan.positions.begin(), plan.positions.end());
       const int most = last == plan.positions.end() ? 0 : *last + 1;
-      distances_.reach(ctx_, lm_, most);
+      distances_.reach(ctx_, connector_, lm_, most);
       return [=, this](std::size_t i) { return Positions<P>{rows, most, distances_.r[i].slice(0, most)}; };
     } else {
       return [=](std::size_t) { return rows; };

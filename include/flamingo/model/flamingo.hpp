@@ -14,17 +14,21 @@
 
 namespace flamingo::model {
 
-/// What Flamingo adds between two frozen models: the Resampler and the gated blocks. It is what is trained and saved.
+/// What Flamingo adds between two frozen models: the Resampler and the gated blocks; GRAFTING, decoder blocks of its
+/// own too. It is what is trained and saved.
 template <auto C, Platform P>
 struct Connector {
   using ResamplerLayer = typename ResamplerOf<C.resampler, P>::type;
   using GatedLayer = GatedCrossAttention<C.xattn, C.lm.dim, C.resampler.out(), P>;
-  static constexpr auto gated_blocks = static_cast<std::size_t>(C.gated_blocks());
+  using Block = typename DecoderOf<C.lm, P>::Block;
+  static constexpr auto gated_blocks = static_cast<std::size_t>(C.gated_blocks()),
+                        grafted_blocks = static_cast<std::size_t>(C.grafted());
 
   template <class S>
   struct Parameters {
     typename ResamplerLayer::template Parameters<S> resampler;
     std::array<typename GatedLayer::template Parameters<S>, gated_blocks> gated;
+    If<(grafted_blocks > 0), std::array<typename Block::template Parameters<S>, grafted_blocks>> grafted;
   };
   static constexpr void each(auto& visit, auto&... p) {
     auto resampler = within(visit, "resampler");
@@ -33,6 +37,11 @@ struct Connector {
       auto gated = within(visit, "gated", static_cast<int>(i));
       GatedLayer::each(gated, p.gated[i]...);
     }
+    if constexpr (grafted_blocks > 0)
+      for (std::size_t i = 0; i < grafted_blocks; ++i) {
+        auto grafted = within(visit, "grafted", static_cast<int>(i));
+        Block::each(grafted, p.grafted[i]...);
+      }
   }
 };
 
@@ -55,6 +64,10 @@ struct Flamingo {
   static_assert(C.xattn.every > 0 && C.xattn.offset >= 0 && C.xattn.offset < C.xattn.every,
                 "XattnConfig: every must be positive and offset below it");
   static_assert(C.gated_blocks() > 0, "XattnConfig: no decoder block has a gated block before it");
+  static_assert(C.xattn.conditioning == Conditioning::grafting || C.xattn.grafted == 0,
+                "XattnConfig: blocks are grafted by Conditioning::grafting alone");
+  static_assert(C.xattn.conditioning != Conditioning::vanilla_xattn || !C.gated(C.lm.layers),
+                "XattnConfig: VANILLA XATTN stands inside decoder blocks, not after the last");
 
   static_assert(agree(vision_width(C.vision), C.resampler.features()),
                 "FlamingoConfig: resampler.vision_dim differs from the width of the encoder's features");
@@ -67,30 +80,48 @@ struct Flamingo {
   using Block = typename Decoder::Block;
   static constexpr auto config = C;
   static constexpr int D = C.lm.dim, E = C.resampler.out(), R = C.resampler.latents, V = written_ids(C.lm);
-  static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks;
+  static constexpr auto layers = static_cast<std::size_t>(C.lm.layers), gated_blocks = Connect::gated_blocks,
+                        all_blocks = static_cast<std::size_t>(C.blocks());  ///< the decoder's, then the grafted ones
   static constexpr std::size_t none = ~std::size_t{0};
+  static constexpr bool grafts = all_blocks > layers;
+  /// Whether gated blocks stand inside decoder blocks: between their halves.
+  static constexpr bool inside = C.xattn.conditioning == Conditioning::vanilla_xattn;
 
-  /// Which gated block stands before decoder block i, or after the last where i is `layers`; or none.
+  /// Which gated block stands before decoder block i (or inside it), or after the last where i is `all_blocks`; or
+  /// none.
   static constexpr std::size_t gated_before(std::size_t i) {
     const int block = static_cast<int>(i);
     return C.gated(block) ? static_cast<std::size_t>(C.gated_blocks(block)) : none;
   }
-  static constexpr bool gated_last = gated_before(layers) != none;
+  static constexpr bool gated_last = gated_before(all_blocks) != none;
 
-  /// What is trained: the connector always, the decoder if asked. Below the first trained layer nothing runs backward.
+  /// Calls f(its weights) for decoder block i, which lie in the decoder or in the connector.
+  template <class WC, class WL, class F>
+  static void with_block(const WC& connector, const WL& lm, std::size_t i, const F& f) {
+    if constexpr (grafts)
+      if (i >= layers) return f(connector.grafted[i - layers]);
+    f(lm.blocks[i]);
+  }
+
+  /// What is trained: the connector always, the decoder or its added rows if asked. Below the first trained layer
+  /// nothing runs backward.
   struct Trained {
     bool connector = true;
     bool lm = false;
+    bool added_rows = false;
   };
   static constexpr Need need_of_connector(Trained t) { return t.connector ? all_gradients : input_gradients; }
   static constexpr Need need_of_lm(Trained t) { return t.lm ? all_gradients : input_gradients; }
-  static constexpr std::size_t first_kept(Trained t) { return t.lm ? 0 : static_cast<std::size_t>(C.first_gated()); }
+  static constexpr std::size_t first_kept(Trained t) {
+    return t.lm || t.added_rows ? 0 : static_cast<std::size_t>(C.first_gated());
+  }
 
   template <Trained t>
   struct Saved {
     std::array<typename Block::template Saved<need_of_lm(t)>, layers> blocks;
     std::array<typename Gated::template Saved<need_of_connector(t)>, gated_blocks> gated;
     std::array<typename Gated::template SavedMedia<need_of_connector(t)>, gated_blocks> media;
+    If<grafts, std::array<typename Block::template Saved<need_of_connector(t)>, all_blocks - layers>> grafted;
   };
 
   /// hidden (N, D) of all tokens, for training: everything that backward reads is kept. latents (M R, E).
@@ -106,18 +137,20 @@ struct Flamingo {
     Saved<t> saved;
     auto x = keep<D>(ctx, N);
     Decoder::embed(ctx, lm, table(ctx, plan.ids), x);
-    for (std::size_t i = 0; i <= layers; ++i) {
-      if (const std::size_t j = gated_before(i); j != none) {
-        const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
-        saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
-        Pools<P> pools;
-        pools.add({k, v});
-        const auto z = i == layers ? hidden : keep<D>(ctx, N);
-        saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], x, pools, cross, z, blind);
+    const auto condition = [&](std::size_t j, const Rows<P, D>& in, const Rows<P, D>& z) {
+      const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
+      saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
+      saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], in, own(k, v), cross, z, blind);
+    };
+    for (std::size_t i = 0; i <= all_blocks; ++i) {
+      const std::size_t j = gated_before(i);
+      if (!inside && j != none) {
+        const auto z = i == all_blocks ? hidden : keep<D>(ctx, N);
+        condition(j, x, z);
         x = z;
       }
-      if (i == layers) break;
-      const bool last = i + 1 == layers && !gated_last;
+      if (i == all_blocks) break;
+      const bool last = i + 1 == all_blocks && !gated_last;
       if (i < first_kept(t)) {
         const auto inner = ctx.scope();
         const auto k = scratch<Block::KV>(ctx, N), v = scratch<Block::KV>(ctx, N);
@@ -127,7 +160,23 @@ struct Flamingo {
       } else {
         const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N);
         const auto z = last ? hidden : keep<D>(ctx, N);
-        saved.blocks[i] = Block::template forward<lm_need>(ctx, lm.blocks[i], x, positions, k, v, own(k, v), self, z);
+        const auto between = between_halves([&](const Rows<P, D>& in) {
+          if (j == none) return in;
+          const auto out = keep<D>(ctx, N);
+          condition(j, in, out);
+          return out;
+        });
+        const auto run = [&]<Need need>(const auto& w) {
+          return Block::template forward<need>(ctx, w, x, positions, k, v, own(k, v), self, z, between);
+        };
+        if constexpr (grafts) {
+          if (i >= layers)
+            saved.grafted[i - layers] = run.template operator()<gated_need>(connector.grafted[i - layers]);
+          else
+            saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
+        } else {
+          saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
+        }
         x = z;
       }
     }
@@ -148,24 +197,53 @@ struct Flamingo {
     const auto dpart = scratch<E>(ctx, MR);
     ops::copy(ctx, dhidden, dx);
     ops::clear(ctx, dlatents);
-    for (std::size_t i = layers + 1; i-- > first_kept(t);) {
-      if (i < layers) {
-        Block::backward(ctx, lm.blocks[i], s.blocks[i], positions, self, dx, dnext, glm.blocks[i]);
+    const auto condition = [&](std::size_t j, const Rows<P, D>& dz, const Rows<P, D>& din) {
+      const PoolGradients<P> dpools{{{dk, dv}}};
+      Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dz, din, dpools, gconnector.gated[j], blind);
+      Gated::project_backward(ctx, connector.gated[j], s.media[j], dk, dv, dpart, gconnector.gated[j]);
+      ops::accumulate(ctx, dpart, dlatents);
+    };
+    for (std::size_t i = all_blocks + 1; i-- > first_kept(t);) {
+      const std::size_t j = gated_before(i);
+      if (i < all_blocks) {
+        const auto between = between_halves([&](const Rows<P, D>& dout) {
+          if (j == none) return dout;
+          const auto din = scratch<D>(ctx, N);
+          condition(j, dout, din);
+          return din;
+        });
+        const auto run = [&](const auto& w, const auto& saved, const auto& g) {
+          Block::backward(ctx, w, saved, positions, self, dx, dnext, g, between);
+        };
+        if constexpr (grafts) {
+          if (i >= layers)
+            run(connector.grafted[i - layers], s.grafted[i - layers], gconnector.grafted[i - layers]);
+          else
+            run(lm.blocks[i], s.blocks[i], glm.blocks[i]);
+        } else {
+          run(lm.blocks[i], s.blocks[i], glm.blocks[i]);
+        }
         std::swap(dx, dnext);
       }
-      if (const std::size_t j = gated_before(i); j != none) {
-        const PoolGradients<P> dpools{{{dk, dv}}};
-        Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dx, dnext, dpools, gconnector.gated[j], blind);
+      if (!inside && j != none) {
+        condition(j, dx, dnext);
         std::swap(dx, dnext);
-        Gated::project_backward(ctx, connector.gated[j], s.media[j], dk, dv, dpart, gconnector.gated[j]);
-        ops::accumulate(ctx, dpart, dlatents);
       }
     }
-    if constexpr (t.lm) Decoder::embed_backward(ctx, table(ctx, plan.ids), dx, glm);
+    if constexpr (t.lm || t.added_rows) Decoder::embed_backward(ctx, table(ctx, plan.ids), dx, glm);
   }
 
  private:
-  static Pools<P> own(const Rows<P, Block::KV>& k, const Rows<P, Block::KV>& v) {
+  /// What a block runs between its halves.
+  template <class F>
+  static auto between_halves(const F& f) {
+    if constexpr (inside)
+      return f;
+    else
+      return nn::Straight{};
+  }
+  template <int KV>
+  static Pools<P> own(const Rows<P, KV>& k, const Rows<P, KV>& v) {
     Pools<P> pools;
     pools.add({k, v});
     return pools;

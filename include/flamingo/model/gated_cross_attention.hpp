@@ -2,7 +2,8 @@
 ///
 ///   y = x + tanh(α) attend(norm(x), media)      z = y + tanh(β) feed_forward(norm(y))
 ///
-/// Gates begin at 0, so a new block is the identity, bit for bit.
+/// Gates begin at 0, so a new block is the identity, bit for bit. The paper's ablations: without gates both branches
+/// are added as they are; VANILLA XATTN is the first line alone.
 #pragma once
 #include <flamingo/config/xattn.hpp>
 #include <flamingo/nn/attention.hpp>
@@ -16,6 +17,9 @@ namespace flamingo::model {
 template <XattnConfig C, int Dim, int MediaDim, Platform P>
 struct GatedCrossAttention {
   static constexpr int D = Dim, E = MediaDim, gate_size = C.vector_gates ? D : 1;
+  static constexpr bool gated = C.gate == Gate::tanh, has_dense = C.conditioning != Conditioning::vanilla_xattn;
+  static_assert(gated || !C.vector_gates, "XattnConfig: vector_gates without a gate");
+  static_assert(has_dense || !C.mask_dense, "XattnConfig: VANILLA XATTN has no dense half to mask");
   using NormLayer = nn::Norm<C.norm, D, P>;
   using MediaNorm = nn::LayerNorm<E, P>;
   using Attend = nn::Attention<AttentionConfig{.dim = D,
@@ -34,11 +38,13 @@ struct GatedCrossAttention {
 
   template <class S>
   struct Parameters {
-    typename NormLayer::template Parameters<S> norm, norm_dense;
+    typename NormLayer::template Parameters<S> norm;
+    If<has_dense, typename NormLayer::template Parameters<S>> norm_dense;
     If<C.norm_media, typename MediaNorm::template Parameters<S>> norm_media;
     typename Attend::template Parameters<S> attention;
-    typename Dense::template Parameters<S> dense;
-    Vector<S, gate_size> attention_gate, dense_gate;
+    If<has_dense, typename Dense::template Parameters<S>> dense;
+    If<gated, Vector<S, gate_size>> attention_gate;
+    If<gated && has_dense, Vector<S, gate_size>> dense_gate;
   };
   static constexpr void each(auto& visit, auto&... p) {
     auto norm = within(visit, "norm"), attention = within(visit, "attention"), second = within(visit, "norm_dense"),
@@ -49,10 +55,12 @@ struct GatedCrossAttention {
       MediaNorm::each(media, p.norm_media...);
     }
     Attend::each(attention, p.attention...);
-    visit(vector_spec("attention_gate", gate_size, Init::zero()), p.attention_gate...);
-    NormLayer::each(second, p.norm_dense...);
-    Dense::each(dense, p.dense...);
-    visit(vector_spec("dense_gate", gate_size, Init::zero()), p.dense_gate...);
+    if constexpr (gated) visit(vector_spec("attention_gate", gate_size, Init::zero()), p.attention_gate...);
+    if constexpr (has_dense) {
+      NormLayer::each(second, p.norm_dense...);
+      Dense::each(dense, p.dense...);
+      if constexpr (gated) visit(vector_spec("dense_gate", gate_size, Init::zero()), p.dense_gate...);
+    }
   }
 
   /// The keys and values of media, which depend on the media alone: made once for each, then read by every token.
@@ -91,10 +99,12 @@ struct GatedCrossAttention {
 
   template <Need need>
   struct Saved {
-    typename NormLayer::template Saved<need> norm, norm_dense;
+    typename NormLayer::template Saved<need> norm;
+    If<has_dense, typename NormLayer::template Saved<need>> norm_dense;
     typename Attend::template Saved<need> attention;
-    typename Dense::template Saved<need> dense;
-    If<need.weights, Rows<P, D>> attended, widened;  ///< the branches before their gates
+    If<has_dense, typename Dense::template Saved<need>> dense;
+    If<need.weights, Rows<P, D>> attended;  ///< the branches before their gates
+    If<need.weights && has_dense, Rows<P, D>> widened{};
   };
 
   /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them, and `blind`
@@ -107,15 +117,20 @@ struct GatedCrossAttention {
     const auto normed = take<need.weights, D>(ctx, N), attended = take<need.weights, D>(ctx, N);
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, attended);  // (N, D)
-    const auto y = take<need.any(), D>(ctx, N);
-    ops::gated_add(ctx, x, w.attention_gate, attended, y);
+    if constexpr (!has_dense) {
+      add(ctx, x, w.attention_gate, attended, z);
+      return {n, {}, a, {}, attended};
+    } else {
+      const auto y = take<need.any(), D>(ctx, N);
+      add(ctx, x, w.attention_gate, attended, y);
 
-    const auto normed_y = take<need.weights, D>(ctx, N), widened = take<need.weights, D>(ctx, N);
-    const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
-    const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
-    if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, widened);
-    ops::gated_add(ctx, y, w.dense_gate, widened, z);
-    return {n, nd, a, d, attended, widened};
+      const auto normed_y = take<need.weights, D>(ctx, N), widened = take<need.weights, D>(ctx, N);
+      const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
+      const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
+      if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, widened);
+      add(ctx, y, w.dense_gate, widened, z);
+      return {n, nd, a, d, attended, widened};
+    }
   }
 
   /// Writes dx and the media pool's gradients, and adds to g.
@@ -125,16 +140,39 @@ struct GatedCrossAttention {
     const auto scope = ctx.scope();
     const int N = dz.rows;
     const auto dbranch = scratch<D>(ctx, N), dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N);
-    ops::gated_add_backward(ctx, w.dense_gate, s.widened, dz, dbranch, g.dense_gate);
-    if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, dbranch);
-    Dense::backward(ctx, w.dense, s.dense, dbranch, dnormed, g.dense);
-    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
-    ops::accumulate(ctx, dz, dy);  // the residual path
+    if constexpr (has_dense) {
+      through_gate(ctx, w.dense_gate, s.widened, dz, dbranch, g.dense_gate);
+      if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, dbranch);
+      Dense::backward(ctx, w.dense, s.dense, dbranch, dnormed, g.dense);
+      NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
+      ops::accumulate(ctx, dz, dy);  // the residual path
+    } else {
+      ops::copy(ctx, dz, dy);
+    }
 
-    ops::gated_add_backward(ctx, w.attention_gate, s.attended, dy, dbranch, g.attention_gate);
+    through_gate(ctx, w.attention_gate, s.attended, dy, dbranch, g.attention_gate);
     Attend::attend_backward(ctx, w.attention, s.attention, {}, spans, dbranch, dnormed, dpools, g.attention);
     NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
     ops::accumulate(ctx, dy, dx);  // the residual path
+  }
+
+ private:
+  /// y = x + tanh(gate) branch, or x + branch
+  template <class G>
+  static void add(Context<P>& ctx, const Rows<P, D>& x, const G& gate, const Rows<P, D>& branch, const Rows<P, D>& y) {
+    if constexpr (gated)
+      ops::gated_add(ctx, x, gate, branch, y);
+    else
+      ops::add(ctx, x, branch, y);
+  }
+  /// Writes the gradient of a branch.
+  template <class G, class Branch, class DG>
+  static void through_gate(Context<P>& ctx, const G& gate, const Branch& branch, const Rows<P, D>& dy,
+                           const Rows<P, D>& dbranch, const DG& dgate) {
+    if constexpr (gated)
+      ops::gated_add_backward(ctx, gate, branch, dy, dbranch, dgate);
+    else
+      ops::copy(ctx, dy, dbranch);
   }
 };
 

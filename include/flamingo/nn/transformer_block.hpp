@@ -5,6 +5,8 @@
 ///   parallel: z = x + attend(norm(x)) + feed_forward(norm_dense(x))
 ///   gated:    y = x + tanh(α) attend(norm(x))      z = y + tanh(β) feed_forward(norm_dense(y))
 #pragma once
+#include <type_traits>
+
 #include <flamingo/nn/attention.hpp>
 #include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
@@ -22,6 +24,14 @@ struct TransformerBlockConfig {
 };
 
 namespace nn {
+
+/// Stands where nothing is between the halves of a block.
+struct Straight {
+  template <class X>
+  constexpr X operator()(const X& x) const {
+    return x;
+  }
+};
 
 /// All rows (N, D); k, v (N, G K).
 template <TransformerBlockConfig C, Platform P>
@@ -69,11 +79,14 @@ struct TransformerBlock {
   };
 
   /// Pool 0 holds the rows' own keys and values, which are written to `own` first: rows of a cache, or of the arena.
-  /// Spans say what else of pool 0 and of further pools is seen. z may not be x.
-  template <Need need, class W>
+  /// Spans say what else of pool 0 and of further pools is seen. z may not be x. `between` gets the rows between the
+  /// halves and returns those that the second half reads: where a layer of another kind stands there (VANILLA XATTN).
+  template <Need need, class W, class Between = Straight>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Positions<P>& positions,
                              const Rows<P, KV>& own_k, const Rows<P, KV>& own_v, const Pools<P>& pools,
-                             const Spans<P>& spans, const Rows<P, D>& z) {
+                             const Spans<P>& spans, const Rows<P, D>& z, const Between& between = {}) {
+    static_assert(!C.parallel || std::is_same_v<Between, Straight>,
+                  "TransformerBlock: nothing is between halves that are parallel");
     const auto scope = ctx.scope();
     const int N = x.rows;
     constexpr bool branches_kept = C.gated && need.weights;
@@ -83,8 +96,9 @@ struct TransformerBlock {
     s.normed = normed;
     Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
     s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
-    const auto y = take < need.any() && !C.parallel, D > (ctx, N);
-    add(ctx, x, w.attention_gate, branch, y);
+    const auto sum = take < need.any() && !C.parallel, D > (ctx, N);
+    add(ctx, x, w.attention_gate, branch, sum);
+    const Rows<P, D> y = between(sum);
 
     const auto normed_y = take<need.weights, D>(ctx, N), widened = C.gated ? take<branches_kept, D>(ctx, N) : branch;
     s.norm_dense = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, C.parallel ? x : y, normed_y);
@@ -95,18 +109,21 @@ struct TransformerBlock {
     return s;
   }
 
-  /// Writes dx and adds to g. Only the rows' own keys and values carry gradients; a cached prefix has none.
-  template <Need need, class W, class G>
+  /// Writes dx and adds to g. Only the rows' own keys and values carry gradients; a cached prefix has none. `between`
+  /// makes the gradient of what it read of that of what it returned.
+  template <Need need, class W, class G, class Between = Straight>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Positions<P>& positions,
-                       const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g) {
+                       const Spans<P>& spans, const Rows<P, D>& dz, const Rows<P, D>& dx, const G& g,
+                       const Between& between = {}) {
     const auto scope = ctx.scope();
     const int N = dz.rows;
-    const auto dnormed = scratch<D>(ctx, N), dy = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
+    const auto dnormed = scratch<D>(ctx, N), dmiddle = scratch<D>(ctx, N), dsource = scratch<D>(ctx, N);
     const auto dgated = scratch<D>(ctx, C.gated ? N : 0);
     Dense::backward(ctx, w.dense, s.dense, through_gate(ctx, w.dense_gate, s.widened, dz, dgated, g.dense_gate),
                     dnormed, g.dense);
-    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dy, g.norm_dense);
-    ops::accumulate(ctx, dz, dy);  // the residual path
+    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dnormed, dmiddle, g.norm_dense);
+    ops::accumulate(ctx, dz, dmiddle);  // the residual path
+    const Rows<P, D> dy = between(dmiddle);
 
     const auto dk = scratch<KV>(ctx, N), dv = scratch<KV>(ctx, N);
     const PoolGradients<P> dpools{{{dk, dv}}};
