@@ -3,63 +3,18 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <numeric>
 
 #include <flamingo/cpu.hpp>
 
 #include "check/agree.hpp"
 #include "check/resampler.hpp"
-#include "support/gradient_check.hpp"
-#include "support/layer.hpp"
+#include "model/resampler_case.hpp"
 #include "support/platforms.hpp"
 
 using namespace flamingo;
 using namespace flamingo::test;
 
 namespace {
-
-/// A Resampler over media of equal sizes, with what its gradient check needs.
-template <ResamplerConfig C, Platform P>
-struct ResamplerCase {
-  using Layer = model::Resampler<C, P>;
-  using R = typename P::Real;
-
-  Context<P> ctx{1, std::size_t{1} << 28};
-  Store<Layer, P> weights, gradients;
-  std::vector<Medium> media;
-  ResamplerPlan plan;
-  Tensor<R> features, y, dy, dfeatures;
-
-  ResamplerCase(Store<Layer, P> w, std::vector<Medium> m)
-      : weights(std::move(w)),
-        media(std::move(m)),
-        plan(ResamplerPlan::of(C, media)),
-        features(drawn_rows<R>(
-            std::accumulate(media.begin(), media.end(), 0, [](int n, const Medium& one) { return n + one.rows; }),
-            Layer::E, 1)),
-        y(plan.media * C.latents, Layer::O, R(7)),
-        dy(drawn_rows<R>(plan.media * C.latents, Layer::O, 2)),
-        dfeatures(features.rows(), Layer::E, R(7)) {}
-
-  template <Need need>
-  auto run() {
-    const Tensor<R>& in = features;
-    return Layer::template forward<need>(ctx, weights.views, in.template rows_on<P, Layer::E>(), plan,
-                                         y.template rows_on<P, Layer::O>());
-  }
-  void forward() {
-    const std::size_t mark = ctx.arena().kept();
-    run<no_gradients>();
-    ctx.arena().release(mark);
-  }
-  void backward() {
-    const auto saved = run<all_gradients>();
-    gradients.clear();
-    Layer::backward(ctx, weights.views, saved, plan, dy.template rows_on<P, Layer::O>(),
-                    dfeatures.template rows_on<P, Layer::E>(), gradients.views);
-    ctx.arena().release(0);
-  }
-};
 
 template <class R>
 void check_all_peers() {
@@ -141,23 +96,6 @@ constexpr ResamplerConfig idefics{.dim = 5,
                                   .frames = 0,
                                   .epsilon = 0.1f};
 
-/// A video longer than the time table, an image, a short video.
-const std::vector<Medium> mixed{{0, 10, 5, 0}, {10, 7, 1, 1}, {17, 6, 2, 0}};
-
-template <ResamplerConfig C>
-void check_differences() {
-  using P = Cpu<double>;
-  using Layer = model::Resampler<C, P>;
-  ResamplerCase<C, P> c(drawn<Layer, P>(11), mixed);
-  c.backward();
-  const auto loss = [&] {
-    c.forward();
-    return inner(c.dy, c.y);
-  };
-  CHECK(gradient_check(c.features, c.dfeatures, loss).relative < difference_bound());
-  check_weight_gradients(c.weights, c.gradients, loss);
-}
-
 template <int latents, class R>
 void check_sizes() {
   using P = Cpu<R>;
@@ -196,10 +134,10 @@ TEST_CASE("the resampler agrees with the peers' in float", "[resampler][golden]"
 TEST_CASE("the resampler agrees with the peers' in double", "[resampler][golden]") { check_all_peers<double>(); }
 
 TEST_CASE("the resampler's gradients are those of finite differences", "[resampler]") {
-  check_differences<small>();
-  check_differences<wide>();
-  check_differences<bare>();
-  check_differences<idefics>();
+  check_resampler_differences<small>();
+  check_resampler_differences<wide>();
+  check_resampler_differences<bare>();
+  check_resampler_differences<idefics>();
 }
 
 TEMPLATE_LIST_TEST_CASE("any frames and cells give R latents", "[resampler]", Platforms) {

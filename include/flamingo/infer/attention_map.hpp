@@ -100,6 +100,8 @@ template <class M, Platform P, class Connector, class Lm, class F>
 AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const Lm& lm, const Sequence& document,
                              const F& features, std::span<const Medium> media, std::span<const int> tokens) {
   using Resampler = typename M::ResamplerLayer;
+  static_assert(M::config.resampler.kind == ResamplerKind::perceiver,
+                "attention_maps: of what makes latents the Perceiver alone shows where each comes from");
   check(int(features.width) == Resampler::E, "attention_maps", "features are ", features.shape(), ", expected width ",
         Resampler::E);
   check(document.media == static_cast<int>(media.size()), "attention_maps", "the document has ", document.media,

@@ -1,15 +1,17 @@
 /// The Perceiver Resampler: any number of frames and grid cells in, R latents out (Alayrac et al. 2022, §2.1, App.
-/// A.1.1).
+/// A.1.1). The paper's ablation puts a plain Transformer or an MLP in its place: they have other layers between the
+/// same ends (model/resampler_layers.hpp).
 #pragma once
+#include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <flamingo/config/resampler.hpp>
 #include <flamingo/model/projector.hpp>
+#include <flamingo/model/resampler_layers.hpp>
 #include <flamingo/model/video_times.hpp>
-#include <flamingo/nn/attention.hpp>
-#include <flamingo/nn/feed_forward.hpp>
 #include <flamingo/nn/norm.hpp>
 #include <flamingo/ops/arrange.hpp>
 
@@ -34,117 +36,24 @@ inline std::vector<int> visible_rows(std::span<const Medium> media, int R) {
 /// done.
 struct ResamplerPlan {
   int media = 0;
-  SpanList spans;            ///< span m: the latents of medium m over its features (pool 0) and themselves (pool 1)
+  SpanList spans;  ///< span m: the latents of medium m over its features (pool 0) and themselves (pool 1); a plain
+                   ///< Transformer's rows are all in pool 0, the features of all media before their latents
   std::vector<int> latents;  ///< 0 .. R - 1 for each medium
+  std::vector<Tap> means;    ///< of an MLP's rows, each latent's
   std::vector<Blend> times;  ///< of each feature row; empty without time embeddings
   std::vector<int> places;   ///< of each feature row
 
   static ResamplerPlan of(const ResamplerConfig& c, std::span<const Medium> media);
+
+ private:
+  void add_spans(const ResamplerConfig& c, const Medium& medium, int m, int feature_rows);
+  void add_means(const Medium& medium, int R, int most);
 };
 
 namespace model {
 
-/// x <- x + attend(norm(x), [norm(features), norm(x)])      x <- x + feed_forward(norm(x))
-template <ResamplerConfig C, Platform P>
-struct ResamplerBlock {
-  static constexpr int D = C.dim;
-  using NormLayer = nn::LayerNorm<D, P>;
-  using Attend = nn::Attention<AttentionConfig{.dim = D,
-                                               .source_dim = D,
-                                               .heads = C.heads,
-                                               .kv_heads = C.heads,
-                                               .head_dim = C.head_dim,
-                                               .qk_norm = C.qk_norm,
-                                               .epsilon = C.epsilon},
-                               P>;
-  using Dense = nn::FeedForward<FeedForwardConfig{.dim = D, .hidden = C.widening* D, .activation = C.activation}, P>;
-  static constexpr int KV = Attend::KV;
-
-  template <class S>
-  struct Parameters {
-    typename NormLayer::template Parameters<S> norm_features, norm_latents, norm_dense;
-    typename Attend::template Parameters<S> attention;
-    typename Dense::template Parameters<S> dense;
-  };
-  static constexpr void each(auto& visit, auto&... p) {
-    auto features = within(visit, "norm_features"), latents = within(visit, "norm_latents"),
-         attention = within(visit, "attention"), norm = within(visit, "norm_dense"), dense = within(visit, "dense");
-    NormLayer::each(features, p.norm_features...);
-    NormLayer::each(latents, p.norm_latents...);
-    Attend::each(attention, p.attention...);
-    NormLayer::each(norm, p.norm_dense...);
-    Dense::each(dense, p.dense...);
-  }
-
-  template <Need need>
-  struct Saved {
-    typename NormLayer::template Saved<need> norm_features, norm_latents, norm_dense;
-    If<need.any(), Rows<P, D>> features, latents;  ///< after their norms
-    typename Attend::template Saved<need> attention;
-    typename Dense::template Saved<need> dense;
-  };
-
-  /// features (ΣTS, D), x (M R, D), both before their norms; y may not be x.
-  template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& features, const Rows<P, D>& x,
-                             const Spans<P>& spans, const Rows<P, D>& y) {
-    const auto scope = ctx.scope();
-    constexpr bool kept = need.any();
-    const int N = features.rows, R = x.rows;
-    const auto normed_features = take<kept, D>(ctx, N), normed = take<kept, D>(ctx, R);
-    const auto kf = take<kept, KV>(ctx, N), vf = take<kept, KV>(ctx, N);
-    const auto kx = take<kept, KV>(ctx, R), vx = take<kept, KV>(ctx, R);
-    const auto middle = take<kept, D>(ctx, R), branch = scratch<D>(ctx, R);
-
-    const auto nf = NormLayer::template forward<need>(ctx, w.norm_features, C.epsilon, features, normed_features);
-    const auto nx = NormLayer::template forward<need>(ctx, w.norm_latents, C.epsilon, x, normed);
-    Attend::project(ctx, w.attention, normed_features, {}, kf, vf);  // (ΣTS, H K)
-    Attend::project(ctx, w.attention, normed, {}, kx, vx);           // (M R, H K)
-    Pools<P> pools;
-    pools.add({kf, vf});
-    pools.add({kx, vx});
-    const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, branch);  // (M R, D)
-    ops::add(ctx, x, branch, middle);
-
-    const auto normed_middle = take<need.weights, D>(ctx, R);
-    const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, middle, normed_middle);
-    const auto d = Dense::template forward<need>(ctx, w.dense, normed_middle, branch);  // (M R, D)
-    ops::add(ctx, middle, branch, y);
-    return {nf, nx, nd, normed_features, normed, a, d};
-  }
-
-  /// Writes dx; adds to dfeatures, which every block's features share, and to g.
-  template <Need need, class W, class G, RowsSink<P> DF>
-  static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, const Spans<P>& spans, const Rows<P, D>& dy,
-                       const Rows<P, D>& dx, const DF& dfeatures, const G& g) {
-    const auto scope = ctx.scope();
-    const int N = s.features.rows, R = dy.rows;
-    const auto dmiddle = scratch<D>(ctx, R), dbranch = scratch<D>(ctx, R), dnormed = scratch<D>(ctx, R);
-    Dense::backward(ctx, w.dense, s.dense, dy, dbranch, g.dense);
-    NormLayer::backward(ctx, w.norm_dense, s.norm_dense, dbranch, dmiddle, g.norm_dense);
-    ops::accumulate(ctx, dy, dmiddle);  // the residual path
-
-    const auto dkf = scratch<KV>(ctx, N), dvf = scratch<KV>(ctx, N), dkx = scratch<KV>(ctx, R),
-               dvx = scratch<KV>(ctx, R);
-    const PoolGradients<P> dpools{{{dkf, dvf}, {dkx, dvx}}};
-    Attend::attend_backward(ctx, w.attention, s.attention, {}, spans, dmiddle, dnormed, dpools, g.attention);
-    Attend::project_backward(ctx, w.attention, s.latents, {}, dkx, dvx, dbranch, g.attention);
-    ops::accumulate(ctx, dbranch, dnormed);  // the latents ask and are asked
-    NormLayer::backward(ctx, w.norm_latents, s.norm_latents, dnormed, dx, g.norm_latents);
-    ops::accumulate(ctx, dmiddle, dx);  // the residual path
-
-    const auto dnormed_features = scratch<D>(ctx, N), part = scratch<D>(ctx, N);
-    Attend::project_backward(ctx, w.attention, s.features, {}, dkf, dvf, dnormed_features, g.attention);
-    if constexpr (wanted<DF>) {
-      NormLayer::backward(ctx, w.norm_features, s.norm_features, dnormed_features, part, g.norm_features);
-      ops::accumulate(ctx, part, dfeatures);
-    } else {
-      NormLayer::backward(ctx, w.norm_features, s.norm_features, dnormed_features, NoGrad{}, g.norm_features);
-    }
-  }
-};
-
-/// features (ΣTS, E) -> latents (M R, O), each image or video by itself.
+/// features (ΣTS, E) -> latents (M R, O), each image or video by itself. The layers change the latents, or a plain
+/// Transformer's the features with them, or an MLP's the features alone.
 template <ResamplerConfig C, Platform P>
 struct Resampler {
   static_assert(C.dim > 0 && C.latents > 0 && C.layers > 0,
@@ -154,7 +63,9 @@ struct Resampler {
   static constexpr int D = C.dim, E = C.features(), O = C.out(), R = C.latents, L = C.layers;
   static constexpr bool leads_in = E != D, leads_out = O != D, has_time = C.frames > 0, has_places = C.media > 0;
   static constexpr auto layers = static_cast<std::size_t>(L);
-  using Block = ResamplerBlock<C, P>;
+  static constexpr bool has_latents = C.kind != ResamplerKind::mlp,
+                        changes_features = C.kind != ResamplerKind::perceiver;
+  using Block = typename ResamplerLayerOf<C, P>::type;
   using NormLayer = nn::LayerNorm<D, P>;
   using InputNorm = nn::LayerNorm<E, P>;
 
@@ -162,7 +73,7 @@ struct Resampler {
   struct Parameters {
     If<C.norm_input, typename InputNorm::template Parameters<S>> norm_input;
     If<leads_in, Matrix<S, D, E>> lead_in;
-    Learned<S, R, D> latents;
+    If<has_latents, Learned<S, R, D>> latents;
     If<has_time, Learned<S, C.frames, D>> times;
     If<has_places, Learned<S, C.media, D>> places;
     std::array<typename Block::template Parameters<S>, layers> blocks;
@@ -175,7 +86,7 @@ struct Resampler {
       InputNorm::each(norm, p.norm_input...);
     }
     if constexpr (leads_in) visit(matrix_spec("lead_in", D, E, Init::normal(0.02f)), p.lead_in...);
-    visit(table_spec("latents", R, D, Init::normal(1)), p.latents...);
+    if constexpr (has_latents) visit(table_spec("latents", R, D, Init::normal(1)), p.latents...);
     if constexpr (has_time) visit(table_spec("times", C.frames, D, Init::normal(0.02f)), p.times...);
     if constexpr (has_places) visit(table_spec("places", C.media, D, Init::normal(0.02f)), p.places...);
     for (std::size_t i = 0; i < layers; ++i) {
@@ -205,7 +116,7 @@ struct Resampler {
                              const ResamplerPlan& plan, const Rows<P, O>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
-    const int N = features.rows;
+    const int N = features.rows, MR = plan.media * R;
     Saved<need> saved;
     saved.rows = N;
     auto input = features;
@@ -215,26 +126,36 @@ struct Resampler {
       input = normed;
     }
     saved.features = input;
-    const auto x = take<kept, D>(ctx, N);
+    auto rows = take<kept, D>(ctx, (changes_features ? N : 0) + (has_latents ? MR : 0));
+    const auto x = changes_features ? rows.slice(0, N) : take<kept, D>(ctx, N);
     if constexpr (leads_in)
       ops::linear(ctx, input, w.lead_in, x);  // (ΣTS, D)
     else
       ops::copy(ctx, input, x);
     if constexpr (has_time) ops::blend(ctx, ops::rows_of(w.times), table(ctx, plan.times), x);
     if constexpr (has_places) add_places(ctx, w, plan, x);
+    if constexpr (has_latents)
+      ops::gather(ctx, ops::rows_of(w.latents), table(ctx, plan.latents), latents_of(rows, MR));
 
-    auto latents = take<kept, D>(ctx, plan.media * R);
-    ops::gather(ctx, ops::rows_of(w.latents), table(ctx, plan.latents), latents);  // (M R, D)
     const auto spans = table(ctx, plan.spans);
     Rows<P, D> last;
     if constexpr (leads_out)
-      last = take<need.weights, D>(ctx, latents.rows);
+      last = take<need.weights, D>(ctx, MR);
     else
       last = y;
     for (std::size_t i = 0; i < layers; ++i) {
-      const auto next = C.final_norm || i + 1 < layers ? take<kept, D>(ctx, latents.rows) : last;
-      saved.blocks[i] = Block::template forward<need>(ctx, w.blocks[i], x, latents, spans, next);
-      latents = next;
+      const bool ends = !C.final_norm && !changes_features && i + 1 == layers;
+      const auto next = ends ? last : take<kept, D>(ctx, rows.rows);
+      saved.blocks[i] = Block::template forward<need>(ctx, w.blocks[i], x, rows, spans, next);
+      rows = next;
+    }
+    auto latents = rows;
+    if constexpr (!has_latents) {
+      latents = C.final_norm ? take<kept, D>(ctx, MR) : last;
+      ops::combine(ctx, rows, table(ctx, plan.means), latents);  // (M R, D)
+    } else if constexpr (changes_features) {
+      latents = latents_of(rows, MR);
+      if constexpr (!C.final_norm) ops::copy(ctx, latents, last);
     }
     if constexpr (C.final_norm) saved.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, latents, last);
     if constexpr (leads_out) ops::linear(ctx, last, w.lead_out, y);  // (M R, O)
@@ -248,23 +169,37 @@ struct Resampler {
                        const Rows<P, O>& dy, const DF& dfeatures, const G& g) {
     const auto scope = ctx.scope();
     const auto spans = table(ctx, plan.spans);
-    const auto dx = scratch<D>(ctx, s.rows);
-    auto dlatents = scratch<D>(ctx, dy.rows), dnext = scratch<D>(ctx, dy.rows);
-    ops::clear(ctx, dx);
-    auto dlast = dnext;
-    if constexpr (leads_out)
+    const int N = s.rows, MR = dy.rows;
+    const auto dlatents = scratch<D>(ctx, MR);
+    auto drows = dlatents;
+    if constexpr (changes_features) drows = scratch<D>(ctx, N + (has_latents ? MR : 0));
+    auto dnext = scratch<D>(ctx, drows.rows);
+    Rows<P, D> dlast;
+    if constexpr (leads_out) {
+      dlast = scratch<D>(ctx, MR);
       ops::linear_backward(ctx, s.last, w.lead_out, dy, dlast, g.lead_out);
-    else
+    } else {
       dlast = dy;
+    }
     if constexpr (C.final_norm)
       NormLayer::backward(ctx, w.norm, s.norm, dlast, dlatents, g.norm);
     else
       ops::copy(ctx, dlast, dlatents);
+    if constexpr (changes_features) ops::clear(ctx, drows);
+    if constexpr (!has_latents)
+      ops::combine_backward(ctx, dlatents, table(ctx, plan.means), drows);
+    else if constexpr (changes_features)
+      ops::copy(ctx, dlatents, latents_of(drows, MR));
+
+    auto dx = scratch<D>(ctx, changes_features ? 0 : N);  // what layers that leave the features alone give them
+    ops::clear(ctx, dx);
     for (std::size_t i = layers; i-- > 0;) {
-      Block::backward(ctx, w.blocks[i], s.blocks[i], spans, dlatents, dnext, dx, g.blocks[i]);
-      std::swap(dlatents, dnext);
+      Block::backward(ctx, w.blocks[i], s.blocks[i], spans, drows, dnext, dx, g.blocks[i]);
+      std::swap(drows, dnext);
     }
-    ops::scatter_add(ctx, dlatents, table(ctx, plan.latents), ops::rows_of(g.latents));
+    if constexpr (changes_features) dx = drows.slice(0, N);
+    if constexpr (has_latents)
+      ops::scatter_add(ctx, latents_of(drows, MR), table(ctx, plan.latents), ops::rows_of(g.latents));
     if constexpr (has_time) ops::blend_backward(ctx, dx, table(ctx, plan.times), ops::rows_of(g.times));
     if constexpr (has_places) ops::scatter_add(ctx, dx, table(ctx, plan.places), ops::rows_of(g.places));
     if constexpr (C.norm_input) {
@@ -277,6 +212,8 @@ struct Resampler {
   }
 
  private:
+  /// The latents are the last of the rows.
+  static Rows<P, D> latents_of(const Rows<P, D>& rows, int MR) { return rows.slice(rows.rows - MR, MR); }
   template <class W, class F, class G, RowsSink<P> DF>
   static void lead_in_backward(Context<P>& ctx, const W& w, const F& features, const Rows<P, D>& dx,
                                const DF& dfeatures, const G& g) {
@@ -335,9 +272,42 @@ struct ResamplerOf {
 
 }  // namespace model
 
+inline void ResamplerPlan::add_spans(const ResamplerConfig& c, const Medium& medium, int m, int feature_rows) {
+  const int R = c.latents;
+  if (c.kind == ResamplerKind::transformer) {
+    const int own = feature_rows + m * R;  // the latents
+    for (const auto& [from, count] : {std::pair(medium.first, medium.rows), std::pair(own, R)}) {
+      spans.begin(from, count);
+      spans.add({0, medium.first, medium.rows, 0, 0});
+      spans.add({0, own, R, 0, 0});
+    }
+  } else if (c.kind == ResamplerKind::perceiver) {
+    spans.begin(m * R, R);
+    spans.add({0, medium.first, medium.rows, 0, 0});
+    spans.add({1, m * R, R, 0, 0});
+  }
+}
+/// Latent r of R is the mean of the rows that the r-th of R equal shares of N rows touches, at most `most` of them; of
+/// R rows it is row r.
+inline void ResamplerPlan::add_means(const Medium& medium, int R, int most) {
+  const int N = medium.rows;
+  for (int r = 0; r < R; ++r) {
+    const int from = r * N / R, to = ((r + 1) * N + R - 1) / R;
+    for (int i = 0; i < most; ++i) {
+      const bool read = from + i < to;
+      means.push_back({medium.first + (read ? from + i : from), read ? 1 / static_cast<float>(to - from) : 0});
+    }
+  }
+}
+
 inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const Medium> media) {
   ResamplerPlan plan;
   plan.media = static_cast<int>(media.size());
+  int rows = 0, longest = 0;
+  for (const Medium& medium : media) {
+    rows += medium.rows;
+    longest = std::max(longest, medium.rows);
+  }
   for (int m = 0; m < plan.media; ++m) {
     const Medium& medium = media[static_cast<std::size_t>(m)];
     check(medium.frames > 0 && medium.rows > 0 && medium.rows % medium.frames == 0, "resampler", "medium ", m, " has ",
@@ -349,9 +319,8 @@ inline ResamplerPlan ResamplerPlan::of(const ResamplerConfig& c, std::span<const
           c.latents, ": there is no Resampler");
     check(c.media == 0 || medium.place < c.media, "resampler", "medium ", medium.place,
           " of a document: the table of places has ", c.media, " rows");
-    plan.spans.begin(m * c.latents, c.latents);
-    plan.spans.add({0, medium.first, medium.rows, 0, 0});
-    plan.spans.add({1, m * c.latents, c.latents, 0, 0});
+    plan.add_spans(c, medium, m, rows);
+    if (c.kind == ResamplerKind::mlp) plan.add_means(medium, c.latents, longest / c.latents + 2);
     for (int r = 0; r < c.latents; ++r) plan.latents.push_back(r);
     for (int row = 0; row < medium.rows; ++row) {
       if (c.frames > 0)
