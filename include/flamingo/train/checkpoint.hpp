@@ -17,23 +17,23 @@ inline TensorTable named_after(std::string prefix) {
 }
 
 /// Writes everything that a resumed run needs, at full precision.
-template <auto C, Platform P, class Lm>
-void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm>& trainer) {
-  using Connect = typename Trainer<C, P, Lm>::Connect;
+template <auto C, Platform P, class Lm, TrainedParts parts>
+void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, parts>& trainer) {
+  using Layer = typename Trainer<C, P, Lm, parts>::Layer;
   constexpr io::DType dtype = std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32;
   TensorWriter writer(dtype);
-  writer.add<Connect>(trainer.weights.views, named_after("weights."));
-  writer.add<Connect>(trainer.optimizer.first.views, named_after("first."));
-  writer.add<Connect>(trainer.optimizer.second.views, named_after("second."));
+  writer.add<Layer>(trainer.weights.views, named_after("weights."));
+  writer.add<Layer>(trainer.optimizer.first.views, named_after("first."));
+  writer.add<Layer>(trainer.optimizer.second.views, named_after("second."));
   io::Metadata metadata = connector_metadata(C);
   metadata.emplace_back("step", std::to_string(trainer.optimizer.steps()));
   writer.save(path, metadata);
 }
 
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
-template <auto C, Platform P, class Lm>
-long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& trainer) {
-  using Connect = typename Trainer<C, P, Lm>::Connect;
+template <auto C, Platform P, class Lm, TrainedParts parts>
+long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm, parts>& trainer) {
+  using Layer = typename Trainer<C, P, Lm, parts>::Layer;
   const io::Safetensors file(path);
   check_connector_metadata(C, file);
   long step = -1;
@@ -45,11 +45,11 @@ long load_checkpoint(const std::filesystem::path& path, Trainer<C, P, Lm>& train
             "', expected a number of steps");
     }
   check(step >= 0, "checkpoint", path.string(), " has no 'step' in its metadata");
-  Store<Connect, P> weights;
+  Store<Layer, P> weights;
   decltype(trainer.optimizer.first) first, second;
-  load_numbers<Connect>(file, weights.views, named_after("weights."));
-  load_numbers<Connect>(file, first.views, named_after("first."));
-  load_numbers<Connect>(file, second.views, named_after("second."));
+  load_numbers<Layer>(file, weights.views, named_after("weights."));
+  load_numbers<Layer>(file, first.views, named_after("first."));
+  load_numbers<Layer>(file, second.views, named_after("second."));
   trainer.weights = std::move(weights);
   trainer.optimizer.first = std::move(first);
   trainer.optimizer.second = std::move(second);

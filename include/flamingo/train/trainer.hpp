@@ -1,6 +1,8 @@
 /// Training of a connector between frozen parts: one update accumulates the weighted gradients of every dataset.
 ///
 ///   loss = Σ_m λ_m · mean over the tokens asked for of -log p(token | tokens before it, media up to it)
+///
+/// TrainedParts says what is trained besides, Mixing how datasets make updates: the paper's ablations of both.
 #pragma once
 #include <cmath>
 #include <functional>
@@ -9,17 +11,44 @@
 
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/ops/grid.hpp>
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/schedule.hpp>
+#include <flamingo/train/trained_layer.hpp>
 
 namespace flamingo {
 
-/// A ragged batch of documents with the features of their media.
+/// A ragged batch of documents with the features of their media, or with their pictures where the encoder is trained. A
+/// text to train the decoder on has no media.
 template <class R>
 struct TrainingBatch {
-  std::vector<R> features;  ///< (rows of all media, E), row-major
-  std::vector<Medium> media;
+  std::vector<R> features;    ///< (rows of all media, E), row-major
+  std::vector<Medium> media;  ///< over the feature rows, also of those that are yet to be computed
   std::vector<Sequence> sequences;
+  std::vector<R> pixels{};       ///< (pixels of all pictures and frames, 3)
+  std::vector<Grid> pictures{};  ///< each image, or each frame of a video, where it lies among them
+
+  /// Puts the documents of another batch after these.
+  void append(const TrainingBatch& other) {
+    int rows = 0, shown = 0;
+    for (const Medium& m : media) rows += m.rows;
+    for (const Grid& picture : pictures) shown += picture.rows();
+    const int before = static_cast<int>(media.size());
+    for (Medium m : other.media) {
+      m.first += rows;
+      media.push_back(m);
+    }
+    for (Sequence s : other.sequences) {
+      s.first_medium += before;
+      sequences.push_back(std::move(s));
+    }
+    for (Grid picture : other.pictures) {
+      picture.first += shown;
+      pictures.push_back(picture);
+    }
+    features.insert(features.end(), other.features.begin(), other.features.end());
+    pixels.insert(pixels.end(), other.pixels.begin(), other.pixels.end());
+  }
 };
 
 /// One dataset of a mixture.
@@ -39,37 +68,54 @@ struct LossReport {
 };
 /// What an update did.
 struct UpdateReport {
-  std::vector<LossReport> datasets;
+  std::vector<LossReport> datasets;  ///< of each batch that a pass was made over
   double gradient_norm = 0, rate = 0;
 };
 
-template <auto C, Platform P, class LmWeights>
+template <auto C, Platform P, class LmWeights = Nothing, TrainedParts parts = TrainedParts{}>
 class Trainer {
  public:
   using Model = model::Flamingo<C, P>;
   using Connect = typename Model::Connect;
+  using Layer = TrainedOf<C, P, parts>;
   using Resampler = typename Model::ResamplerLayer;
   using Decoder = typename Model::Decoder;
   using R = typename P::Real;
   using A = AccumulateOf<P>;
   static constexpr int vocabulary_chunk = 8192;
 
-  /// Borrows the frozen decoder's weights and the context.
+  /// Borrows the frozen decoder's weights and the context. What is trained begins as new, by the seed; the host reads
+  /// into `weights` what shall begin as it is elsewhere.
   Trainer(Context<P>& ctx, const LmWeights& lm, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {})
       : weights(seed), optimizer(std::move(options)), ctx_(ctx), lm_(lm), schedule_(schedule) {}
+  /// The same for a decoder that is trained: its weights are `weights.views.lm`.
+  Trainer(Context<P>& ctx, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {})
+    requires(parts.lm)
+      : Trainer(ctx, nothing, seed, schedule, std::move(options)) {}
 
-  Store<Connect, P> weights, gradients;
-  Optimizer<Connect, P> optimizer;
+  Store<Layer, P> weights, gradients;
+  Optimizer<Layer, P> optimizer;
 
   /// One update over the mixture. Throws, with the weights untouched, where a loss or the gradient is not finite.
-  UpdateReport update(const std::vector<DatasetStream<R>>& mixture) {
+  UpdateReport update(const std::vector<DatasetStream<R>>& mixture, Mixing mixing = Mixing::accumulation) {
+    check(!mixture.empty(), "trainer", "a mixture without datasets");
     const long step = optimizer.steps() + 1;
     UpdateReport report;
     gradients.clear();
-    for (const DatasetStream<R>& dataset : mixture) {
-      report.datasets.push_back(pass(dataset.batch(step), dataset.weight));
-      check(std::isfinite(report.datasets.back().loss), "trainer", "the loss of dataset ", dataset.name, " at step ",
-            step, " is not finite");
+    const auto add = [&](const TrainingBatch<R>& batch, double lambda, const std::string& name) {
+      report.datasets.push_back(pass(batch, lambda));
+      check(std::isfinite(report.datasets.back().loss), "trainer", "the loss of dataset ", name, " at step ", step,
+            " is not finite");
+    };
+    if (mixing == Mixing::merged) {
+      TrainingBatch<R> all;
+      for (const DatasetStream<R>& dataset : mixture) all.append(dataset.batch(step));
+      add(all, 1, "all");
+    } else if (mixing == Mixing::round_robin) {
+      const DatasetStream<R>& dataset = mixture[static_cast<std::size_t>(step - 1) % mixture.size()];
+      add(dataset.batch(step), dataset.weight, dataset.name);
+    } else {
+      for (const DatasetStream<R>& dataset : mixture) add(dataset.batch(step), dataset.weight, dataset.name);
     }
     report.rate = schedule_.rate(step);
     report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
@@ -78,26 +124,26 @@ class Trainer {
 
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
-    constexpr typename Model::Trained trained{};
-    check(batch.features.size() % std::size_t{Resampler::E} == 0, "trainer", "the batch has ", batch.features.size(),
-          " features, expected whole rows of ", Resampler::E);
+    constexpr typename Model::Trained trained{.lm = parts.lm, .added_rows = parts.added_rows};
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
     const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R, visible_rows(batch.media, Model::R));
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
-    const Rows<P, Resampler::E, const R> features{batch.features.data(),
-                                                  static_cast<int>(batch.features.size()) / Resampler::E};
+    const auto seen = see(batch);
     const auto latents = keep<Model::E>(ctx_, MR);
     const auto hidden = keep<Model::D>(ctx_, N), asked_rows = keep<Model::D>(ctx_, asked);
     const auto nll = take_vector<A, true>(ctx_, asked);
     const auto targets = table(ctx_, plan.targets), loss_rows = table(ctx_, plan.loss_rows);
+    const auto& lm = lm_weights();
+    const auto& glm = lm_gradients();
 
-    const auto resampled =
-        Resampler::template forward<weight_gradients>(ctx_, weights.views.resampler, features, latents_plan, latents);
-    const auto decoded = Model::template forward<trained>(ctx_, weights.views, lm_, plan, latents, hidden);
+    const auto resampled = Resampler::template forward<resampler_need>(ctx_, weights.views.resampler, seen.features,
+                                                                       latents_plan, latents);
+    const auto decoded = Model::template forward<trained>(ctx_, weights.views, lm, plan, latents, hidden);
     ops::gather(ctx_, hidden, loss_rows, asked_rows);
-    const auto lost = Decoder::template loss<input_gradients>(ctx_, lm_, asked_rows, targets, vocabulary_chunk, nll);
+    const auto lost =
+        Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
     LossReport report{0, asked, N};
     for (int i = 0; i < asked; ++i) report.loss += static_cast<double>(nll.data[i]) / asked;
 
@@ -105,17 +151,76 @@ class Trainer {
       const std::vector<A> share(static_cast<std::size_t>(asked), static_cast<A>(lambda / asked));
       const auto dasked = scratch<Model::D>(ctx_, asked), dhidden = scratch<Model::D>(ctx_, N);
       const auto dlatents = scratch<Model::E>(ctx_, MR);
-      Decoder::loss_backward(ctx_, lm_, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, frozen<Decoder>);
+      Decoder::loss_backward(ctx_, lm, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, glm);
       ops::clear(ctx_, dhidden);
       ops::scatter_add(ctx_, dasked, loss_rows, dhidden);
-      Model::backward(ctx_, weights.views, lm_, decoded, plan, dhidden, dlatents, gradients.views, frozen<Decoder>);
-      Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
-                          gradients.views.resampler);
+      Model::backward(ctx_, weights.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
+      if constexpr (parts.vision) {
+        const auto dfeatures = scratch<Resampler::E>(ctx_, seen.features.rows);
+        Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, dfeatures,
+                            gradients.views.resampler);
+        if (dfeatures.rows > 0)
+          Layer::Vision::backward(ctx_, weights.views.vision, seen.saved, batch.pictures, dfeatures, NoGrad{},
+                                  gradients.views.vision);
+      } else {
+        Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
+                            gradients.views.resampler);
+      }
     }
     return report;
   }
 
  private:
+  static constexpr Nothing nothing{};
+  static constexpr Need resampler_need = parts.vision ? all_gradients : weight_gradients;
+
+  /// The features of a batch, and what the encoder saved where it made them.
+  auto see(const TrainingBatch<R>& batch) {
+    if constexpr (parts.vision) {
+      using Vision = typename Layer::Vision;
+      check(batch.pixels.size() % 3 == 0 && batch.features.empty(), "trainer", "the batch has ", batch.pixels.size(),
+            " colours and ", batch.features.size(),
+            " features: where the encoder is trained, whole pixels of 3 colours and no features");
+      int rows = 0, wanted_rows = 0;
+      for (const Grid& picture : batch.pictures) rows += Vision::features(picture).rows();
+      for (const Medium& m : batch.media) wanted_rows += m.rows;
+      check(rows == wanted_rows, "trainer", "the batch's pictures give ", rows, " feature rows, its media have ",
+            wanted_rows);
+      struct {
+        typename Vision::template Saved<weight_gradients> saved;
+        Rows<P, Resampler::E> features;
+      } seen{{}, keep<Resampler::E>(ctx_, rows)};
+      const Rows<P, 3, const R> pixels{batch.pixels.data(), static_cast<int>(batch.pixels.size()) / 3, {}};
+      if (rows > 0)
+        seen.saved = Vision::template forward<weight_gradients>(ctx_, weights.views.vision, pixels, batch.pictures,
+                                                                seen.features);
+      return seen;
+    } else {
+      check(batch.features.size() % std::size_t{Resampler::E} == 0, "trainer", "the batch has ", batch.features.size(),
+            " features, expected whole rows of ", Resampler::E);
+      struct {
+        Rows<P, Resampler::E, const R> features;
+      } seen{{batch.features.data(), static_cast<int>(batch.features.size()) / Resampler::E, {}}};
+      return seen;
+    }
+  }
+  decltype(auto) lm_weights() const {
+    if constexpr (parts.lm)
+      return (weights.views.lm);
+    else if constexpr (parts.added_rows)
+      return Layer::Lm::in(lm_, weights.views.lm);
+    else
+      return (lm_);
+  }
+  decltype(auto) lm_gradients() const {
+    if constexpr (parts.lm)
+      return (gradients.views.lm);
+    else if constexpr (parts.added_rows)
+      return Layer::Lm::in(typename Decoder::template Parameters<Adapters<P>>{}, gradients.views.lm);
+    else
+      return (frozen<Decoder>);
+  }
+
   Context<P>& ctx_;
   const LmWeights& lm_;
   Schedule schedule_;

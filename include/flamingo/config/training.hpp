@@ -1,0 +1,26 @@
+/// What a training run chooses beside the model's config: which parts it trains, and how datasets make updates.
+#pragma once
+
+namespace flamingo {
+
+/// The parts whose weights a run changes. The paper trains the connector and the row of <EOC>; its ablations train the
+/// decoder or the encoder too. Whether those begin as a checkpoint has them (fine-tuned) or as new (from scratch) is
+/// what a trainer's weights hold before the first step.
+struct TrainedParts {
+  bool added_rows = false;  ///< the decoder's added rows alone, while its table stays frozen
+  bool lm = false;          ///< the whole decoder, added rows among it
+  bool vision = false;      ///< the encoder: features are computed in the step, from pixels
+
+  /// Whether the connector alone is trained.
+  constexpr bool connector_alone() const { return !added_rows && !lm && !vision; }
+  friend constexpr bool operator==(const TrainedParts&, const TrainedParts&) = default;
+};
+
+/// How the datasets of a mixture make updates.
+enum class Mixing {
+  accumulation,  ///< the paper: every update sums the gradients of a batch of each dataset, weighted by λ
+  round_robin,   ///< the paper's ablation, worse: each update is of one dataset's batch, in turn
+  merged,        ///< one batch of all datasets' documents; each token counts the same, λ does not
+};
+
+}  // namespace flamingo
