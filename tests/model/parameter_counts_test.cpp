@@ -45,6 +45,19 @@ constexpr XattnConfig swiglu{.heads = 4,
                              .gated_dense = true,
                              .norm = NormKind::rms};
 
+constexpr XattnConfig vanilla{.conditioning = Conditioning::vanilla_xattn, .heads = 3, .head_dim = 5};
+constexpr XattnConfig ungated{.gate = Gate::none, .heads = 3, .head_dim = 5};
+constexpr ResamplerConfig of_kind(ResamplerKind kind) {
+  ResamplerConfig c = resampler;
+  c.kind = kind;
+  return c;
+}
+constexpr FlamingoConfig<Vit, Mpt> grafted{
+    .vision = vit,
+    .resampler = resampler,
+    .xattn = {.conditioning = Conditioning::grafting, .grafted = 2, .heads = 3, .head_dim = 5},
+    .lm = mpt};
+
 constexpr MllamaVision tiles{.image = 9,
                              .patch = 4,
                              .tiles = 3,
@@ -89,6 +102,13 @@ TEST_CASE("parameters counted at run time are those of the compiled layers", "[m
   CHECK(parameter_count_of(clip) == compiled<model::DualEncoder<clip, P>>);
   CHECK(parameter_count_of(resampler) == compiled<model::Resampler<resampler, P>>);
   CHECK(parameter_count_of(plain, 11, 13) == compiled<model::GatedCrossAttention<plain, 11, 13, P>>);
+  CHECK(parameter_count_of(vanilla, 11, 13) == compiled<model::GatedCrossAttention<vanilla, 11, 13, P>>);
+  CHECK(parameter_count_of(ungated, 11, 13) == compiled<model::GatedCrossAttention<ungated, 11, 13, P>>);
+  CHECK(parameter_count_of(of_kind(ResamplerKind::transformer)) ==
+        compiled<model::Resampler<of_kind(ResamplerKind::transformer), P>>);
+  CHECK(parameter_count_of(of_kind(ResamplerKind::mlp)) == compiled<model::Resampler<of_kind(ResamplerKind::mlp), P>>);
+  CHECK(parameter_count_of(grafted) ==
+        compiled<Encoder<vit, P>> + compiled<DecoderOf<mpt, P>> + compiled<model::Connector<grafted, P>>);
   CHECK(parameter_count_of(swiglu, 12, 13) == compiled<model::GatedCrossAttention<swiglu, 12, 13, P>>);
 }
 

@@ -38,6 +38,7 @@ std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
                               {"Resampler", parameter_count_of(c.resampler) - lead_out, true}};
   if (lead_out) parts.push_back({"visual tokens to the decoder's width", lead_out, true});
   parts.push_back({std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true});
+  if (c.grafted()) parts.push_back({std::to_string(c.grafted()) + " grafted blocks", grafted_count(c), true});
   parts.push_back({"language model", parameter_count_of(c.lm), false});
   return parts;
 }

@@ -134,19 +134,40 @@ constexpr std::int64_t lead_out_count(const ResamplerConfig& c) {
 constexpr std::int64_t parameter_count_of(const ResamplerConfig& c) {
   if (c.layers == 0) return c.project ? (std::int64_t{c.features()} + 1) * c.dim : 0;
   const std::int64_t norm = detail::norm_count(NormKind::layer, c.dim);
-  const std::int64_t block = 3 * norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_dim, c.qk_norm) +
-                             detail::dense_count(c.dim, std::int64_t{c.widening} * c.dim, false, false);
+  const std::int64_t dense = norm + detail::dense_count(c.dim, std::int64_t{c.widening} * c.dim, false, false);
+  const std::int64_t attention = norm + detail::attention_count(c.dim, c.dim, c.heads, c.heads, c.head_dim, c.qk_norm);
+  const bool mlp = c.kind == ResamplerKind::mlp;
+  const std::int64_t block = c.kind == ResamplerKind::perceiver ? norm + attention + dense  // features have a norm too
+                             : mlp                              ? dense
+                                                                : attention + dense;
   return (c.norm_input ? detail::norm_count(NormKind::layer, c.features()) : 0) +
          (c.features() != c.dim ? std::int64_t{c.features()} * c.dim : 0) +
-         std::int64_t{c.dim} * (c.latents + c.frames + c.media) + c.layers * block + (c.final_norm ? norm : 0) +
-         lead_out_count(c);
+         std::int64_t{c.dim} * ((mlp ? 0 : c.latents) + c.frames + c.media) + c.layers * block +
+         (c.final_norm ? norm : 0) + lead_out_count(c);
 }
 /// One gated block in a decoder of width `dim`, over media rows of `media_dim`.
 constexpr std::int64_t parameter_count_of(const XattnConfig& c, std::int64_t dim, std::int64_t media_dim) {
-  return 2 * detail::norm_count(c.norm, dim) + (c.norm_media ? detail::norm_count(NormKind::layer, media_dim) : 0) +
-         detail::attention_count(dim, media_dim, c.heads, c.key_heads(), c.head_dim, c.qk_norm) +
-         detail::dense_count(dim, c.hidden ? c.hidden : c.widening * dim, c.gated_dense, false) +
-         2 * (c.vector_gates ? dim : 1);
+  const std::int64_t norm = detail::norm_count(c.norm, dim), gate = c.gate == Gate::none ? 0 : c.vector_gates ? dim : 1;
+  const std::int64_t attention =
+      norm + gate + detail::attention_count(dim, media_dim, c.heads, c.key_heads(), c.head_dim, c.qk_norm);
+  const std::int64_t dense =
+      norm + gate + detail::dense_count(dim, c.hidden ? c.hidden : c.widening * dim, c.gated_dense, false);
+  return (c.norm_media ? detail::norm_count(NormKind::layer, media_dim) : 0) + attention +
+         (c.conditioning == Conditioning::vanilla_xattn ? 0 : dense);
+}
+/// What GRAFTING puts onto the decoder, without the gated blocks there: blocks of the decoder's own kind.
+template <class Vision, class Lm>
+constexpr std::int64_t grafted_count(const FlamingoConfig<Vision, Lm>& c) {
+  Lm deeper = c.lm;
+  deeper.layers += c.grafted();
+  return parameter_count_of(deeper) - parameter_count_of(c.lm);
+}
+/// All parts of a model.
+template <class Vision, class Lm>
+constexpr std::int64_t parameter_count_of(const FlamingoConfig<Vision, Lm>& c) {
+  return parameter_count_of(c.vision) + parameter_count_of(c.resampler) +
+         c.gated_blocks() * parameter_count_of(c.xattn, c.lm.dim, c.resampler.out()) + grafted_count(c) +
+         parameter_count_of(c.lm);
 }
 
 /// What decoding keeps, in numbers: keys and values of a token in all blocks, and of a picture in all gated blocks.
