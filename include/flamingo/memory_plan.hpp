@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <flamingo/dry.hpp>
@@ -237,19 +238,25 @@ class PlanTable {
 
   std::string title(const std::string& what) const {
     std::string text = "// " + what + "\n";
-    if (devices_.size() == 1) return text;
-    text += line("on each of so many devices", [](int n) { return std::to_string(n); });
+    if (devices_.size() > 1) text += line("on each of so many devices", [](int n) { return std::to_string(n); });
     return text;
   }
-  /// bytes(n) on each of n devices; `counts`: it is part of the sum.
+  /// bytes(n) on each of n devices, and adds them to the sum.
   template <class F>
-  std::string row(const std::string& name, const F& bytes, bool counts = true) {
-    for (std::size_t i = 0; counts && i < devices_.size(); ++i) sums_[i] += bytes(devices_[i]);
+  std::string row(const std::string& name, const F& bytes) {
+    for (std::size_t i = 0; i < devices_.size(); ++i) sums_[i] += bytes(devices_[i]);
+    return alone(name, bytes);
+  }
+  /// The same without adding them.
+  template <class F>
+  std::string alone(const std::string& name, const F& bytes) const {
     return line(name, [&](int n) { return bytes_text(bytes(n)); });
   }
-  std::string sum(const std::string& name) const {
+  /// The sum so far and bytes(n).
+  template <class F>
+  std::string sum(const std::string& name, const F& bytes) const {
     std::size_t i = 0;
-    return line(name, [&](int) { return bytes_text(sums_[i++]); });
+    return line(name, [&](int n) { return bytes_text(sums_[i++] + bytes(n)); });
   }
 
  private:
@@ -266,6 +273,9 @@ class PlanTable {
   std::vector<int> devices_;
   std::vector<double> sums_;
 };
+
+inline constexpr std::array<std::pair<std::string_view, Format>, 3> plan_formats{
+    {{"float32", Format::f32}, {"bfloat16", Format::bf16}, {"int8", Format::int8}}};
 
 inline std::string text_of(const Workload& w, int side) {
   const std::string pictures = std::to_string(side) + " x " + std::to_string(side);
@@ -293,50 +303,48 @@ std::string memory_plan_text(const PlanOptions& options = {}) {
   using Vision = Encoder<frozen_encoder(C.vision), P>;
   using detail::DividedBytes;
   const auto gated = static_cast<double>(Model::gated_blocks);
-  const auto weights = [&](Format format, int n) {
-    return weight_memory<Vision, P>(format).bytes() + weight_memory<typename Model::ResamplerLayer, P>(format).bytes() +
-           gated * weight_memory<typename Model::Gated, P>(format, n).bytes() +
-           weight_memory<typename Model::Decoder, P>(format, n).bytes();
+  const auto frozen_bytes = [&](Format format, int n) {
+    return weight_memory<Vision, P>(format).bytes() + weight_memory<typename Model::Decoder, P>(format, n).bytes();
   };
-  const auto trained = [&](int n) {
-    return weight_memory<typename Model::ResamplerLayer, P>(Format::f32).numbers +
-           gated * weight_memory<typename Model::Gated, P>(Format::f32, n).numbers;
+  const auto connector_bytes = [&](Format format, int n) {
+    return weight_memory<typename Model::ResamplerLayer, P>(format).bytes() +
+           gated * weight_memory<typename Model::Gated, P>(format, n).bytes();
   };
-  const int side = options.inference.frame(C.vision).height, training_side = options.training.frame(C.vision).height;
-  std::string text;
+  const auto all_bytes = [&](Format format, int n) { return frozen_bytes(format, n) + connector_bytes(format, n); };
+  const auto side = [&](const Workload& w) { return w.frame(C.vision).height; };
 
   const InferenceMemory one = inference_memory<C, P>(options.inference, options.written),
                         two = inference_memory<half, P>(options.inference, options.written);
   const DividedBytes caches{one.caches, two.caches}, reading{one.reading, two.reading};
   detail::PlanTable use(options.devices);
-  text += use.title("Memory for inference: " + detail::text_of(options.inference, side) + ", " +
-                    std::to_string(options.written) + " of them written; computing in float32");
-  text += use.row(
-      "weights as float32", [&](int n) { return weights(Format::f32, n); }, false);
-  text += use.row(
-      "weights as int8", [&](int n) { return weights(Format::int8, n); }, false);
-  text += use.row("weights as bfloat16", [&](int n) { return weights(Format::bf16, n); });
+  std::string text = use.title("Memory for inference: " + detail::text_of(options.inference, side(options.inference)) +
+                               ", " + std::to_string(options.written) + " of them written; computing in float32");
+  for (const auto& [name, format] : detail::plan_formats)
+    text += use.alone("weights as " + std::string(name), [&, f = format](int n) { return all_bytes(f, n); });
   text += use.row("keys, values and latents", [&](int n) { return caches.on(n); });
   text += use.row("workspace: pictures, then all tokens at once",
                   [&](int n) { return std::max(one.encoding, reading.on(n)); });
-  text += use.sum("all, weights as bfloat16");
+  for (const auto& [name, format] : detail::plan_formats)
+    text += use.sum("all, weights as " + std::string(name), [&, f = format](int n) { return all_bytes(f, n); });
 
   const TrainingMemory whole = training_memory<C, P>(options.training),
                        shared = training_memory<half, P>(options.training);
   const DividedBytes activations{whole.activations, shared.activations}, scratch{whole.scratch, shared.scratch};
+  const double trained = connector_bytes(Format::f32, 1);
   detail::PlanTable update(options.devices);
-  text += update.title("Memory for training the connector: " + detail::text_of(options.training, training_side) +
-                       " an update");
-  text += update.row("frozen weights as bfloat16", [&](int n) {
-    return weight_memory<Vision, P>(Format::bf16).bytes() +
-           weight_memory<typename Model::Decoder, P>(Format::bf16, n).bytes();
-  });
-  text += update.row("trained weights as float32", [&](int n) { return 4 * trained(n); });
-  text += update.row("gradients as float32", [&](int n) { return 4 * trained(n); });
-  text += update.row("optimiser: two moments as float32", [&](int n) { return 8 * trained(1) / n; });
-  text += update.row("activations", [&](int n) { return activations.on(n); });
+  text += update.title(
+      "Memory for training the connector: " + detail::text_of(options.training, side(options.training)) + " an update");
+  for (const auto& [name, format] : detail::plan_formats)
+    text +=
+        update.alone("frozen weights as " + std::string(name), [&, f = format](int n) { return frozen_bytes(f, n); });
+  text += update.row("trained weights as float32", [&](int n) { return connector_bytes(Format::f32, n); });
+  text += update.row("gradients as float32", [&](int n) { return connector_bytes(Format::f32, n); });
+  text += update.row("optimiser: two moments as float32", [&](int n) { return 2 * trained / n; });
+  text += update.row("activations, pictures' features among them", [&](int n) { return activations.on(n); });
   text += update.row("workspace", [&](int n) { return scratch.on(n); });
-  text += update.sum("all");
+  for (const auto& [name, format] : detail::plan_formats)
+    text += update.sum("all, frozen weights as " + std::string(name),
+                       [&, f = format](int n) { return frozen_bytes(f, n); });
   return text;
 }
 
