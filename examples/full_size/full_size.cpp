@@ -123,9 +123,9 @@ int run(const Options& o) {
               detail::bytes_text(predicted).c_str());
 
   Clock clock;
-  const RandomWeights<Vision, P> vision(o.format, 1);
-  const RandomWeights<Model::Connect, P> connector(o.format, 2);
-  const RandomWeights<Model::Decoder, P> lm(o.format, 3);
+  const RandomWeights<Vision, P> vision(o.format, Arrangement::rows, 1);
+  const RandomWeights<Model::Connect, P> connector(o.format, Arrangement::panels, 2);
+  const RandomWeights<Model::Decoder, P> lm(o.format, Arrangement::panels, 3);
   line("weights drawn", clock.seconds());
 
   Context<P> ctx(o.threads);

@@ -13,6 +13,7 @@
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/core/real.hpp>
+#include <flamingo/model/weights.hpp>
 
 namespace full_size {
 
@@ -21,7 +22,8 @@ namespace full_size {
 template <class Layer, flamingo::Platform P>
 class RandomWeights {
  public:
-  explicit RandomWeights(flamingo::Format format, std::uint64_t seed) : format_(format) {
+  RandomWeights(flamingo::Format format, flamingo::Arrangement arrangement, std::uint64_t seed)
+      : format_(format), panels_(arrangement == flamingo::Arrangement::panels) {
     flamingo::Random random(seed, 0);
     for (float& x : pool_) x = random.normal();
     auto draw = [this](const flamingo::Spec& spec, auto& leaf) { fill(spec, leaf); };
@@ -39,6 +41,7 @@ class RandomWeights {
     const auto rows = static_cast<std::size_t>(spec.rows), columns = static_cast<std::size_t>(spec.columns);
     const float deviation = deviation_of(spec);
     leaf.format = format_;
+    leaf.panels = panels_ && spec.rows % flamingo::panel_rows == 0;
     std::byte* to = room(rows * leaf.row_bytes());
     leaf.data = to;
     if (format_ == Format::int8) {
@@ -102,6 +105,7 @@ class RandomWeights {
   }
 
   flamingo::Format format_;
+  bool panels_;
   std::vector<float> pool_ = std::vector<float>(1000003);  // a prime: rows of a matrix differ
   std::size_t at_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> owners_;
