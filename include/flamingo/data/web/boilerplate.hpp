@@ -14,17 +14,19 @@ namespace detail {
 
 /// Words of class and id that say "not the matter". Whole words: navigation and nav-bar have the words `navigation`,
 /// `nav` and `bar`.
-constexpr std::array<std::string_view, 68> boilerplate_words{
-    "ad",        "ads",           "advert",      "advertisement", "banner",      "breadcrumb", "breadcrumbs",
-    "byline",    "comment",       "comments",    "cookie",        "cookies",     "copyright",  "crumbs",
-    "disqus",    "docnav",        "dropdown",    "edit",          "editsection", "flag",       "footer",
-    "hatnote",   "headerlink",    "leftbar",     "login",         "masthead",    "menu",       "menubar",
-    "modal",     "nav",           "navbar",      "navbox",        "navfooter",   "navheader",  "navigation",
-    "navpath",   "newsletter",    "pager",       "pagination",    "paginator",   "permalink",  "popup",
-    "promo",     "quickview",     "recommended", "related",       "rightbar",    "rss",        "search",
-    "searchbox", "share",         "sharing",     "sidebar",       "signup",      "skip",       "skiplink",
-    "social",    "sphinxsidebar", "sponsor",     "sponsored",     "subscribe",   "tablist",    "taglist",
-    "toc",       "toolbar",       "topbar",      "tocwrapper",    "widget"};
+constexpr std::array<std::string_view, 67> boilerplate_words{
+    "ad",          "ads",       "advert",        "advertisement", "banner",     "breadcrumb",
+    "breadcrumbs", "byline",    "comment",       "comments",      "cookie",     "cookies",
+    "copyright",   "crumbs",    "disqus",        "docnav",        "dropdown",   "edit",
+    "editsection", "flag",      "footer",        "hatnote",       "headerlink", "leftbar",
+    "login",       "masthead",  "menu",          "menubar",       "modal",      "nav",
+    "navbar",      "navbox",    "navfooter",     "navheader",     "navigation", "navpath",
+    "newsletter",  "pager",     "pagination",    "paginator",     "permalink",  "popup",
+    "promo",       "quickview", "recommended",   "related",       "rightbar",   "rss",
+    "search",      "searchbox", "share",         "sharing",       "signup",     "skip",
+    "skiplink",    "social",    "sphinxsidebar", "sponsor",       "sponsored",  "subscribe",
+    "tablist",     "taglist",   "toc",           "toolbar",       "topbar",     "tocwrapper",
+    "widget"};
 
 /// Calls f for each word of a class or id, until it says true.
 template <class F>
@@ -49,6 +51,11 @@ inline bool names_boilerplate(std::string_view names) {
   return any_word(names, [](std::string_view word) {
     return std::find(boilerplate_words.begin(), boilerplate_words.end(), word) != boilerplate_words.end();
   });
+}
+
+/// What most sites call the column beside the matter, and manuals a box within it.
+inline bool names_sidebar(std::string_view names) {
+  return any_word(names, [](std::string_view word) { return word == "sidebar"; });
 }
 
 inline bool is_hidden(const HtmlTree& tree, const Node& node) {
@@ -93,6 +100,12 @@ inline bool is_boilerplate(const HtmlTree& tree, const Node& node) {
 inline bool is_named_boilerplate(const HtmlTree& tree, const Node& node) {
   return node.attributes > 0 && (detail::names_boilerplate(tree.get(node, Attribute::cls)) ||
                                  detail::names_boilerplate(tree.get(node, Attribute::id)));
+}
+
+/// Whether it is called a sidebar.
+inline bool is_named_sidebar(const HtmlTree& tree, const Node& node) {
+  return node.attributes > 0 && (detail::names_sidebar(tree.get(node, Attribute::cls)) ||
+                                 detail::names_sidebar(tree.get(node, Attribute::id)));
 }
 
 }  // namespace flamingo::web

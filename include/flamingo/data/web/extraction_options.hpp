@@ -22,7 +22,7 @@ struct ExtractionOptions {
   AltText alt = AltText::drop;
   bool images_needed = true;  ///< pages left without pictures are dropped, as the paper does
   bool write_images = true;
-  std::size_t most_pages_of_image = 10;  ///< a picture on more pages of one site is decoration
+  std::size_t most_pages_of_image = 20;  ///< a picture on more pages of one site is decoration
   std::string license{};                 ///< of pages that declare none
   // How, not what: these change no byte of the documents' texts.
   std::size_t pages_a_shard = 512;                       ///< of a folder; an archive is a shard
@@ -58,10 +58,10 @@ struct ExtractionOptions {
                                 {"duplicate_paragraph_characters", r.duplicate_paragraph_characters},
                                 {"top_ngram_characters", list(r.top_ngram_characters)},
                                 {"duplicate_ngram_characters", list(r.duplicate_ngram_characters)}};
-    io::Json::Object content{{"guess_share", c.guess_share},           {"semantic_share", c.semantic_share},
-                             {"container_share", c.container_share},   {"link_density", c.link_density},
-                             {"title_in_text", page.title_in_text},    {"most_width", c.images.most_width},
-                             {"density_width", c.images.density_width}};
+    io::Json::Object content{{"guess_share", c.guess_share},         {"semantic_share", c.semantic_share},
+                             {"container_share", c.container_share}, {"sidebar_links", c.sidebar_links},
+                             {"link_density", c.link_density},       {"title_in_text", page.title_in_text},
+                             {"most_width", c.images.most_width},    {"density_width", c.images.density_width}};
     io::Json::Object pictures{{"least_edge", images.rules.least_edge},
                               {"most_aspect", images.rules.most_aspect},
                               {"least_entropy", images.rules.least_entropy},

@@ -49,8 +49,9 @@ enum class Tag : std::uint8_t {
   source,
   noscript,
   header,
-  navigation,  ///< nav, footer, aside, menu: never the page's matter
-  control,     ///< forms' parts, frames, embedded things
+  navigation,  ///< nav, footer, menu: never the page's matter
+  aside,
+  control,  ///< forms' parts, frames, embedded things
   title,
   meta,
   base,
@@ -282,9 +283,10 @@ inline Tag tag_of(GumboTag tag) {
       return Tag::header;
     case GUMBO_TAG_NAV:
     case GUMBO_TAG_FOOTER:
-    case GUMBO_TAG_ASIDE:
     case GUMBO_TAG_MENU:
       return Tag::navigation;
+    case GUMBO_TAG_ASIDE:
+      return Tag::aside;
     case GUMBO_TAG_BUTTON:
     case GUMBO_TAG_SELECT:
     case GUMBO_TAG_TEXTAREA:

@@ -16,7 +16,7 @@ namespace flamingo::web {
 struct ImageRules {
   int least_edge = 64;
   double most_aspect = 3;
-  double least_entropy = 0.15;  ///< bits a pixel, of a histogram of 4 x 4 x 4 colours
+  double least_entropy = 0.05;  ///< bits a pixel, of a histogram of 4 x 4 x 4 colours
 };
 
 enum class ImageFault : std::uint8_t { none, too_small, too_narrow, low_information };

@@ -21,6 +21,7 @@ struct ContentOptions {
   double guess_share = 0.5;      ///< an element named like a menu with more of the page's text is none
   double semantic_share = 0.4;   ///< of the text outside links that <article> or <main> must hold to be believed
   double container_share = 0.9;  ///< the matter is the deepest element that holds this share of the text
+  double sidebar_links = 0.1;    ///< a sidebar with a smaller share of links is a box of prose within the matter
   double link_density = 0.6;     ///< a list, table or paragraph with a larger share of links is navigation
   ImageSourceOptions images{};
 };
@@ -106,55 +107,66 @@ class ContentFinder {
       all_[i + 1] = all_[i] + chars;
       blocks_before_[i + 1] = blocks_before_[i] + (is_block(node(i).tag) ? 1 : 0);
     }
-    const double whole = static_cast<double>(all_[n]);
     for (std::uint32_t i = 0; i < n; ++i) {
       std::uint8_t state = i == 0 ? 0 : state_[node(i).parent];
-      if (node(i).tag == Tag::text) {
-        state_[i] = state;
-        good_[i + 1] = good_[i] + (state == 0 ? all_[i + 1] - all_[i] : 0);
-        continue;
-      }
       if (node(i).tag == Tag::a && tree_->has(node(i), Attribute::href)) state |= linked;
-      if (!(state & excluded) && i > 0) {
-        if (is_boilerplate(*tree_, node(i)) || is_page_header(i) ||
-            (all(i) < options_.guess_share * whole && is_named_boilerplate(*tree_, node(i))))
-          state |= excluded;
-      }
+      if (is_matter(i)) state |= matter;
+      if (!(state & excluded) && i > 0 && is_around(i, state)) state |= excluded;
       state_[i] = state;
-      good_[i + 1] = good_[i];
+      const bool is_good = node(i).tag == Tag::text && !(state & (excluded | linked));
+      good_[i + 1] = good_[i] + (is_good ? all_[i + 1] - all_[i] : 0);
     }
   }
 
-  /// A <header> of the page; that of an article holds its title.
-  bool is_page_header(std::uint32_t i) const {
-    if (node(i).tag != Tag::header) return false;
-    for (std::uint32_t p = node(i).parent; p != 0; p = node(p).parent)
-      if (node(p).tag == Tag::article) return false;
-    for (std::uint32_t k = i + 1; k < node(i).end; ++k)
-      if (node(k).tag == Tag::h1) return false;
-    return true;
+  /// Whether the page says that an element is its matter.
+  bool is_matter(std::uint32_t i) const {
+    return node(i).tag == Tag::article || tree_->get(node(i), Attribute::role) == "main" ||
+           tree_->get(node(i), Attribute::itemprop) == "articleBody";
+  }
+
+  /// Whether an element is not the matter: by its tag, or by a name that is believed.
+  bool is_around(std::uint32_t i, std::uint8_t state) const {
+    if (node(i).tag == Tag::text) return false;
+    if (is_boilerplate(*tree_, node(i))) return true;
+    if (node(i).tag == Tag::aside && !(state & matter)) return true;
+    if (node(i).tag == Tag::header && !(state & matter)) {
+      bool titled = false;
+      for (std::uint32_t k = i + 1; k < node(i).end; ++k) titled |= node(k).tag == Tag::h1;
+      if (!titled) return true;
+    }
+    const double chars = all(i);
+    if (chars >= options_.guess_share * all(0)) return false;
+    if (is_named_boilerplate(*tree_, node(i))) return true;
+    return is_named_sidebar(*tree_, node(i)) && links_of(i) >= options_.sidebar_links * chars;
+  }
+  /// Characters in links.
+  double links_of(std::uint32_t i) const {
+    double chars = 0;
+    for (std::uint32_t k = i; k < node(i).end; ++k) {
+      if (node(k).tag != Tag::a) continue;
+      chars += all(k);
+      k = node(k).end - 1;
+    }
+    return chars;
   }
 
   std::uint32_t find_container() const {
     std::uint32_t container = 0;
     const double whole = good(0);
     double best = options_.semantic_share * whole;
-    for (std::uint32_t i = 1; i < tree_->nodes.size(); ++i) {
-      const bool semantic = node(i).tag == Tag::article || tree_->get(node(i), Attribute::role) == "main" ||
-                            tree_->get(node(i), Attribute::itemprop) == "articleBody";
-      if (semantic && !(state_[i] & excluded) && good(i) > best) {
+    for (std::uint32_t i = 1; i < tree_->nodes.size(); ++i)
+      if (is_matter(i) && !(state_[i] & excluded) && good(i) > best) {
         best = good(i);
         container = i;
       }
-    }
     const double share = options_.container_share * good(container);
     for (bool deeper = true; deeper;) {
       deeper = false;
       for (std::uint32_t i = container + 1; i < node(container).end; i = node(i).end) {
         const Tag tag = node(i).tag;
-        const bool holds = tag == Tag::root || tag == Tag::block || tag == Tag::article || tag == Tag::table ||
-                           tag == Tag::row || tag == Tag::cell;
-        if (holds && good(i) > 0 && good(i) >= share) {
+        const bool holds = tag == Tag::root || tag == Tag::block || tag == Tag::article || tag == Tag::row ||
+                           tag == Tag::cell || (tag == Tag::table && lays_out(i));
+        if (holds && good(i) > 0 && good(i) >= share && !has_title_outside(container, i)) {
           container = i;
           deeper = true;
           break;
@@ -162,6 +174,13 @@ class ContentFinder {
       }
     }
     return container;
+  }
+
+  /// Whether the page's heading stands in an element, but not in a part of it.
+  bool has_title_outside(std::uint32_t whole, std::uint32_t part) const {
+    for (std::uint32_t k = whole + 1; k < node(whole).end; k = k == part ? node(part).end : k + 1)
+      if (k != part && node(k).tag == Tag::h1 && !(state_[k] & excluded)) return true;
+    return false;
   }
 
   /// The blocks and pictures of a subtree, in order.
@@ -445,7 +464,8 @@ class ContentFinder {
 
   void read_head(MainContent& content) const;
 
-  static constexpr std::uint8_t excluded = 1, linked = 2;
+  static constexpr std::size_t most_headings = 64;
+  static constexpr std::uint8_t excluded = 1, linked = 2, matter = 4;
   ContentOptions options_;
   const HtmlTree* tree_ = nullptr;
   std::vector<std::uint32_t> all_, good_, blocks_before_, stack_, image_groups_, dropped_groups_;
@@ -470,6 +490,9 @@ inline std::string text_of(const HtmlTree& tree, std::uint32_t i) {
       const char c = piece[at];
       if (c == ' ' || (c >= '\t' && c <= '\r')) {
         space = !text.empty();
+      } else if (piece.compare(at, 2, "\xc2\xa0") == 0) {
+        space = !text.empty();
+        ++at;
       } else if (piece.compare(at, 2, "\xc2\xb6") == 0) {
         ++at;
       } else {
@@ -482,11 +505,11 @@ inline std::string text_of(const HtmlTree& tree, std::uint32_t i) {
   return text;
 }
 
-/// "The page - The site" without the site: the longest part between separators that stand alone.
-inline std::string without_site(const std::string& title) {
-  std::string_view best;
-  constexpr std::array<std::string_view, 6> separators{" | ",        " - ", " \xe2\x80\x94 ", " \xe2\x80\x93 ",
+/// The parts of "The page - The site".
+inline std::vector<std::string_view> parts_of_title(std::string_view title) {
+  constexpr std::array<std::string_view, 7> separators{" | ",        " - ", " -- ", " \xe2\x80\x94 ", " \xe2\x80\x93 ",
                                                        " \xc2\xb7 ", " :: "};
+  std::vector<std::string_view> parts;
   for (std::size_t at = 0; at <= title.size();) {
     std::size_t end = title.size(), length = 1;
     for (const std::string_view separator : separators)
@@ -494,35 +517,48 @@ inline std::string without_site(const std::string& title) {
         end = found;
         length = separator.size();
       }
-    const std::string_view part = std::string_view(title).substr(at, end - at);
-    if (part.size() > best.size()) best = part;
+    parts.push_back(title.substr(at, end - at));
     at = end + length;
   }
-  return std::string(best);
+  return parts;
 }
 
 }  // namespace detail
 
-/// Title: the first h1 where <title> or og:title repeat it, else og:title, else <title> without the site's name.
+/// Title: of the headings h1 and h2, the one that <title> repeats first, or og:title; else og:title; else of the parts
+/// of <title> the longest that a heading repeats, or the first; else the first heading.
 inline void ContentFinder::read_head(MainContent& content) const {
-  std::string title, og_title, h1;
+  std::string title, og_title;
+  std::vector<std::string> headings;
   content.language = std::string(tree_->get(node(0), Attribute::lang));
   for (std::uint32_t i = 0; i < tree_->nodes.size(); ++i) {
     const Node& n = node(i);
     if (n.tag == Tag::title && title.empty()) title = detail::text_of(*tree_, i);
-    if (n.tag == Tag::h1 && h1.empty() && !(state_[i] & excluded)) h1 = detail::text_of(*tree_, i);
+    if ((n.tag == Tag::h1 || n.tag == Tag::h2) && !(state_[i] & excluded) && headings.size() < most_headings)
+      headings.push_back(detail::text_of(*tree_, i));
     if (n.tag == Tag::meta && tree_->get(n, Attribute::property) == "og:title")
       og_title = std::string(tree_->get(n, Attribute::content));
     if (n.tag == Tag::base && content.base.empty()) content.base = std::string(tree_->get(n, Attribute::href));
     if (content.license.empty() && n.attributes > 1 && tree_->get(n, Attribute::rel) == "license")
       content.license = std::string(tree_->get(n, Attribute::href));
   }
-  if (!h1.empty() && (title.find(h1) != std::string::npos || og_title == h1 || (title.empty() && og_title.empty())))
-    content.title = h1;
-  else if (!og_title.empty())
-    content.title = og_title;
-  else
-    content.title = title.empty() ? h1 : detail::without_site(title);
+  std::size_t earliest = std::string::npos;
+  for (const std::string& heading : headings) {
+    const std::size_t at = heading.empty() ? std::string::npos : og_title == heading ? 0 : title.find(heading);
+    if (at >= earliest) continue;
+    earliest = at;
+    content.title = heading;
+  }
+  if (!content.title.empty()) return;
+  content.title = og_title;
+  if (!content.title.empty()) return;
+  const auto parts = detail::parts_of_title(title);
+  std::string_view best;
+  for (const std::string_view part : parts)
+    for (const std::string& heading : headings)
+      if (part.size() > best.size() && heading.find(part) != std::string::npos) best = part;
+  content.title = std::string(best.empty() ? parts.front() : best);
+  if (content.title.empty() && !headings.empty()) content.title = headings.front();
 }
 
 }  // namespace flamingo::web
