@@ -38,7 +38,7 @@ const MediaReaders readers{
           return io::raw_of(grey(file[0]));
         },
     .video =
-        [](std::span<const std::byte> file, std::string_view, const ClipOptions& clip, float) {
+        [](std::span<const std::byte> file, std::string_view, const FrameSampling& clip, double) {
           std::vector<io::Image> frames;
           for (const std::byte b : file.first(std::min(file.size(), static_cast<std::size_t>(clip.frames))))
             frames.push_back(grey(b));

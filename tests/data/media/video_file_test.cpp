@@ -16,11 +16,12 @@ namespace {
 
 const std::filesystem::path clips = std::filesystem::path(FLAMINGO_TEST_DATA) / "fixtures/video";
 
-VideoClip read(const std::string& bytes, const ClipOptions& options = {}, float place = 0, VideoLimits limits = {}) {
-  return read_video(std::as_bytes(std::span(bytes)), "clip", options, place, limits);
+VideoClip read(const std::string& bytes, const FrameSampling& sampling = {}, double place = 0,
+               VideoLimits limits = {}) {
+  return read_video(std::as_bytes(std::span(bytes)), "clip", sampling, place, limits);
 }
-VideoClip read_file(const char* name, const ClipOptions& options = {}, float place = 0) {
-  return read(read_bytes(clips / name), options, place);
+VideoClip read_file(const char* name, const FrameSampling& sampling = {}, double place = 0) {
+  return read(read_bytes(clips / name), sampling, place);
 }
 /// The number that a frame carries as eight squares.
 int number(const io::Image& frame) {
@@ -42,7 +43,7 @@ std::vector<int> numbers(const VideoClip& clip) {
 TEST_CASE("frames are those that are shown at the rate's times, in every container", "[video_file]") {
   for (const char* name : {"walk.mp4", "walk.webm", "walk.gif"}) {
     INFO(name);
-    const VideoClip training = read_file(name, ClipOptions::training());
+    const VideoClip training = read_file(name, training_frames);
     CHECK(training.duration == Approx(6).margin(0.01));
     CHECK(numbers(training) == std::vector<int>{0, 10, 20, 30, 40, 50});  // six seconds give six frames
     CHECK((training.frames[0].width == 96 && training.frames[0].height == 64));
@@ -50,21 +51,20 @@ TEST_CASE("frames are those that are shown at the rate's times, in every contain
       CHECK(training.seconds[i] == Approx(static_cast<double>(i)).margin(0.01));
   }
   // 30 frames at three a second want ten seconds; there are 18 in six. The GIF shows each of its frames for 0.5 s.
-  std::vector<int> expected = frames_at_rate(60, 10, 3, 30);
+  std::vector<int> expected = frames_at_rate(60, 10, 3);
   CHECK((expected.size() == 18 && expected[1] == 3 && expected[2] == 6));
-  CHECK(numbers(read_file("walk.mp4", ClipOptions::evaluation())) == expected);
-  CHECK(numbers(read_file("walk.webm", ClipOptions::evaluation())) == expected);
+  CHECK(numbers(read_file("walk.mp4", evaluation_frames)) == expected);
+  CHECK(numbers(read_file("walk.webm", evaluation_frames)) == expected);
   CHECK(numbers(read_file("walk.gif", {.rate = 4, .frames = 6})) == std::vector<int>{0, 0, 5, 5, 10, 10});
-  CHECK(numbers(read_file("walk.mp4", {.rate = 10, .frames = 1000})) == frames_at_rate(60, 10, 10, 1000));
+  CHECK(numbers(read_file("walk.mp4", {.rate = 10, .frames = 1000})) == frames_at_rate(60, 10, 10));
 }
 
 TEST_CASE("a clip begins where it is asked to, found by seeking", "[video_file]") {
-  const ClipOptions two{.rate = 1, .frames = 2};
+  const FrameSampling two{.rate = 1, .frames = 2};
   for (const char* name : {"walk.mp4", "walk.webm", "walk.gif"}) {
     INFO(name);
-    CHECK(numbers(read_file(name, two, 0)) == std::vector<int>{0, 10});
-    CHECK(numbers(read_file(name, two, 0.5f)) == std::vector<int>{20, 30});
-    CHECK(numbers(read_file(name, two, 1)) == std::vector<int>{40, 50});
+    for (const double place : {0.0, 0.3, 0.5, 0.9, 1.0})
+      CHECK(numbers(read_file(name, two, place)) == clip_of(two, 60, 10, place));
   }
   // What is decoded after a leap is what is decoded from the beginning.
   const VideoClip leap = read_file("walk.mp4", two, 1), whole = read_file("walk.mp4", {.rate = 10, .frames = 60});

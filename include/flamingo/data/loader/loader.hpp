@@ -22,9 +22,9 @@
 
 #include <flamingo/core/check.hpp>
 #include <flamingo/core/random.hpp>
+#include <flamingo/data/frames.hpp>
 #include <flamingo/data/loader/sample_order.hpp>
 #include <flamingo/data/media/augment.hpp>
-#include <flamingo/data/media/frame_sampling.hpp>
 #include <flamingo/data/sampling.hpp>
 #include <flamingo/data/shards/record.hpp>
 #include <flamingo/data/shards/shard.hpp>
@@ -38,9 +38,9 @@ namespace flamingo {
 struct MediaReaders {
   /// `at_least`: a shortest edge that suffices, for decoders that are faster at a smaller size.
   std::function<io::RawImage(std::span<const std::byte> file, std::string_view name, int at_least)> image;
-  /// `place`: where a clip begins, 0 at the earliest and 1 at the latest.
-  std::function<std::vector<io::Image>(std::span<const std::byte> file, std::string_view name, const ClipOptions& clip,
-                                       float place)>
+  /// The clip that clip_of() chooses.
+  std::function<std::vector<io::Image>(std::span<const std::byte> file, std::string_view name,
+                                       const FrameSampling& sampling, double place)>
       video;
 };
 
@@ -58,8 +58,9 @@ struct DatasetOptions {
   WindowOptions window = {};
   BatchBounds batch = {};
   ImageTransform image = {};
-  ClipOptions clip = {};
-  bool moving_gifs = false;                                   ///< a GIF with a caption is a video
+  FrameSampling clip = training_frames;
+  std::optional<double> clip_place = {};  ///< where a clip lies in a longer video, 0 to 1; drawn where nothing is said
+  bool moving_gifs = false;               ///< a GIF with a caption is a video
   std::function<std::string(std::string_view)> caption = {};  ///< applied to the texts of pairs and videos
   std::uint64_t seed = 1;
   bool shuffle = true;
@@ -329,12 +330,12 @@ class Loader {
     for (int m = window.first_medium; m < window.first_medium + window.sequence.media; ++m) {
       const Record::Medium& medium = record.media[static_cast<std::size_t>(m)];
       const Augmentation augmentation = options_.image.draw(random);
-      const float place = random.uniform();
+      const double place = random.uniform();
       try {
         std::vector<io::Image> frames;
         if (medium.video) {
           check(static_cast<bool>(readers_.video), "loader", medium.name, ": no reader of videos is there");
-          frames = readers_.video(medium.file(), medium.name, options_.clip, options_.clip.anywhere ? place : 0.0f);
+          frames = readers_.video(medium.file(), medium.name, options_.clip, options_.clip_place.value_or(place));
           for (io::Image& frame : frames) frame = options_.image(std::move(frame), augmentation);
         } else {
           check(static_cast<bool>(readers_.image), "loader", medium.name, ": no reader of images is there");

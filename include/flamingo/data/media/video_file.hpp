@@ -23,7 +23,7 @@ extern "C" {
 #include <vector>
 
 #include <flamingo/core/check.hpp>
-#include <flamingo/data/media/frame_sampling.hpp>
+#include <flamingo/data/frames.hpp>
 #include <flamingo/io/image.hpp>
 
 namespace flamingo {
@@ -319,25 +319,29 @@ class VideoDecoder {
 
 }  // namespace detail
 
-/// A clip of an MP4, WebM, Matroska, AVI, MPEG, Ogg, FLV or GIF video. `place` says where a clip that is shorter than
-/// the video begins: 0 at its beginning, 1 as late as possible. A video shorter than the clip gives fewer frames, at
-/// least one. Throws Error, with the name, for what is no such video, a damaged one without a frame, and beyond the
-/// limits.
-inline VideoClip read_video(std::span<const std::byte> file, std::string_view name, const ClipOptions& options = {},
-                            float place = 0, const VideoLimits& limits = {}) {
-  check(options.rate > 0 && options.frames > 0, "video", name, ": got ", options.frames, " frames at ", options.rate,
-        " a second, expected more than 0");
+/// A clip of an MP4, WebM, Matroska, AVI, MPEG, Ogg, FLV or GIF video: the frames that clip_of() chooses, by their
+/// times. A video shorter than the clip gives fewer, at least one. Throws Error, with the name, for what is no such
+/// video, a damaged one without a frame, and beyond the limits.
+inline VideoClip read_video(std::span<const std::byte> file, std::string_view name,
+                            const FrameSampling& sampling = training_frames, double place = 0.5,
+                            const VideoLimits& limits = {}) {
+  check(sampling.rate > 0 && sampling.frames > 0 && place >= 0 && place <= 1, "video", name, ": a clip of ",
+        sampling.frames, " frames at ", sampling.rate, " a second and place ", place,
+        ", expected more than 0 of both and a place between 0 and 1");
   detail::VideoDecoder decoder(file, name, limits);
-  const int count = options.count(decoder.duration());
-  const double rest = std::max(0.0, decoder.duration() - count / options.rate);
-  return decoder.clip(rest * static_cast<double>(place), options.rate, count);
+  // A length of 7.999 s is one of 8 s that its time base rounded.
+  const double all = std::floor(decoder.duration() * sampling.rate + 1e-3);
+  const int count = static_cast<int>(std::clamp(all, 1.0, static_cast<double>(sampling.frames)));
+  const double spare = std::max(0.0, all - count);
+  const double first = std::min(std::floor(place * (spare + 1)), spare);
+  return decoder.clip(first / sampling.rate, sampling.rate, count);
 }
 
 /// For MediaReaders.
-inline std::function<std::vector<io::Image>(std::span<const std::byte>, std::string_view, const ClipOptions&, float)>
+inline std::function<std::vector<io::Image>(std::span<const std::byte>, std::string_view, const FrameSampling&, double)>
 video_reader(VideoLimits limits = {}) {
-  return [limits](std::span<const std::byte> file, std::string_view name, const ClipOptions& options, float place) {
-    return read_video(file, name, options, place, limits).frames;
+  return [limits](std::span<const std::byte> file, std::string_view name, const FrameSampling& sampling, double place) {
+    return read_video(file, name, sampling, place, limits).frames;
   };
 }
 
