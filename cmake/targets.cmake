@@ -5,6 +5,7 @@
 #   flamingo::stb        and reading image files: stb
 #   flamingo::images     and reading them faster, to the very pixels of Pillow: libjpeg-turbo, libpng, stb
 #   flamingo::text       and reading SentencePiece models: the SentencePiece library
+#   flamingo::video      and reading videos: FFmpeg
 #   flamingo::cuda       and the kernels for NVIDIA GPUs: the CUDA toolkit (FLAMINGO_CUDA=ON)
 
 # What is found here must be visible in a host that adds this folder as a subdirectory.
@@ -17,6 +18,17 @@ find_library(FLAMINGO_SENTENCEPIECE_LIBRARY sentencepiece DOC "The SentencePiece
 mark_as_advanced(FLAMINGO_STB_INCLUDE_DIR FLAMINGO_SENTENCEPIECE_INCLUDE_DIR FLAMINGO_SENTENCEPIECE_LIBRARY)
 find_package(JPEG QUIET)
 find_package(PNG QUIET)
+find_path(FLAMINGO_FFMPEG_INCLUDE_DIR libavformat/avformat.h DOC "Folder that holds libavformat/avformat.h")
+mark_as_advanced(FLAMINGO_FFMPEG_INCLUDE_DIR)
+set(flamingo_ffmpeg_found ${FLAMINGO_FFMPEG_INCLUDE_DIR})
+foreach(library avformat avcodec swscale avutil)
+  string(TOUPPER FLAMINGO_${library}_LIBRARY variable)
+  find_library(${variable} ${library} DOC "FFmpeg's ${library}")
+  mark_as_advanced(${variable})
+  if(NOT ${variable})
+    set(flamingo_ffmpeg_found OFF)
+  endif()
+endforeach()
 
 file(GLOB_RECURSE flamingo_headers CONFIGURE_DEPENDS include/flamingo/*.hpp include/flamingo/*.cuh)
 add_library(flamingo_flamingo INTERFACE)
@@ -24,7 +36,7 @@ target_compile_features(flamingo_flamingo INTERFACE cxx_std_20)
 target_sources(flamingo_flamingo INTERFACE
   FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${flamingo_headers})
 
-foreach(component cpu stb images text cuda)
+foreach(component cpu stb images text video cuda)
   add_library(flamingo_${component} INTERFACE)
   target_link_libraries(flamingo_${component} INTERFACE flamingo_flamingo)
 endforeach()
@@ -37,6 +49,12 @@ target_link_libraries(flamingo_images INTERFACE flamingo_stb JPEG::JPEG PNG::PNG
 set(flamingo_images_found FALSE)
 if(FLAMINGO_STB_INCLUDE_DIR AND JPEG_FOUND AND PNG_FOUND)
   set(flamingo_images_found TRUE)
+endif()
+if(flamingo_ffmpeg_found)
+  target_include_directories(flamingo_video SYSTEM INTERFACE $<BUILD_INTERFACE:${FLAMINGO_FFMPEG_INCLUDE_DIR}>)
+  foreach(library AVFORMAT AVCODEC SWSCALE AVUTIL)
+    target_link_libraries(flamingo_video INTERFACE $<BUILD_INTERFACE:${FLAMINGO_${library}_LIBRARY}>)
+  endforeach()
 endif()
 set(flamingo_sentencepiece OFF)
 if(FLAMINGO_SENTENCEPIECE_INCLUDE_DIR AND FLAMINGO_SENTENCEPIECE_LIBRARY)
@@ -64,6 +82,7 @@ flamingo_component(cpu Eigen3_FOUND "Eigen 3.4")
 flamingo_component(stb FLAMINGO_STB_INCLUDE_DIR "stb/stb_image.h")
 flamingo_component(images flamingo_images_found "stb/stb_image.h, libjpeg-turbo, libpng")
 flamingo_component(text flamingo_sentencepiece "SentencePiece")
+flamingo_component(video flamingo_ffmpeg_found "FFmpeg's avformat, avcodec, swscale, avutil")
 flamingo_component(cuda FLAMINGO_CUDA "FLAMINGO_CUDA=ON")
 if(flamingo_missing)
   list(JOIN flamingo_missing ", " flamingo_missing)
