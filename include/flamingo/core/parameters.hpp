@@ -349,11 +349,5 @@ constexpr PackedMatrix<P, dynamic, D> slice(const PackedMatrix<P, O, D>& w, int 
           w.columns,
           w.panels};
 }
-template <Platform P, int D, class T>
-constexpr VectorView<P, dynamic, T> of_any_size(const VectorView<P, D, T>& v) {
-  return {v.data, Extent<dynamic>(v.length)};
-}
-constexpr NoGrad of_any_size(const NoGrad&) { return {}; }
-constexpr Nothing of_any_size(const Nothing&) { return {}; }
 
 }  // namespace flamingo

@@ -131,6 +131,5 @@ template <Platform P, int D, class T>
 constexpr Rows<P, dynamic, T> any(const Rows<P, D, T>& x) {
   return {x.data, x.rows, Extent<dynamic>(x.width)};
 }
-constexpr NoGrad any(const NoGrad&) { return {}; }
 
 }  // namespace flamingo

@@ -116,17 +116,16 @@ struct StandardisedConvolution {
   template <class W>
   static void forward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
                       const Rows<P, O>& y) {
-    detail::StandardisedConvolutionOf<P>{config}.forward(ctx, of_any_size(w.weight), of_any_size(w.gain),
-                                                         of_any_size(w.bias), x, grids, any(y));
+    detail::StandardisedConvolutionOf<P>{config}.forward(ctx, any(w.weight), any(w.gain), any(w.bias), x, grids,
+                                                         any(y));
   }
   /// Writes dx and adds to g. x is read for g alone.
   template <class W, RowsSink<P> DX, class G>
   static void backward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
                        const Rows<P, O, const Real>& dy, const DX& dx, const G& g) {
     static_assert(agree(width_of<DX>, I), "StandardisedConvolution: the width of dx differs from that of x");
-    detail::StandardisedConvolutionOf<P>{config}.backward(ctx, of_any_size(w.weight), of_any_size(w.gain), x, grids, dy,
-                                                          any(dx), of_any_size(g.weight), of_any_size(g.gain),
-                                                          of_any_size(g.bias));
+    detail::StandardisedConvolutionOf<P>{config}.backward(ctx, any(w.weight), any(w.gain), x, grids, dy, any(dx),
+                                                          any(g.weight), any(g.gain), any(g.bias));
   }
 };
 

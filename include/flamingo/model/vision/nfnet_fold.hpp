@@ -67,11 +67,11 @@ class FoldedTensors {
   void copy(const Leaf& leaf, Real* to) const {
     std::vector<int> rows(static_cast<std::size_t>(leaf.rows));
     std::iota(rows.begin(), rows.end(), 0);
-    ops::embed(ctx_, table(ctx_, rows), of_any_size(leaf), Rows<P>{to, int(leaf.rows), Extent<dynamic>(leaf.columns)});
+    ops::embed(ctx_, table(ctx_, rows), any(leaf), Rows<P>{to, int(leaf.rows), Extent<dynamic>(leaf.columns)});
   }
   template <class Leaf>
   void standardise(const Leaf& leaf, const Real* gains, Real* to) const {
-    ops::standardise(ctx_, model::standardisation<C>, of_any_size(leaf),
+    ops::standardise(ctx_, model::standardisation<C>, any(leaf),
                      VectorView<P, dynamic, const Real>{gains, Extent<dynamic>(leaf.rows)},
                      MatrixView<P, dynamic, dynamic>{to, Extent<dynamic>(leaf.rows), Extent<dynamic>(leaf.columns)});
   }
