@@ -230,9 +230,17 @@ struct Convolution<Cpu<R, Set>> {
   static void product_weight(Context<P>& ctx, In<P> x, const Windows& windows, int groups, In<P> dy, R* dw) {
     const int depth = x.width / groups, columns = windows.window.cells() * depth, outputs = dy.width / groups;
     const Partners cells = cells_of_windows(ctx, dy.rows, windows);
+    // A tile reads dy by columns: those of a group are brought close together, so that they share pages.
+    const auto group = scratch(ctx, groups > 1 ? dy.rows : 0, outputs);
     for (int g = 0; g < groups; ++g) {
       const SeenCells source{x, cells, g * depth, depth};
-      G::run(ctx.threads(), outputs, columns, dy.rows, {dy.data + g * outputs, 1, stride_of(dy)},
+      const In<P> own = groups > 1 ? In<P>(group) : dy;
+      if (groups > 1)
+        parallel_pieces(ctx, static_cast<std::size_t>(dy.rows), 256, [&](std::size_t first, std::size_t count) {
+          for (int n = static_cast<int>(first); n < static_cast<int>(first + count); ++n)
+            std::copy_n(dy.row(n) + g * outputs, outputs, group.row(n));
+        });
+      G::run(ctx.threads(), outputs, columns, dy.rows, {own.data, 1, stride_of(own)},
              {dw + static_cast<std::size_t>(g * outputs) * static_cast<std::size_t>(columns),
               static_cast<std::size_t>(columns), true},
              [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
