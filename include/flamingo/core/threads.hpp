@@ -1,4 +1,4 @@
-/// A small pool of threads for loops over independent tasks.
+/// A small pool of threads for loops over independent tasks, and the reference to a function by which loops take them.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -8,6 +8,23 @@
 #include <vector>
 
 namespace flamingo {
+
+/// Refers to a function for the time of a call: what takes one is compiled once, not once for each function.
+template <class Signature>
+class FunctionRef;
+template <class... Arguments>
+class FunctionRef<void(Arguments...)> {
+ public:
+  template <class F>
+  FunctionRef(const F& f)
+      : function_(&f),
+        call_([](const void* function, Arguments... arguments) { (*static_cast<const F*>(function))(arguments...); }) {}
+  void operator()(Arguments... arguments) const { call_(function_, arguments...); }
+
+ private:
+  const void* function_;
+  void (*call_)(const void*, Arguments...);
+};
 
 /// `count` threads, the caller's included. Tasks are handed out one by one; what a task computes depends only on its
 /// number, so results never depend on which thread ran it.
@@ -31,14 +48,12 @@ class Threads {
 
   /// Runs f(0) .. f(tasks - 1) and returns when all are done. A call from inside a task runs its tasks in place.
   /// The first exception is thrown again here.
-  template <class F>
-  void run(int tasks, const F& f) {
+  void run(int tasks, FunctionRef<void(int)> f) {
     if (tasks <= 1 || workers_.empty() || busy()) {
       for (int i = 0; i < tasks; ++i) f(i);
       return;
     }
     Busy mark(busy());
-    call_ = [](const void* function, int task) { (*static_cast<const F*>(function))(task); };
     function_ = &f;
     tasks_ = tasks;
     error_ = nullptr;
@@ -75,7 +90,7 @@ class Threads {
   void drain() {
     for (int task = next_.fetch_add(1); task < tasks_; task = next_.fetch_add(1)) {
       try {
-        call_(function_, task);
+        (*function_)(task);
       } catch (...) {
         if (!failed_.exchange(true)) error_ = std::current_exception();
       }
@@ -95,8 +110,7 @@ class Threads {
     }
   }
 
-  void (*call_)(const void*, int) = nullptr;
-  const void* function_ = nullptr;
+  const FunctionRef<void(int)>* function_ = nullptr;
   int tasks_ = 0;
   std::atomic<int> next_{0}, inside_{0};
   std::atomic<std::uint32_t> epoch_{0}, open_{0};

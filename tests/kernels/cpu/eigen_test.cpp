@@ -52,7 +52,7 @@ TEST_CASE("pieces cover a range once, and are not smaller than their grain", "[e
     for (const std::size_t n : {0u, 1u, 5u, 63u, 64u, 1009u})
       for (const std::size_t grain : {1u, 7u, 5000u}) {
         std::vector<int> seen(n);
-        kernels::parallel_pieces(ctx, n, grain, [&](std::size_t first, std::size_t count) {
+        kernels::parallel_pieces(ctx.threads(), n, grain, [&](std::size_t first, std::size_t count) {
           for (std::size_t i = first; i < first + count; ++i) ++seen[i];
         });
         CHECK(seen == std::vector<int>(n, 1));

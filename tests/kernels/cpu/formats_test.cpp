@@ -18,18 +18,19 @@ TEMPLATE_LIST_TEST_CASE("any piece of a row is read, in every format", "[formats
     INFO(name);
     const PackedTensor packed(format, rows, columns, 3);
     const auto numbers = packed.numbers.as<R>();
-    kernels::with_source<R>(packed.on<TestType>(), [&](const auto& source) {
-      // From and to the middle of blocks, within one, over two, and nothing.
-      for (const auto& [first, count] :
-           {std::array{0, 96}, {0, 31}, {31, 2}, {7, 5}, {32, 32}, {33, 63}, {95, 1}, {40, 0}})
-        for (int r = 0; r < rows; ++r) {
-          Tensor<R> piece(1, count), expected(1, count);
-          source.read(r, first, count, piece.data());
-          std::copy_n(&numbers(r, first), count, expected.data());
-          CHECK(piece == expected);
-          CHECK(piece.intact());
-        }
-    });
+    const auto source = kernels::source_of<R>(packed.on<TestType>());
+    // From and to the middle of blocks, within one, over two, and nothing.
+    for (const auto& [first, count] :
+         {std::array{0, 96}, {0, 31}, {31, 2}, {7, 5}, {32, 32}, {33, 63}, {95, 1}, {40, 0}})
+      for (int r = 0; r < rows; ++r) {
+        Tensor<R> piece(1, count), rest(1, count), expected(1, count);
+        source.read(r, first, count, piece.data());
+        source.from(r).read(0, first, count, rest.data());
+        std::copy_n(&numbers(r, first), count, expected.data());
+        CHECK(piece == expected);
+        CHECK(rest == expected);
+        CHECK(piece.intact());
+      }
   }
 }
 
@@ -39,7 +40,7 @@ TEMPLATE_LIST_TEST_CASE("stored matrices are read as they are, or rounded", "[fo
   const auto narrow = Tensor<float>::random(3, 7, 1).as<bfloat16>();
   Tensor<R> row(1, 5);
   const MatrixView<P, 3, 7, const bfloat16> w{narrow.data(), {}, {}};
-  kernels::with_source<R>(w, [&](const auto& source) { source.read(2, 1, 5, row.data()); });
+  kernels::source_of<R>(w).read(2, 1, 5, row.data());
   for (int i = 0; i < 5; ++i) CHECK(row(0, i) == static_cast<R>(static_cast<float>(narrow(2, 1 + i))));
   CHECK(row.intact());
 }

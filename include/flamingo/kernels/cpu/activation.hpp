@@ -163,7 +163,7 @@ struct Activate<Cpu<R, Set>> {
 
   template <class F>
   static void each_chunk(Context<P>& ctx, std::size_t size, const F& f) {
-    parallel_pieces(ctx, size, 8192, [&](std::size_t first, std::size_t count) {
+    parallel_pieces(ctx.threads(), size, 8192, [&](std::size_t first, std::size_t count) {
       kernels::each_chunk(count, [&](std::size_t at, std::size_t n) { f(first + at, n); });
     });
   }

@@ -20,7 +20,7 @@ struct Optimiser<Cpu<R, Set>> {
     const T b1 = T(s.beta1), b2 = T(s.beta2), c1 = T(1 - s.beta1), c2 = T(1 - s.beta2), scale = T(s.scale),
             keep = T(1 - s.rate * s.decay), rate = T(s.rate / correction1), root = T(1 / std::sqrt(correction2)),
             epsilon = T(s.epsilon);
-    parallel_pieces(ctx, w.size(), 16384, [&](std::size_t begin, std::size_t count) {
+    parallel_pieces(ctx.threads(), w.size(), 16384, [&](std::size_t begin, std::size_t count) {
       each_chunk(count, [&](std::size_t offset, std::size_t n) {
         const std::size_t at = begin + offset;
         Chunk<T> weight(w.data + at, n), first(m.data + at, n), second(v.data + at, n), gradient(g.data + at, n);

@@ -25,14 +25,13 @@ struct Convolution<Cpu<R, Set>> {
                       const Window& window, int groups, Out<P> y, Clip clip) {
     const auto scope = ctx.scope();
     const Windows windows(ctx, grids, window);
-    with_source<R>(w, [&](const auto& source) {
-      if (groups == x.width && groups == y.width)
-        depthwise(ctx, x, windows, taps_first(ctx, source, groups, window.cells()), b, clip, y);
-      else if (window.is_cell() || x.width / groups < shallow)
-        product(ctx, x, windows, source, groups, b, clip, y);
-      else
-        indirect(ctx, x, windows, source, groups, b, clip, y);
-    });
+    const auto source = source_of<R>(w);
+    if (groups == x.width && groups == y.width)
+      depthwise(ctx, x, windows, taps_first(ctx, source, groups, window.cells()), b, clip, y);
+    else if (window.is_cell() || x.width / groups < shallow)
+      product(ctx, x, windows, source, groups, b, clip, y);
+    else
+      indirect(ctx, x, windows, source, groups, b, clip, y);
   }
 
   template <class W>
@@ -41,14 +40,13 @@ struct Convolution<Cpu<R, Set>> {
     const auto scope = ctx.scope();
     const Windows windows(ctx, grids, window);
     line(dx).setZero();
-    with_source<R>(w, [&](const auto& source) {
-      if (groups == dx.width && groups == dy.width)
-        depthwise_input(ctx, windows, taps_first(ctx, source, groups, window.cells()), dy, dx);
-      else if (dx.width / groups < shallow)
-        product_input(ctx, windows, source, groups, dy, dx);
-      else
-        indirect_input(ctx, windows, source, groups, dy, dx);
-    });
+    const auto source = source_of<R>(w);
+    if (groups == dx.width && groups == dy.width)
+      depthwise_input(ctx, windows, taps_first(ctx, source, groups, window.cells()), dy, dx);
+    else if (dx.width / groups < shallow)
+      product_input(ctx, windows, source, groups, dy, dx);
+    else
+      indirect_input(ctx, windows, source, groups, dy, dx);
   }
 
   template <int O, int D>
@@ -76,21 +74,6 @@ struct Convolution<Cpu<R, Set>> {
     constexpr int bytes = 1 << 18, unit = Tile<R, Set>::mr * 8;
     return std::clamp(bytes / static_cast<int>(sizeof(R)) / columns / unit, 1, 8) * unit;
   }
-
-  /// Rows of a matrix from `first` on.
-  template <class Source>
-  struct From {
-    static constexpr bool is_plain = Source::is_plain;
-    const Source& source;
-    int first;
-
-    const R* at(int r, int column) const
-      requires is_plain
-    {
-      return source.at(first + r, column);
-    }
-    void read(int r, int at, int count, R* to) const { source.read(first + r, at, count, to); }
-  };
 
   static void finish(const R* b, Clip clip, Out<P> y, int first, int count) {
     const bool clipped = clip.low > Clip{}.low || clip.high < Clip{}.high;
@@ -129,9 +112,8 @@ struct Convolution<Cpu<R, Set>> {
   }
 
   /// y = x wᵀ over gathered windows; a window of one cell is read in place.
-  template <class Source>
-  static void product(Context<P>& ctx, In<P> x, const Windows& windows, const Source& source, int groups, const R* b,
-                      Clip clip, Out<P> y) {
+  static void product(Context<P>& ctx, In<P> x, const Windows& windows, const AnySource<R>& source, int groups,
+                      const R* b, Clip clip, Out<P> y) {
     const int depth = x.width / groups, columns = windows.window.cells() * depth, outputs = y.width / groups;
     const int block = block_rows(columns), blocks = (y.rows + block - 1) / block;
     const int workers = std::min(blocks, 4 * ctx.threads().count());
@@ -143,7 +125,7 @@ struct Convolution<Cpu<R, Set>> {
     const int parts = (columns + G::kc - 1) / G::kc;
     ctx.threads().run(groups * parts, [&](int task) {
       const int g = task / parts, k0 = task % parts * G::kc;
-      G::pack_columns(From<Source>{source, g * outputs}, k0, std::min(G::kc, columns - k0), 0, outputs,
+      G::pack_columns(source.from(g * outputs), k0, std::min(G::kc, columns - k0), 0, outputs,
                       packed.row(g * columns + k0));
     });
     ctx.threads().run(workers, [&](int worker) {
@@ -168,8 +150,7 @@ struct Convolution<Cpu<R, Set>> {
   }
 
   /// dx: each window's share dy w, added to the cells it covers, picture by picture.
-  template <class Source>
-  static void product_input(Context<P>& ctx, const Windows& windows, const Source& source, int groups, In<P> dy,
+  static void product_input(Context<P>& ctx, const Windows& windows, const AnySource<R>& source, int groups, In<P> dy,
                             Out<P> dx) {
     const int depth = dx.width / groups, columns = windows.window.cells() * depth, outputs = dy.width / groups;
     const int block = block_rows(columns), pictures = windows.pictures();
@@ -182,7 +163,7 @@ struct Convolution<Cpu<R, Set>> {
         for (int n = out.first; n < out.first + out.rows(); n += block)
           for (int g = 0; g < groups; ++g) {
             const int count = std::min(block, out.first + out.rows() - n);
-            const From<Source> weights{source, g * outputs};
+            const AnySource<R> weights = source.from(g * outputs);
             G::run(ctx.threads(), count, columns, outputs, {dy.row(n) + g * outputs, stride_of(dy), 1},
                    {rows, static_cast<std::size_t>(columns), false},
                    [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(weights, k0, kn, n0, nn, panels); });
@@ -202,27 +183,25 @@ struct Convolution<Cpu<R, Set>> {
   }
 
   /// y = x wᵀ, cell by cell of the windows.
-  template <class Source>
-  static void indirect(Context<P>& ctx, In<P> x, const Windows& windows, const Source& source, int groups, const R* b,
-                       Clip clip, Out<P> y) {
+  static void indirect(Context<P>& ctx, In<P> x, const Windows& windows, const AnySource<R>& source, int groups,
+                       const R* b, Clip clip, Out<P> y) {
     const int depth = x.width / groups, outputs = y.width / groups;
     line(y).setZero();
     Indirect<R, Set>::run(ctx, x, cells_of_windows(ctx, y.rows, windows), groups, y,
                           [&](int g, int k, int i0, int kn, R* panels) {
-                            G::pack_columns(From<Source>{source, g * outputs}, k * depth + i0, kn, 0, outputs, panels);
+                            G::pack_columns(source.from(g * outputs), k * depth + i0, kn, 0, outputs, panels);
                           });
-    parallel_pieces(ctx, static_cast<std::size_t>(y.rows), 64, [&](std::size_t first, std::size_t count) {
+    parallel_pieces(ctx.threads(), static_cast<std::size_t>(y.rows), 64, [&](std::size_t first, std::size_t count) {
       finish(b, clip, y, static_cast<int>(first), static_cast<int>(count));
     });
   }
   /// dx += dy w over the windows that see a cell.
-  template <class Source>
-  static void indirect_input(Context<P>& ctx, const Windows& windows, const Source& source, int groups, In<P> dy,
+  static void indirect_input(Context<P>& ctx, const Windows& windows, const AnySource<R>& source, int groups, In<P> dy,
                              Out<P> dx) {
     const int depth = dx.width / groups, outputs = dy.width / groups;
     Indirect<R, Set>::run(ctx, dy, windows_of_cells(ctx, dx.rows, windows), groups, dx,
                           [&](int g, int k, int o0, int kn, R* panels) {
-                            G::pack_rows(From<Source>{source, g * outputs}, o0, kn, k * depth, depth, panels);
+                            G::pack_rows(source.from(g * outputs), o0, kn, k * depth, depth, panels);
                           });
   }
 
@@ -267,8 +246,7 @@ struct Convolution<Cpu<R, Set>> {
   };
 
   /// The filters of single channels as (cells, channels), so that neighbouring channels lie side by side.
-  template <class Source>
-  static In<P> taps_first(Context<P>& ctx, const Source& source, int channels, int cells) {
+  static In<P> taps_first(Context<P>& ctx, const AnySource<R>& source, int channels, int cells) {
     const auto taps = scratch(ctx, cells, channels);
     const auto one = scratch(ctx, 1, cells);
     for (int c = 0; c < channels; ++c) {

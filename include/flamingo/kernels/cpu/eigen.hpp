@@ -69,12 +69,12 @@ void each_chunk(std::size_t n, const F& f) {
 }
 
 /// Calls f(first, count) over 0 .. n in pieces that the pool's threads share, each of at least `grain`.
-template <class Ctx, class F>
-void parallel_pieces(Ctx& ctx, std::size_t n, std::size_t grain, const F& f) {
-  const auto most = static_cast<std::size_t>(ctx.threads().count()) * 4;
+inline void parallel_pieces(Threads& threads, std::size_t n, std::size_t grain,
+                            FunctionRef<void(std::size_t, std::size_t)> f) {
+  const auto most = static_cast<std::size_t>(threads.count()) * 4;
   const std::size_t pieces = std::max<std::size_t>(1, std::min(most, n / std::max<std::size_t>(1, grain)));
   const std::size_t step = (n + pieces - 1) / pieces;
-  ctx.threads().run(static_cast<int>(pieces), [&](int piece) {
+  threads.run(static_cast<int>(pieces), [&](int piece) {
     const std::size_t first = std::min(n, static_cast<std::size_t>(piece) * step);
     f(first, std::min(n, first + step) - first);
   });

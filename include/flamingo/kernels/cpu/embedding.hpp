@@ -13,18 +13,15 @@ struct Embedding<Cpu<R, Set>> {
   template <class T, class A>
   static void forward(Context<P>&, View<P, 1, const int> ids, const T& table, const A& added, Out<P> y) {
     const int V = table.rows, all = V + int(added.rows);
-    with_source<R>(table, [&](const auto& rows) {
-      with_source<R>(added, [&](const auto& more) {
-        for (int n = 0; n < y.rows; ++n) {
-          const int id = ids.data[n];
-          check(id >= 0 && id < all, "embed", "id ", id, " at row ", n, ": the vocabulary has ", all, " entries");
-          if (id < V)
-            rows.read(id, 0, y.width, y.row(n));
-          else
-            more.read(id - V, 0, y.width, y.row(n));
-        }
-      });
-    });
+    const auto rows = source_of<R>(table), more = source_of<R>(added);
+    for (int n = 0; n < y.rows; ++n) {
+      const int id = ids.data[n];
+      check(id >= 0 && id < all, "embed", "id ", id, " at row ", n, ": the vocabulary has ", all, " entries");
+      if (id < V)
+        rows.read(id, 0, y.width, y.row(n));
+      else
+        more.read(id - V, 0, y.width, y.row(n));
+    }
   }
   template <class D>
   static void backward(Context<P>&, View<P, 1, const int> ids, int first, int last, In<P> dy, const D& dtable) {

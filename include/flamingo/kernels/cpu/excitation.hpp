@@ -62,9 +62,10 @@ struct Excitation<Cpu<R, Set>> {
   template <class F>
   static void each_piece(Context<P>& ctx, std::span<const Grid> grids, const F& f) {
     for (std::size_t m = 0; m < grids.size(); ++m)
-      parallel_pieces(ctx, static_cast<std::size_t>(grids[m].rows()), 64, [&](std::size_t first, std::size_t count) {
-        f(static_cast<int>(m), grids[m].first + static_cast<int>(first), static_cast<int>(count));
-      });
+      parallel_pieces(ctx.threads(), static_cast<std::size_t>(grids[m].rows()), 64,
+                      [&](std::size_t first, std::size_t count) {
+                        f(static_cast<int>(m), grids[m].first + static_cast<int>(first), static_cast<int>(count));
+                      });
   }
 };
 

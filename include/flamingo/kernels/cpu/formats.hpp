@@ -1,8 +1,11 @@
 /// Reading pieces of matrix rows as numbers, whatever format they lie in.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <type_traits>
 
 #include <flamingo/core/panels.hpp>
 #include <flamingo/core/parameters.hpp>
@@ -132,31 +135,69 @@ struct PanelSource {
   }
 };
 
-/// Calls f with the source that reads w.
-template <class R, Platform P, int O, int D, class T, class F>
-void with_source(const MatrixView<P, O, D, T>& w, const F& f) {
-  f(PlainSource<R, std::remove_const_t<T>>{w.data, static_cast<std::size_t>(w.columns)});
-}
-template <class R, Platform P, int O, int D, class F>
-void with_source(const PackedMatrix<P, O, D>& w, const F& f) {
-  const std::size_t row = w.row_bytes();
-  if (w.panels) return f(PanelSource<R>{w.data, row, w.scales, w.format});
-  switch (w.format) {
-    case Format::f32:
-      return f(PackedSource<R, Format::f32>{w.data, row, w.scales});
-    case Format::f16:
-      return f(PackedSource<R, Format::f16>{w.data, row, w.scales});
-    case Format::bf16:
-      return f(PackedSource<R, Format::bf16>{w.data, row, w.scales});
-    case Format::int8:
-      return f(PackedSource<R, Format::int8>{w.data, row, w.scales});
-    case Format::q8_0:
-      return f(PackedSource<R, Format::q8_0>{w.data, row, w.scales});
-    case Format::q4_0:
-      return f(PackedSource<R, Format::q4_0>{w.data, row, w.scales});
-    case Format::q4_1:
-      return f(PackedSource<R, Format::q4_1>{w.data, row, w.scales});
+/// Any of these sources: kernels that read one are compiled once, not once for each format. Reading is a call, so it is
+/// for pieces of rows.
+template <class R>
+class AnySource {
+ public:
+  template <class Source>
+  explicit AnySource(const Source& source)
+      : read_([](const std::byte* it, int r, int first, int count, R* to) {
+          reinterpret_cast<const Source*>(it)->read(r, first, count, to);
+        }) {
+    static_assert(sizeof(Source) <= sizeof(source_) && std::is_trivially_copyable_v<Source>);
+    new (source_) Source(source);
+    if constexpr (Source::is_plain) {
+      is_plain = true;
+      numbers_ = source.at(0, 0);
+      row_ = source.at(1, 0) - numbers_;
+    }
   }
+
+  void read(int r, int first, int count, R* to) const { read_(source_, offset_ + r, first, count, to); }
+  bool is_plain = false;  ///< lies in memory as it is wanted
+  const R* at(int r, int column) const { return numbers_ + (offset_ + r) * row_ + column; }
+  /// Rows from `first` on.
+  AnySource from(int first) const {
+    AnySource rest = *this;
+    rest.offset_ += first;
+    return rest;
+  }
+
+ private:
+  void (*read_)(const std::byte*, int, int, int, R*);
+  const R* numbers_ = nullptr;
+  std::ptrdiff_t row_ = 0;
+  int offset_ = 0;
+  alignas(std::max_align_t) std::byte source_[32];
+};
+
+/// The source that reads w.
+template <class R, Platform P, int O, int D, class T>
+AnySource<R> source_of(const MatrixView<P, O, D, T>& w) {
+  return AnySource<R>(PlainSource<R, std::remove_const_t<T>>{w.data, static_cast<std::size_t>(w.columns)});
+}
+template <class R, Platform P, int O, int D>
+AnySource<R> source_of(const PackedMatrix<P, O, D>& w) {
+  const std::size_t row = w.row_bytes();
+  if (w.panels) return AnySource<R>(PanelSource<R>{w.data, row, w.scales, w.format});
+  switch (w.format) {
+    case Format::f16:
+      return AnySource<R>(PackedSource<R, Format::f16>{w.data, row, w.scales});
+    case Format::bf16:
+      return AnySource<R>(PackedSource<R, Format::bf16>{w.data, row, w.scales});
+    case Format::int8:
+      return AnySource<R>(PackedSource<R, Format::int8>{w.data, row, w.scales});
+    case Format::q8_0:
+      return AnySource<R>(PackedSource<R, Format::q8_0>{w.data, row, w.scales});
+    case Format::q4_0:
+      return AnySource<R>(PackedSource<R, Format::q4_0>{w.data, row, w.scales});
+    case Format::q4_1:
+      return AnySource<R>(PackedSource<R, Format::q4_1>{w.data, row, w.scales});
+    case Format::f32:
+      break;
+  }
+  return AnySource<R>(PackedSource<R, Format::f32>{w.data, row, w.scales});
 }
 
 }  // namespace flamingo::kernels

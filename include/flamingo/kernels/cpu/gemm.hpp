@@ -98,10 +98,10 @@ struct Gemm {
     }
   }
 
-  /// pack(k0, kn, n0, nn, panel): writes B[k0 .. k0 + kn) x [n0 .. n0 + nn) as panels of nr columns, k-major, one after
-  /// the other at distance kn * nr; columns beyond N are zero.
-  template <class Pack>
-  static void run(Threads& threads, int M, int N, int K, Left a, Result c, const Pack& pack) {
+  /// pack(k0, kn, n0, nn, panels): writes B[k0 .. k0 + kn) x [n0 .. n0 + nn) as panels of nr columns, k-major, one
+  /// after the other at distance kn * nr; columns beyond N are zero.
+  using Pack = FunctionRef<void(int k0, int kn, int n0, int nn, R* panels)>;
+  static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack) {
     if (M == 0 || N == 0) return;
     // Wide enough to reuse rows of A, narrow enough that all threads have work.
     const int panels = (N + nr - 1) / nr, per_task = std::clamp(panels / (4 * threads.count()), 1, widest);
@@ -113,8 +113,7 @@ struct Gemm {
   }
 
   /// The same on the caller's thread: the same bits.
-  template <class Pack>
-  static void run_here(int M, int N, int K, Left a, Result c, const Pack& pack) {
+  static void run_here(int M, int N, int K, Left a, Result c, Pack pack) {
     for (int n0 = 0; M > 0 && n0 < N; n0 += widest * nr) columns(M, n0, std::min(N - n0, widest * nr), K, a, c, pack);
   }
 
@@ -125,8 +124,8 @@ struct Gemm {
       R* to = panels + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn);
       const int count = std::min(nr, nn - n);
       for (int k = 0; k < kn; ++k, to += nr) {
-        if constexpr (Source::is_plain)  // two vectors, without a call
-          if (count == nr) {
+        if constexpr (requires { b.at(0, 0); })  // two vectors, without a call
+          if (b.is_plain && count == nr) {
             const R* from = b.at(k0 + k, n0 + n);
             const V low = load(from), high = load(from + lanes);
             store(to, low);
@@ -161,8 +160,7 @@ struct Gemm {
 
  private:
   /// Columns n0 .. n0 + nn of C, at most `widest` panels.
-  template <class Pack>
-  static void columns(int M, int n0, int nn, int K, Left a, Result c, const Pack& pack) {
+  static void columns(int M, int n0, int nn, int K, Left a, Result c, Pack pack) {
     if (K == 0 && !c.add)
       for (int m = 0; m < M; ++m) std::fill_n(c.data + static_cast<std::size_t>(m) * c.row + n0, nn, R(0));
     alignas(64) R packed[block_size];

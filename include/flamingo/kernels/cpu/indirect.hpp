@@ -104,8 +104,8 @@ struct Indirect {
   /// y[row] += Σ over cells k of x[partner k of row] B(k), group by group; `depth` channels of x meet `wide` of y.
   ///
   /// pack(g, k, i0, kn, panels) writes rows [i0, i0 + kn) of B(k) of group g, `wide` columns in panels of nr.
-  template <class Pack>
-  static void run(Context<P>& ctx, In<P> x, const Partners& table, int groups, Out<P> y, const Pack& pack) {
+  using Pack = FunctionRef<void(int g, int k, int i0, int kn, R* panels)>;
+  static void run(Context<P>& ctx, In<P> x, const Partners& table, int groups, Out<P> y, Pack pack) {
     const auto scope = ctx.scope();
     const int depth = x.width / groups, wide = y.width / groups, padded = (wide + nr - 1) / nr * nr;
     const int parts = (depth + G::kc - 1) / G::kc, blocks_of_k = table.cells * parts;

@@ -24,10 +24,9 @@ struct Linear<Cpu<R, Set>> {
           pack_panels<G::nr>(w, k0, kn, n0, nn, panels);
         });
       }
-    with_source<R>(w, [&](const auto& source) {
-      G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c,
-             [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); });
-    });
+    const auto source = source_of<R>(w);
+    G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c,
+           [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); });
   }
 
   template <class B>
@@ -37,11 +36,10 @@ struct Linear<Cpu<R, Set>> {
 
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
-    with_source<R>(w, [&](const auto& source) {
-      G::run(ctx.threads(), dy.rows, w.columns, w.rows, {dy.data, static_cast<std::size_t>(dy.width), 1},
-             {dx.data, static_cast<std::size_t>(dx.width), false},
-             [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
-    });
+    const auto source = source_of<R>(w);
+    G::run(ctx.threads(), dy.rows, w.columns, w.rows, {dy.data, static_cast<std::size_t>(dy.width), 1},
+           {dx.data, static_cast<std::size_t>(dx.width), false},
+           [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
   }
 
   template <int O, int D>

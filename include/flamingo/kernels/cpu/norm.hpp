@@ -74,8 +74,8 @@ struct Norm<Cpu<R, Set>> {
  private:
   template <class F>
   static void each_row(Context<P>& ctx, In<P> x, const F& f) {
-    parallel_pieces(ctx, static_cast<std::size_t>(x.rows), 1 + 16384 / (1 + static_cast<std::size_t>(x.width)),
-                    [&](std::size_t first, std::size_t count) {
+    parallel_pieces(ctx.threads(), static_cast<std::size_t>(x.rows),
+                    1 + 16384 / (1 + static_cast<std::size_t>(x.width)), [&](std::size_t first, std::size_t count) {
                       for (std::size_t n = first; n < first + count; ++n) f(static_cast<int>(n));
                     });
   }

@@ -72,7 +72,7 @@ struct Pooling<Cpu<R, Set>> {
   static void each_window(Context<P>& ctx, std::span<const Grid> grids, const Window& window, int count, const F& f) {
     const auto scope = ctx.scope();
     const Windows windows(ctx, grids, window);
-    parallel_pieces(ctx, static_cast<std::size_t>(count), 16, [&](std::size_t first, std::size_t size) {
+    parallel_pieces(ctx.threads(), static_cast<std::size_t>(count), 16, [&](std::size_t first, std::size_t size) {
       windows.visit(static_cast<int>(first), static_cast<int>(size), f);
     });
   }

@@ -12,12 +12,12 @@ struct Residual<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
 
   static void add(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
-    parallel_pieces(ctx, y.size(), 32768, [&](std::size_t at, std::size_t n) {
+    parallel_pieces(ctx.threads(), y.size(), 32768, [&](std::size_t at, std::size_t n) {
       line(y.data + at, n) = line(a.data + at, n) + line(b.data + at, n);
     });
   }
   static void subtract(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
-    parallel_pieces(ctx, y.size(), 32768, [&](std::size_t at, std::size_t n) {
+    parallel_pieces(ctx.threads(), y.size(), 32768, [&](std::size_t at, std::size_t n) {
       line(y.data + at, n) = line(a.data + at, n) - line(b.data + at, n);
     });
   }

@@ -18,7 +18,7 @@ struct Rotary<Cpu<R, Set>> {
     const bool adjacent = shape.pairs == RotaryPairs::adjacent;
     Line<double> frequency(half);  // angles in double: a position of thousands times a frequency of 1
     for (int i = 0; i < half; ++i) frequency[i] = shape.frequency(i);
-    parallel_pieces(ctx, static_cast<std::size_t>(x.rows), 16, [&](std::size_t from, std::size_t count) {
+    parallel_pieces(ctx.threads(), static_cast<std::size_t>(x.rows), 16, [&](std::size_t from, std::size_t count) {
       Line<R> c(half), s(half);
       for (int n = static_cast<int>(from); n < static_cast<int>(from + count); ++n) {
         for (int i = 0; i < half; ++i) {

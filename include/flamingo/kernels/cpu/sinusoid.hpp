@@ -16,7 +16,7 @@ struct Sinusoid<Cpu<R, Set>> {
   /// mathematics library cost some fifty, and in double lose nothing that R holds.
   static void rows(Context<P>& ctx, int first, Out<P> y) {
     const int half = y.width / 2;
-    parallel_pieces(ctx, static_cast<std::size_t>(half), 16, [&](std::size_t from, std::size_t count) {
+    parallel_pieces(ctx.threads(), static_cast<std::size_t>(half), 16, [&](std::size_t from, std::size_t count) {
       for (std::size_t i = from; i < from + count; ++i) {
         const double frequency = std::pow(10000.0, -static_cast<double>(i) / half);
         std::array<Wave, block> near;

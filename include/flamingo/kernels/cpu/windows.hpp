@@ -58,7 +58,7 @@ struct Windows {
   void lines(Ctx& ctx, const F& f) const {
     std::size_t total = 0;
     for (const Grid& grid : out) total += static_cast<std::size_t>(grid.height);
-    parallel_pieces(ctx, total, 1, [&](std::size_t first, std::size_t count) {
+    parallel_pieces(ctx.threads(), total, 1, [&](std::size_t first, std::size_t count) {
       std::size_t picture = 0, before = 0;  // lines of the pictures before
       for (std::size_t at = first; at < first + count; ++at) {
         while (at >= before + static_cast<std::size_t>(out[picture].height))
