@@ -1,0 +1,1 @@
+// Stands for a source: of its target only the precompiled headers are used.
