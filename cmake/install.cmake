@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(flamingo_package ${CMAKE_INSTALL_DATADIR}/cmake/flamingo)
 
-foreach(component flamingo cpu stb images text video cuda)
+foreach(component flamingo cpu stb images text video web cuda)
   set_target_properties(flamingo_${component} PROPERTIES EXPORT_NAME ${component})
   set(files "")
   if(component STREQUAL "flamingo")

@@ -6,6 +6,7 @@
 #   flamingo::images     and reading them faster, to the very pixels of Pillow: libjpeg-turbo, libpng, stb
 #   flamingo::text       and reading SentencePiece models: the SentencePiece library
 #   flamingo::video      and reading videos: FFmpeg
+#   flamingo::web        and extracting documents from webpages: gumbo, zlib, and what images needs
 #   flamingo::cuda       and the kernels for NVIDIA GPUs: the CUDA toolkit (FLAMINGO_CUDA=ON)
 
 # What is found here must be visible in a host that adds this folder as a subdirectory.
@@ -30,13 +31,18 @@ foreach(library avformat avcodec swscale avutil)
   endif()
 endforeach()
 
+find_package(ZLIB QUIET)
+find_path(FLAMINGO_GUMBO_INCLUDE_DIR gumbo.h DOC "Folder that holds gumbo.h")
+find_library(FLAMINGO_GUMBO_LIBRARY gumbo DOC "The gumbo library")
+mark_as_advanced(FLAMINGO_GUMBO_INCLUDE_DIR FLAMINGO_GUMBO_LIBRARY)
+
 file(GLOB_RECURSE flamingo_headers CONFIGURE_DEPENDS include/flamingo/*.hpp include/flamingo/*.cuh)
 add_library(flamingo_flamingo INTERFACE)
 target_compile_features(flamingo_flamingo INTERFACE cxx_std_20)
 target_sources(flamingo_flamingo INTERFACE
   FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${flamingo_headers})
 
-foreach(component cpu stb images text video cuda)
+foreach(component cpu stb images text video web cuda)
   add_library(flamingo_${component} INTERFACE)
   target_link_libraries(flamingo_${component} INTERFACE flamingo_flamingo)
 endforeach()
@@ -55,6 +61,13 @@ if(flamingo_ffmpeg_found)
   foreach(library AVFORMAT AVCODEC SWSCALE AVUTIL)
     target_link_libraries(flamingo_video INTERFACE $<BUILD_INTERFACE:${FLAMINGO_${library}_LIBRARY}>)
   endforeach()
+endif()
+target_link_libraries(flamingo_web INTERFACE flamingo_images ZLIB::ZLIB)
+set(flamingo_web_found OFF)
+if(flamingo_images_found AND ZLIB_FOUND AND FLAMINGO_GUMBO_INCLUDE_DIR AND FLAMINGO_GUMBO_LIBRARY)
+  set(flamingo_web_found ON)
+  target_include_directories(flamingo_web SYSTEM INTERFACE $<BUILD_INTERFACE:${FLAMINGO_GUMBO_INCLUDE_DIR}>)
+  target_link_libraries(flamingo_web INTERFACE $<BUILD_INTERFACE:${FLAMINGO_GUMBO_LIBRARY}>)
 endif()
 set(flamingo_sentencepiece OFF)
 if(FLAMINGO_SENTENCEPIECE_INCLUDE_DIR AND FLAMINGO_SENTENCEPIECE_LIBRARY)
@@ -83,6 +96,7 @@ flamingo_component(stb FLAMINGO_STB_INCLUDE_DIR "stb/stb_image.h")
 flamingo_component(images flamingo_images_found "stb/stb_image.h, libjpeg-turbo, libpng")
 flamingo_component(text flamingo_sentencepiece "SentencePiece")
 flamingo_component(video flamingo_ffmpeg_found "FFmpeg's avformat, avcodec, swscale, avutil")
+flamingo_component(web flamingo_web_found "gumbo, zlib, and what images needs")
 flamingo_component(cuda FLAMINGO_CUDA "FLAMINGO_CUDA=ON")
 if(flamingo_missing)
   list(JOIN flamingo_missing ", " flamingo_missing)

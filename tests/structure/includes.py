@@ -42,6 +42,8 @@ LIBRARIES = {
     r"sentencepiece": r"io/sentencepiece\.hpp",
     r"stb": r"io/image_decoder\.hpp",
     r"(png|jpeglib)\.h": r"io/image_codecs\.hpp",
+    r"gumbo": r"data/web/html\.hpp",
+    r"zlib": r"data/web/gzip\.hpp",
     r"lib(av|sw)": r"data/media/video_file\.hpp",
     r"(boost|catch2|benchmark|nlohmann)/": r"none",
 }
