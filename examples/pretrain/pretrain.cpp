@@ -33,7 +33,7 @@ constexpr const char* usage =
     "  TRAIN, HELDOUT   texts, one document a line\n"
     "  OUT              folder for lm.safetensors, the state of training, and log.jsonl\n"
     "  --steps N        length of the schedule: warm-up, then half a cosine to a tenth (default 1200)\n"
-    "  --minutes N      stop after N minutes, wherever it is; run it again to go on (default: never)\n"
+    "  --minutes N      stop after the step that N minutes end in; run it again to go on (default: never)\n"
     "  --batch N        windows of 256 tokens a step (default 16)\n"
     "  --rate X         peak learning rate (default 3e-3)\n"
     "  --warmup N       steps to reach it (default 60)\n"
@@ -150,7 +150,7 @@ int run(const Options& o) {
   const long begun = trainer.optimizer.steps();
   double recent = 0;
   if (begun == 0) look(recent, seen);
-  while (trainer.optimizer.steps() < o.steps && progress.elapsed() < 60 * o.minutes) {
+  for (bool time_left = true; time_left && trainer.optimizer.steps() < o.steps;) {
     const long step = trainer.optimizer.steps() + 1;
     const auto update = trainer.update(windows.drawn(/*seed=*/2, step, o.batch));
     recent += (update.loss - recent) / static_cast<double>(std::min<long>(step - begun, 25));
@@ -163,6 +163,7 @@ int run(const Options& o) {
       look(recent, seen);
       flamingo::save_state(state, trainer.weights, trainer.optimizer, metadata);
     }
+    time_left = progress.elapsed() < 60 * o.minutes;
   }
   flamingo::save_state(state, trainer.weights, trainer.optimizer, metadata);
   if (trainer.optimizer.steps() < o.steps) {

@@ -15,7 +15,7 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: tokenizer TEXT OUT [OPTION VALUE]...\n"
+    "usage: train_tokenizer TEXT OUT [OPTION VALUE]...\n"
     "  TEXT               a file of sentences or documents, one a line\n"
     "  OUT                the model to write: NAME.model (and NAME.vocab, to be read)\n"
     "  --vocabulary N     pieces (default 4096), the 256 bytes among them\n"
@@ -23,10 +23,10 @@ constexpr const char* usage =
     "  --threads N        (default 2)\n";
 
 int run(int argc, char** argv) {
-  flamingo::check(argc >= 3 && argc % 2 == 1, "tokenizer", usage);
+  flamingo::check(argc >= 3 && argc % 2 == 1, "train_tokenizer", usage);
   const std::filesystem::path text = argv[1], out = argv[2];
-  flamingo::check(std::filesystem::is_regular_file(text), "tokenizer", text.string(), " is no file");
-  flamingo::check(out.extension() == ".model", "tokenizer", out.string(), " does not end in .model");
+  flamingo::check(std::filesystem::is_regular_file(text), "train_tokenizer", text.string(), " is no file");
+  flamingo::check(out.extension() == ".model", "train_tokenizer", out.string(), " does not end in .model");
   std::string vocabulary = "4096", kind = "unigram", threads = "2";
   for (int i = 3; i < argc; i += 2) {
     const std::string_view name = argv[i];
@@ -34,7 +34,7 @@ int run(int argc, char** argv) {
                           : name == "--kind"     ? &kind
                           : name == "--threads"  ? &threads
                                                  : nullptr;
-    flamingo::check(option, "tokenizer", "unknown option ", name, '\n', usage);
+    flamingo::check(option, "train_tokenizer", "unknown option ", name, '\n', usage);
     *option = argv[i + 1];
   }
   // Written beside, then renamed: a model is there complete or not at all.
@@ -53,7 +53,7 @@ int run(int argc, char** argv) {
       {"num_threads", threads},
       {"minloglevel", "1"}};
   const auto status = sentencepiece::SentencePieceTrainer::Train(options);
-  flamingo::check(status.ok(), "tokenizer", status.ToString());
+  flamingo::check(status.ok(), "train_tokenizer", status.ToString());
   for (const char* extension : {".vocab", ".model"})
     std::filesystem::rename(beside.string() + extension, out.parent_path() / (out.stem().string() + extension));
   std::cout << out.string() << ": " << vocabulary << " pieces\n";
