@@ -1,42 +1,27 @@
 #include <flamingo/memory_plan.hpp>
 
-#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
-#include <numeric>
 #include <vector>
 
 #include <flamingo/core/store.hpp>
 #include <flamingo/cpu.hpp>
-#include <flamingo/infer/generate.hpp>
-#include <flamingo/train/trainer.hpp>
+
+#include "memory_plan_case.hpp"
 
 using namespace flamingo;
+using namespace flamingo::test;
 
 namespace {
 
 using P = Cpu<float>;
-constexpr FlamingoConfig<Vit, Llama> mini{
-    .vision = {.image = 24, .patch = 6, .dim = 24, .layers = 2, .heads = 2},
-    .resampler =
-        {.vision_dim = 24, .dim = 20, .latents = 5, .layers = 2, .heads = 2, .head_dim = 8, .frames = 3, .out_dim = 32},
-    .xattn = {.every = 2, .heads = 4, .head_dim = 8, .norm_media = true},
-    .lm = {
-        .dim = 32, .layers = 4, .heads = 4, .kv_heads = 2, .hidden = 64, .vocabulary = 100, .added = 1, .context = 64}};
-using Model = model::Flamingo<mini, P>;
-using Vision = Encoder<mini.vision, P>;
-constexpr Workload work{.sequences = 2, .tokens = 37, .media = 3, .frames = 2};
-
-/// Features of the workload's media, all of them different.
-std::vector<float> features(int media) {
-  std::vector<float> all(static_cast<std::size_t>(media * 2 * 16 * 24));
-  std::iota(all.begin(), all.end(), 0.0f);
-  return all;
-}
+using Model = model::Flamingo<planned, P>;
+using Vision = Encoder<planned.vision, P>;
 
 }  // namespace
 
 TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
-  const InferenceMemory plan = inference_memory<mini, P>(work, 7);
+  const InferenceMemory plan = inference_memory<planned, P>(work, 7);
   Context<P> ctx(1, std::size_t{1} << 26);
   {
     const auto scope = ctx.scope();
@@ -54,7 +39,7 @@ TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
   const Store<Model::Decoder, P> lm(2);
   auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
   CHECK(static_cast<double>(ctx.arena().kept()) == plan.caches);
-  const std::vector<float> seen = features(6);
+  const std::vector<float> seen = planned_features(6);
   std::vector<TextState> states;
   for (int s = 0; s < 2; ++s) {
     std::vector<CachedMedium> media;
@@ -75,24 +60,6 @@ TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
   CHECK(plan.reading > 10'000);
 }
 
-TEST_CASE("a plan of training is what the trainer takes", "[memory_plan]") {
-  const TrainingMemory plan = training_memory<mini, P>(work);
-  Context<P> ctx(1, std::size_t{1} << 26);
-  const Store<Model::Decoder, P> lm(2);
-  Trainer<mini, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {});
-  TrainingBatch<float> batch;
-  batch.features = features(6);
-  for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
-  for (int s = 0; s < 2; ++s) {
-    batch.sequences.push_back(detail::spread_media(work));
-    batch.sequences.back().first_medium = 3 * s;
-  }
-  trainer.pass(batch, 1);
-  // The trainer's features are its batch's own, not the arena's.
-  const double own = static_cast<double>(batch.features.size() * sizeof(float));
-  CHECK(static_cast<double>(ctx.arena().peak()) == plan.most() - own);
-}
-
 TEST_CASE("weights are counted as they are held", "[memory_plan]") {
   const WeightMemory floats = weight_memory<Model::Decoder, P>(Format::f32);
   CHECK(floats.numbers == static_cast<double>(parameter_count<Model::Decoder>()));
@@ -108,7 +75,7 @@ TEST_CASE("weights are counted as they are held", "[memory_plan]") {
 }
 
 TEST_CASE("on several devices each has its share", "[memory_plan]") {
-  constexpr auto half = share_of(mini, 2);
+  constexpr auto half = share_of(planned, 2);
   using Half = model::Flamingo<half, P>;
   const double norms = weight_memory<Model::Decoder, P>(Format::f32).plain;
   CHECK(weight_memory<Model::Decoder, P>(Format::bf16, 2).packed ==
@@ -122,7 +89,7 @@ TEST_CASE("on several devices each has its share", "[memory_plan]") {
 
 TEST_CASE("a plan is told as comments", "[memory_plan]") {
   const std::string text =
-      memory_plan_text<mini, P>({.inference = work, .training = work, .written = 7, .devices = {1, 2}});
+      memory_plan_text<planned, P>({.inference = work, .training = work, .written = 7, .devices = {1, 2}});
   CHECK_THAT(text, Catch::StartsWith("// Memory for inference: 2 sequences of 37 tokens with 3 videos of 2 frames of "
                                      "24 x 24, 7 of them written; computing in float32\n") &&
                        Catch::Contains("//   optimiser: two moments as float32") &&
@@ -131,8 +98,8 @@ TEST_CASE("a plan is told as comments", "[memory_plan]") {
 }
 
 TEST_CASE("work that makes no sense is refused", "[memory_plan]") {
-  CHECK_THROWS_WITH((inference_memory<mini, P>({.tokens = 0})),
+  CHECK_THROWS_WITH((inference_memory<planned, P>({.tokens = 0})),
                     Catch::Contains("got 1 sequences of 0 tokens with 5 media of 1 frames"));
-  CHECK_THROWS_WITH((inference_memory<mini, P>({.tokens = 5, .media = 1}, 5)),
+  CHECK_THROWS_WITH((inference_memory<planned, P>({.tokens = 5, .media = 1}, 5)),
                     Catch::Contains("5 of 5 tokens are written"));
 }

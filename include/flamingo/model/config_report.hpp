@@ -28,7 +28,7 @@ struct PartSize {
   bool trained = false;  ///< of the connector, which training changes
 };
 
-/// The map that brings visual tokens to the decoder's width is a part of its own: the Resampler's published size has
+/// The map that brings map to the decoder's width is a part of its own: the Resampler's published size has
 /// no room for it.
 template <class Vision, class Lm>
 std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
@@ -36,7 +36,7 @@ std::vector<PartSize> parts_of(const FlamingoConfig<Vision, Lm>& c) {
                      lead_out = lead_out_count(c.resampler);
   std::vector<PartSize> parts{{"vision encoder", parameter_count_of(c.vision), false},
                               {"Resampler", parameter_count_of(c.resampler) - lead_out, true}};
-  if (lead_out) parts.push_back({"visual tokens to the decoder's width", lead_out, true});
+  if (lead_out) parts.push_back({"map to the decoder's width", lead_out, true});
   parts.push_back({std::to_string(c.gated_blocks()) + " gated blocks", c.gated_blocks() * gated, true});
   if (c.grafted()) parts.push_back({std::to_string(c.grafted()) + " grafted blocks", grafted_count(c), true});
   parts.push_back({"language model", parameter_count_of(c.lm), false});
