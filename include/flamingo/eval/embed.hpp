@@ -1,0 +1,48 @@
+/// Embeddings of any number of pictures and texts by a dual encoder, some at a time.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <flamingo/core/context.hpp>
+#include <flamingo/ops/grid.hpp>
+
+namespace flamingo {
+
+/// pixels (ΣH W, 3) -> (M, J). Pictures lie one after another.
+template <class Net, Platform P, class W>
+std::vector<typename P::Real> embed_pictures(Context<P>& ctx, const W& w, std::span<const typename P::Real> pixels,
+                                             std::span<const Grid> pictures, int at_a_time = 64) {
+  using R = typename P::Real;
+  check_grids("embed", pictures, static_cast<int>(pixels.size() / 3));
+  const int M = static_cast<int>(pictures.size());
+  std::vector<R> all(static_cast<std::size_t>(M) * std::size_t{Net::J});
+  for (int first = 0; first < M; first += at_a_time) {
+    const auto scope = ctx.scope();
+    const int count = std::min(at_a_time, M - first);
+    std::vector<Grid> some(pictures.begin() + first, pictures.begin() + first + count);
+    const int begin = some.front().first;
+    for (Grid& picture : some) picture.first -= begin;
+    const Rows<P, 3, const R> rows{pixels.data() + 3 * static_cast<std::size_t>(begin), cells_of(some), {}};
+    Net::pictures(ctx, w, rows, some, Rows<P, Net::J>{all.data(), M, {}}.slice(first, count));
+  }
+  return all;
+}
+
+/// ids of each text -> (B, J)
+template <class Net, Platform P, class W>
+std::vector<typename P::Real> embed_texts(Context<P>& ctx, const W& w, std::span<const std::vector<int>> texts,
+                                          int at_a_time = 256) {
+  const int B = static_cast<int>(texts.size());
+  std::vector<typename P::Real> all(static_cast<std::size_t>(B) * std::size_t{Net::J});
+  for (int first = 0; first < B; first += at_a_time) {
+    const auto scope = ctx.scope();
+    const int count = std::min(at_a_time, B - first);
+    Net::texts(ctx, w, Net::plan_of(texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))),
+               Rows<P, Net::J>{all.data(), B, {}}.slice(first, count));
+  }
+  return all;
+}
+
+}  // namespace flamingo
