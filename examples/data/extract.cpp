@@ -25,11 +25,12 @@ constexpr std::string_view usage =
     "  --alt no|lone|always    whether alt texts become text: lone, where a picture has no caption (no)\n"
     "  --language any          keep other languages than English too\n"
     "  --without-images        keep pages without pictures too\n"
+    "  --image-pages N         a picture on more pages of one site is decoration (20)\n"
     "  --license TEXT          of pages that declare none\n"
     "Killed, it goes on when called again in the same way.\n";
 
 int number_of(const std::string& text, std::string_view option) {
-  check(!text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos, "extract",
+  check(!text.empty() && text.size() < 9 && text.find_first_not_of("0123456789") == std::string::npos, "extract",
         option, " is '", text, "', expected a number");
   return std::atoi(text.c_str());
 }
@@ -75,6 +76,8 @@ int extract(Arguments arguments) {
       options.page.english_only = false;
     } else if (argument == "--without-images") {
       options.images_needed = false;
+    } else if (argument == "--image-pages") {
+      options.most_pages_of_image = static_cast<std::size_t>(number_of(value(), argument));
     } else if (argument == "--license") {
       options.license = value();
     } else {

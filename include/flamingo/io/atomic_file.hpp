@@ -61,10 +61,12 @@ class AtomicFile {
   }
 
   /// Flushes the bytes to the disk, then renames; afterwards the folder, so that the new name survives a power cut too.
-  void commit() {
-    if (::fsync(file_.number) != 0) refuse("cannot flush it to the disk");
+  /// Without `flush` a kill leaves nothing half written all the same, a power cut may.
+  void commit(bool flush = true) {
+    if (flush && ::fsync(file_.number) != 0) refuse("cannot flush it to the disk");
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("cannot rename the finished file to it");
     committed_ = true;
+    if (!flush) return;
     const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
     const detail::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // Some file systems do not flush folders; the file itself is whole either way.

@@ -185,7 +185,7 @@ class ImageLoader {
     std::filesystem::create_directories(path.parent_path());
     io::AtomicFile file(path);
     file.write(bytes);
-    file.commit();
+    file.commit(/*flush=*/false);  // of thousands; the input has them still
   }
 
   std::vector<Site> sites_;
