@@ -9,5 +9,9 @@ namespace flamingo::data_command {
 using Arguments = std::span<const std::string>;
 
 int extract(Arguments arguments);
+int pack(Arguments arguments);
+int inspect(Arguments arguments);
+int stats(Arguments arguments);
+int verify(Arguments arguments);
 
 }  // namespace flamingo::data_command

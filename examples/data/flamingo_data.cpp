@@ -19,6 +19,10 @@ struct Command {
 
 constexpr std::array commands{
     Command{"extract", "webpages (files, folders, WARC archives) -> documents", &data_command::extract},
+    Command{"pack", "documents, and lists of captioned pictures and videos -> shards", &data_command::pack},
+    Command{"inspect", "shards -> a page that shows documents as a model sees them", &data_command::inspect},
+    Command{"stats", "what shards hold", &data_command::stats},
+    Command{"verify", "whether every sample of shards can be read", &data_command::verify},
 };
 
 }  // namespace
