@@ -19,19 +19,19 @@ constexpr int N = 26;
 template <StandardisedConvolutionConfig C>
 void check_layer() {
   using Layer = nn::StandardisedConvolution<C, P>;
-  constexpr int I = C.in, O = C.out;
+  constexpr int D = C.in, O = C.out;
   Context<P> ctx(2, 1 << 20);
   auto w = drawn<Layer, P>(1);
   Store<Layer, P> g;
   const int windows = cells_of(windows_of(grids, C.window()));
-  auto x = drawn_rows<double>(N, I, 2);
+  auto x = drawn_rows<double>(N, D, 2);
   const auto dy = drawn_rows<double>(windows, O, 3);
-  Tensor<double> y(windows, O), dx(N, I, 7);
+  Tensor<double> y(windows, O), dx(N, D, 7);
   const auto loss = [&] {
-    Layer::forward(ctx, w.views, x.rows_on<P, I>(), grids, y.rows_on<P, O>());
+    Layer::forward(ctx, w.views, x.rows_on<P, D>(), grids, y.rows_on<P, O>());
     return inner(dy, y);
   };
-  Layer::backward(ctx, w.views, x.rows_on<P, I>(), grids, dy.rows_on<P, O>(), dx.rows_on<P, I>(), g.views);
+  Layer::backward(ctx, w.views, x.rows_on<P, D>(), grids, dy.rows_on<P, O>(), dx.rows_on<P, D>(), g.views);
   CHECK(gradient_check(x, dx, loss).relative < difference_bound());
   check_weight_gradients<Layer, P>(w, g, loss);
   CHECK(ctx.arena().scratched() == 0);

@@ -91,13 +91,13 @@ struct StandardisedConvolutionOf {
 
 }  // namespace detail
 
-/// x (cells, I) on `grids`   y (windows, O)   weight (O, kernel² I / groups)   padding SAME
+/// x (cells, D) on `grids`   y (windows, O)   weight (O, kernel² D / groups)   padding SAME
 template <StandardisedConvolutionConfig C, Platform P>
 struct StandardisedConvolution {
   static_assert(C.in > 0 && C.out > 0 && C.groups > 0 && C.in % C.groups == 0 && C.out % C.groups == 0,
                 "StandardisedConvolutionConfig: channels must be positive and groups divide them");
 
-  static constexpr int I = C.in, O = C.out, N = C.kernel * C.kernel * C.in / C.groups;
+  static constexpr int D = C.in, O = C.out, N = C.kernel * C.kernel * C.in / C.groups;
   static constexpr StandardisedConvolutionConfig config = C;
   using Real = typename P::Real;
 
@@ -114,16 +114,16 @@ struct StandardisedConvolution {
   }
 
   template <class W>
-  static void forward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
+  static void forward(Context<P>& ctx, const W& w, const Rows<P, D, const Real>& x, std::span<const Grid> grids,
                       const Rows<P, O>& y) {
     detail::StandardisedConvolutionOf<P>{config}.forward(ctx, any(w.weight), any(w.gain), any(w.bias), x, grids,
                                                          any(y));
   }
   /// Writes dx and adds to g. x is read for g alone.
   template <class W, RowsSink<P> DX, class G>
-  static void backward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, std::span<const Grid> grids,
+  static void backward(Context<P>& ctx, const W& w, const Rows<P, D, const Real>& x, std::span<const Grid> grids,
                        const Rows<P, O, const Real>& dy, const DX& dx, const G& g) {
-    static_assert(agree(width_of<DX>, I), "StandardisedConvolution: the width of dx differs from that of x");
+    static_assert(agree(width_of<DX>, D), "StandardisedConvolution: the width of dx differs from that of x");
     detail::StandardisedConvolutionOf<P>{config}.backward(ctx, any(w.weight), any(w.gain), x, grids, dy, any(dx),
                                                           any(g.weight), any(g.gain), any(g.bias));
   }

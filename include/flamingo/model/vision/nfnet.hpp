@@ -65,7 +65,7 @@ struct NfStage {
   using Other = NfBlock<C, C.block(s, false), P>;
   using Real = typename P::Real;
   using Plan = NfNetPlan<AccumulateOf<P>>;
-  static constexpr int I = First::I, O = First::O;
+  static constexpr int D = First::D, O = First::O;
   static constexpr auto others = static_cast<std::size_t>(C.depths[std::size_t{s}] - 1);
   /// Blocks of the stages before.
   static constexpr int before = [] {
@@ -95,7 +95,7 @@ struct NfStage {
   };
 
   template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, const Plan& plan,
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D, const Real>& x, const Plan& plan,
                              const Rows<P, O>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
@@ -118,7 +118,7 @@ struct NfStage {
   /// Writes dx and adds to g.
   template <Need need, class W, class G>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& saved, const Plan& plan, const Rows<P, O>& dy,
-                       const Rows<P, I>& dx, const G& g) {
+                       const Rows<P, D>& dx, const G& g) {
     const auto scope = ctx.scope();
     const auto &in = grids(plan, s - 1), &out = grids(plan, s);
     auto at = dy, next = scratch<O>(ctx, others ? dy.rows : 0);
@@ -374,7 +374,7 @@ struct NormFreeNet {
     if constexpr (s > 0) {
       using Last = Stage<s - 1>;
       const std::vector<Grid>& in = s > 1 ? saved.plan.stages[s > 1 ? s - 2 : 0] : saved.plan.quarter;
-      const auto dx = scratch<Last::I>(ctx, cells_of(in));
+      const auto dx = scratch<Last::D>(ctx, cells_of(in));
       Last::template backward<need>(ctx, std::get<s - 1>(w.stages), std::get<s - 1>(saved.stages), saved.plan, dy, dx,
                                     std::get<s - 1>(g.stages));
       stages_backward<s - 1, need>(ctx, w, saved, grids, dx, dpixels, g);
@@ -388,7 +388,7 @@ struct NormFreeNet {
     const auto scope = ctx.scope();
     constexpr bool trained = wanted<decltype(std::get<i>(g.stem).weight)>;
     if constexpr (i > 0) {
-      constexpr int width = Stem<i>::I;
+      constexpr int width = Stem<i>::D;
       const auto& z = std::get<i - 1>(saved.stem);
       const auto active = scratch<width>(ctx, z.rows), dz = scratch<width>(ctx, z.rows);
       if constexpr (trained) ops::scaled_activate<f>(ctx, activation_scale<C>, z, active);

@@ -39,8 +39,8 @@ inline constexpr Standardisation standardisation{
     C.variance, C.epsilon, C.gamma_in_weights ? static_cast<float>(variance_gain(C.activation)) : 1.0f};
 
 /// A standardised convolution of an NFNet.
-template <NfNet C, int I, int O, int kernel, int stride, int groups, Platform P>
-using NfNetConvolution = nn::StandardisedConvolution<StandardisedConvolutionConfig{.in = I,
+template <NfNet C, int D, int O, int kernel, int stride, int groups, Platform P>
+using NfNetConvolution = nn::StandardisedConvolution<StandardisedConvolutionConfig{.in = D,
                                                                                    .out = O,
                                                                                    .kernel = kernel,
                                                                                    .stride = stride,
@@ -58,20 +58,20 @@ inline constexpr double activation_scale = C.gamma_in_weights ? 1 : variance_gai
 ///   x̂ = β f(x)      h = expand(f(spatial_again(f(spatial(f(reduce x̂))))))      e = excite(relu(squeeze(mean h)))
 ///   y = shortcut + a skip_gain 2 σ(e) h      shortcut = x, or shortcut(mean of 2 x 2 x̂) where width or size change
 ///
-/// x (cells, I)   h0 (cells, F)   h1, h2 (windows, F)   h, y (windows, O)   mean, e, factor (M, O)   hidden (M, H)
+/// x (cells, D)   h0 (cells, F)   h1, h2 (windows, F)   h, y (windows, O)   mean, e, factor (M, O)   hidden (M, H)
 template <NfNet C, NfNetBlock B, Platform P>
 struct NfBlock {
-  static constexpr int I = B.in, F = B.middle, O = B.out, H = B.squeeze;
+  static constexpr int D = B.in, F = B.middle, O = B.out, H = B.squeeze;
   static constexpr bool transition = B.transition();
   static constexpr Window moved = square(3, B.stride), pool = square(2, B.stride);
   static constexpr double scale = activation_scale<C>;
   static constexpr Activation f = C.activation;
   using Real = typename P::Real;
-  using Reduce = NfNetConvolution<C, I, F, 1, 1, 1, P>;
+  using Reduce = NfNetConvolution<C, D, F, 1, 1, 1, P>;
   using Spatial = NfNetConvolution<C, F, F, 3, B.stride, B.groups, P>;
   using SpatialAgain = NfNetConvolution<C, F, F, 3, 1, B.groups, P>;
   using Expand = NfNetConvolution<C, F, O, 1, 1, 1, P>;
-  using Shortcut = NfNetConvolution<C, I, O, 1, 1, 1, P>;
+  using Shortcut = NfNetConvolution<C, D, O, 1, 1, 1, P>;
   using Amounts = View<P, 1, const AccumulateOf<P>>;
   using Grids = std::span<const Grid>;
 
@@ -109,7 +109,7 @@ struct NfBlock {
   /// What stands before each non-linearity; what stands behind is computed again.
   template <Need need>
   struct Saved {
-    If<need.any(), Rows<P, I, const Real>> x;
+    If<need.any(), Rows<P, D, const Real>> x;
     If<need.any(), Rows<P, F>> h0, h1, h2;
     If<need.any(), Rows<P, O>> h, mean, e, factor;
     If<need.any(), Rows<P, H>> hidden;
@@ -117,7 +117,7 @@ struct NfBlock {
 
   /// `amounts` (M) are 2 α, or 0 where the picture's branch is dropped; `out` are windows_of(grids, moved). y is not x.
   template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, I, const Real>& x, Grids grids, Grids out,
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D, const Real>& x, Grids grids, Grids out,
                              double beta, Amounts amounts, const Rows<P, O>& y) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
@@ -128,8 +128,8 @@ struct NfBlock {
     const auto hidden = take<kept, H>(ctx, M);
     {
       const auto inner = ctx.scope();
-      const auto active = scratch<I>(ctx, N);
-      ops::scaled_activate<f>(ctx, scale * beta, x, active);  // x̂ (cells, I)
+      const auto active = scratch<D>(ctx, N);
+      ops::scaled_activate<f>(ctx, scale * beta, x, active);  // x̂ (cells, D)
       Reduce::forward(ctx, w.reduce, active, grids, h0);
       if constexpr (transition) shortcut(ctx, w, active, grids, out, y);
     }
@@ -153,7 +153,7 @@ struct NfBlock {
   /// Writes dx and adds to g.
   template <Need need, class W, class G>
   static void backward(Context<P>& ctx, const W& w, const Saved<need>& s, Grids grids, Grids out, double beta,
-                       Amounts amounts, const Rows<P, O, const Real>& dy, const Rows<P, I>& dx, const G& g) {
+                       Amounts amounts, const Rows<P, O, const Real>& dy, const Rows<P, D>& dx, const G& g) {
     const auto scope = ctx.scope();
     const int M = static_cast<int>(grids.size()), N = s.x.rows, windows = dy.rows;
     const auto dh = scratch<O>(ctx, windows), dpart = scratch<O>(ctx, windows);
@@ -175,11 +175,11 @@ struct NfBlock {
     convolution_backward<SpatialAgain>(ctx, w.spatial_again, s.h1, out, d2, d1, g.spatial_again);
     convolution_backward<Spatial>(ctx, w.spatial, s.h0, grids, d1, d0, g.spatial);
 
-    const auto active = scratch<I>(ctx, N), dactive = scratch<I>(ctx, N);
+    const auto active = scratch<D>(ctx, N), dactive = scratch<D>(ctx, N);
     if constexpr (wanted<decltype(g.reduce.weight)>) ops::scaled_activate<f>(ctx, scale * beta, s.x, active);
     Reduce::backward(ctx, w.reduce, active, grids, d0, dactive, g.reduce);
     if constexpr (transition) {
-      const auto dshortcut = scratch<I>(ctx, N);
+      const auto dshortcut = scratch<D>(ctx, N);
       shortcut_backward(ctx, w, active, grids, out, dy, dshortcut, g);
       ops::accumulate(ctx, dshortcut, dactive);
       ops::scaled_activate_backward<f>(ctx, scale * beta, s.x, dactive, dx);
@@ -191,28 +191,28 @@ struct NfBlock {
 
  private:
   /// f(z); in place where z is not kept.
-  template <bool kept, int D>
-  static Rows<P, D> activated(Context<P>& ctx, const Rows<P, D>& z) {
-    const auto y = kept ? scratch<D>(ctx, z.rows) : z;
+  template <bool kept, int Width>
+  static Rows<P, Width> activated(Context<P>& ctx, const Rows<P, Width>& z) {
+    const auto y = kept ? scratch<Width>(ctx, z.rows) : z;
     ops::scaled_activate<f>(ctx, scale, z, y);
     return y;
   }
   /// The gradient of conv(f(z)) by z.
-  template <class Layer, class W, int D, class DY, class G>
-  static void convolution_backward(Context<P>& ctx, const W& w, const Rows<P, D>& z, Grids grids, const DY& dy,
-                                   const Rows<P, D>& dz, const G& g) {
+  template <class Layer, class W, int Width, class DY, class G>
+  static void convolution_backward(Context<P>& ctx, const W& w, const Rows<P, Width>& z, Grids grids, const DY& dy,
+                                   const Rows<P, Width>& dz, const G& g) {
     const auto scope = ctx.scope();
-    const auto active = scratch<D>(ctx, z.rows);
+    const auto active = scratch<Width>(ctx, z.rows);
     if constexpr (wanted<decltype(g.weight)>) ops::scaled_activate<f>(ctx, scale, z, active);
     Layer::backward(ctx, w, active, grids, dy, dz, g);
     ops::scaled_activate_backward<f>(ctx, scale, z, dz, dz);
   }
 
   template <class W>
-  static void shortcut(Context<P>& ctx, const W& w, const Rows<P, I>& active, Grids grids, Grids out,
+  static void shortcut(Context<P>& ctx, const W& w, const Rows<P, D>& active, Grids grids, Grids out,
                        const Rows<P, O>& y) {
     if constexpr (B.stride > 1) {
-      const auto pooled = scratch<I>(ctx, y.rows);
+      const auto pooled = scratch<D>(ctx, y.rows);
       ops::average_pool(ctx, active, grids, pool, pooled);
       Shortcut::forward(ctx, w.shortcut, pooled, out, y);
     } else {
@@ -220,10 +220,10 @@ struct NfBlock {
     }
   }
   template <class W, class G>
-  static void shortcut_backward(Context<P>& ctx, const W& w, const Rows<P, I>& active, Grids grids, Grids out,
-                                const Rows<P, O, const Real>& dy, const Rows<P, I>& dactive, const G& g) {
+  static void shortcut_backward(Context<P>& ctx, const W& w, const Rows<P, D>& active, Grids grids, Grids out,
+                                const Rows<P, O, const Real>& dy, const Rows<P, D>& dactive, const G& g) {
     if constexpr (B.stride > 1) {
-      const auto pooled = scratch<I>(ctx, dy.rows), dpooled = scratch<I>(ctx, dy.rows);
+      const auto pooled = scratch<D>(ctx, dy.rows), dpooled = scratch<D>(ctx, dy.rows);
       if constexpr (wanted<decltype(g.shortcut.weight)>) ops::average_pool(ctx, active, grids, pool, pooled);
       Shortcut::backward(ctx, w.shortcut, pooled, out, dy, dpooled, g.shortcut);
       ops::average_pool_backward(ctx, grids, pool, dpooled, dactive);
