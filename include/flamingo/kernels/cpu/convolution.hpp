@@ -215,10 +215,11 @@ struct Convolution<Cpu<R, Set>> {
       const SeenCells source{x, cells, g * depth, depth};
       const In<P> own = groups > 1 ? In<P>(group) : dy;
       if (groups > 1)
-        parallel_pieces(ctx, static_cast<std::size_t>(dy.rows), 256, [&](std::size_t first, std::size_t count) {
-          for (int n = static_cast<int>(first); n < static_cast<int>(first + count); ++n)
-            std::copy_n(dy.row(n) + g * outputs, outputs, group.row(n));
-        });
+        parallel_pieces(ctx.threads(), static_cast<std::size_t>(dy.rows), 256,
+                        [&](std::size_t first, std::size_t count) {
+                          for (int n = static_cast<int>(first); n < static_cast<int>(first + count); ++n)
+                            std::copy_n(dy.row(n) + g * outputs, outputs, group.row(n));
+                        });
       G::run(ctx.threads(), outputs, columns, dy.rows, {own.data, 1, stride_of(own)},
              {dw + static_cast<std::size_t>(g * outputs) * static_cast<std::size_t>(columns),
               static_cast<std::size_t>(columns), true},
