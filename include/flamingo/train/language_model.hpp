@@ -80,7 +80,8 @@ struct TextPass {
     auto x = keep<D>(ctx, N);
     Decoder::embed(ctx, w, ids, x);
     for (std::size_t i = 0; i < layers; ++i) {
-      const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N), z = keep<D>(ctx, N);
+      const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N);
+      const auto z = keep<D>(ctx, N);
       Pools<P> pools;
       pools.add({k, v});
       saved[i] = Block::template forward<need>(ctx, w.blocks[i], x, positions, k, v, pools, self, z);
