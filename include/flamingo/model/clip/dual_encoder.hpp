@@ -3,6 +3,7 @@
 ///
 /// M pictures, B texts, D and E the towers' widths, J that of the common space.
 #pragma once
+#include <cstdint>
 #include <span>
 
 #include <flamingo/model/clip/contrastive.hpp>
@@ -70,10 +71,13 @@ struct DualEncoder {
 
   static TextPlan plan_of(std::span<const std::vector<int>> texts) { return TextPlan::of(C.text, texts); }
 
+  /// Training draws nothing: CLIP has neither dropout nor stochastic depth.
+  static Nothing draws(std::uint64_t, std::uint64_t, std::uint64_t) { return {}; }
+
   /// embeddings (M, J). `grids` must outlive backward, which takes them again.
   template <Need need = no_gradients, class W>
   static SavedPictures<need> pictures(Context<P>& ctx, const W& w, const Rows<P, 3, const Real>& pixels,
-                                      std::span<const Grid> grids, const Rows<P, J>& embeddings) {
+                                      std::span<const Grid> grids, const Rows<P, J>& embeddings, Nothing = {}) {
     const auto scope = ctx.scope();
     constexpr bool kept = need.any();
     const int M = static_cast<int>(grids.size());

@@ -3,7 +3,9 @@
 ///
 /// M pictures, B texts, D and E the towers' widths, J that of the common space.
 #pragma once
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include <flamingo/model/clip/contrastive.hpp>
 #include <flamingo/model/clip/joint_space.hpp>
@@ -59,17 +61,30 @@ struct PooledDualEncoder {
 
   static TextPlan plan_of(std::span<const std::vector<int>> texts) { return TextPlan::of(C.text, texts); }
 
+  /// What training draws at `step` for the pictures from `first` on, where the encoder draws anything (stochastic
+  /// depth): the same whenever it is asked, so that pictures may be encoded again.
+  static auto draws(std::uint64_t seed, std::uint64_t step, std::uint64_t first) {
+    if constexpr (requires { typename VisionTower::Draws; })
+      return typename VisionTower::Draws{true, seed, step, first};
+    else
+      return Nothing{};
+  }
+
   /// embeddings (M, J). `grids` must outlive backward, which takes them again.
-  template <Need need = no_gradients, class W>
+  template <Need need = no_gradients, class W, class Draws = Nothing>
   static SavedPictures<need> pictures(Context<P>& ctx, const W& w, const Rows<P, 3, const Real>& pixels,
-                                      std::span<const Grid> grids, const Rows<P, J>& embeddings) {
+                                      std::span<const Grid> grids, const Rows<P, J>& embeddings,
+                                      const Draws& draws = {}) {
     const auto scope = ctx.scope();
     const std::vector<Grid> cells = features(grids);
     const auto rows = scratch<D>(ctx, cells_of(cells));
     const auto pooled = take<need.any(), D>(ctx, embeddings.rows);
     SavedPictures<need> saved{};
-    saved.tower = VisionTower::template forward<need>(ctx, w.vision, pixels, grids, rows);  // (ΣS, D)
-    ops::picture_mean(ctx, rows, cells, pooled);                                            // (M, D)
+    if constexpr (wanted<Draws>)
+      saved.tower = VisionTower::template forward<need>(ctx, w.vision, pixels, grids, rows, draws);  // (ΣS, D)
+    else
+      saved.tower = VisionTower::template forward<need>(ctx, w.vision, pixels, grids, rows);
+    ops::picture_mean(ctx, rows, cells, pooled);  // (M, D)
     saved.space = PictureSpace::template forward<need>(ctx, w.vision_projection, pooled, embeddings);
     return saved;
   }

@@ -154,6 +154,7 @@ struct NormFreeNet {
   static constexpr Activation f = C.activation;
   using Real = typename P::Real;
   using Plan = NfNetPlan<AccumulateOf<P>>;
+  using Draws = NfNetDraws;
   /// 3 -> stem / 8 -> stem / 4 -> stem / 2 -> stem channels; the first and the last halve the size.
   template <std::size_t i>
   using Stem = NfNetConvolution<C, i ? (C.stem >> (4 - i)) : 3, (C.stem >> (3 - i)), 3, i % 3 ? 1 : 2, 1, P>;

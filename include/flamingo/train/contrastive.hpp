@@ -1,0 +1,282 @@
+/// Contrastive pretraining of a dual encoder from scratch: one update accumulates the weighted gradients of every
+/// dataset, over batches that may be larger than memory.
+///
+///   loss = Σ_m λ_m · 1/(2 N_m) Σ_n (nll of pair n's text given its picture + of its picture given its text)
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <flamingo/config/training.hpp>
+#include <flamingo/core/need.hpp>
+#include <flamingo/core/store.hpp>
+#include <flamingo/model/config_fields.hpp>
+#include <flamingo/ops/grid.hpp>
+#include <flamingo/train/adaptive_clipping.hpp>
+#include <flamingo/train/optimizer.hpp>
+#include <flamingo/train/schedule.hpp>
+#include <flamingo/train/state_file.hpp>
+
+namespace flamingo {
+
+/// N pictures and the text of each.
+template <class R>
+struct PairBatch {
+  std::vector<R> pixels;  ///< (ΣH W, 3), row-major, as the vision encoder reads them
+  std::vector<Grid> pictures;
+  std::vector<std::vector<int>> texts;  ///< ids
+
+  int pairs() const { return static_cast<int>(texts.size()); }
+};
+
+/// One dataset of a mixture.
+template <class R>
+struct PairStream {
+  std::string name;
+  double weight = 1;  ///< λ
+  /// The dataset's batch of a number, from 1: the same for the same number, so a resumed run sees what it would have.
+  std::function<PairBatch<R>(long number)> batch;
+};
+
+struct ContrastiveOptions {
+  /// Accumulated, each dataset's batch has a loss of its own; merged, all batches are one, where every pair is a
+  /// negative of every other and counts by its own dataset's λ.
+  Mixing mixing = Mixing::accumulation;
+  /// Pairs that are encoded at one time. Where a batch has more, all are embedded first, then the loss, then each chunk
+  /// is encoded again for its gradient (Gao et al. 2021): the gradient of the whole batch. 0: as many as there are.
+  int chunk = 0;
+  double vision_clip = 0.01;  ///< of the vision encoder, adaptive; 0: never clipped
+  double other_clip = 10;     ///< largest global norm of everything besides; 0: never clipped
+  /// The paper tells of Adam and no more. Its own clip is left to the two above.
+  OptimizerOptions adam{.clip = 0, .group = [](const Spec&) { return Group{}; }};
+};
+
+/// What a pass over one dataset's pairs gave.
+struct PairLoss {
+  double loss = 0;  ///< mean of both directions
+  int pairs = 0;
+};
+/// What an update did.
+struct ContrastiveReport {
+  std::vector<PairLoss> datasets;  ///< those of this update
+  std::size_t clipped = 0;         ///< units of the vision encoder whose gradients were
+  double other_norm = 0;           ///< global norm of all gradients outside the vision encoder, before clipping
+  double gradient_norm = 0;        ///< of all that reached Adam
+  double rate = 0;
+};
+
+/// Net is a dual encoder: PooledDualEncoder or DualEncoder.
+template <class Net, Platform P>
+class ContrastiveTrainer {
+ public:
+  using R = typename P::Real;
+  using A = AccumulateOf<P>;
+  static constexpr int J = Net::J;
+
+  /// Borrows the context.
+  ContrastiveTrainer(Context<P>& ctx, std::uint64_t seed, Schedule schedule, ContrastiveOptions options = {})
+      : weights(seed),
+        optimizer(options.adam),
+        ctx_(ctx),
+        seed_(seed),
+        schedule_(schedule),
+        options_(std::move(options)) {}
+
+  Store<Net, P> weights, gradients;
+  Optimizer<Net, P> optimizer;
+
+  /// One update over the mixture. Throws, with the weights untouched, where a loss or the gradient is not finite.
+  ContrastiveReport update(const std::vector<PairStream<R>>& mixture) {
+    check(!mixture.empty(), "contrastive", "there is no dataset, expected at least one");
+    const long step = optimizer.steps() + 1, count = static_cast<long>(mixture.size());
+    ContrastiveReport report;
+    gradients.clear();
+    if (options_.mixing == Mixing::merged) {
+      report.datasets = merged(mixture, step);
+    } else if (options_.mixing == Mixing::round_robin) {
+      const auto& dataset = mixture[static_cast<std::size_t>((step - 1) % count)];
+      report.datasets = {pass(dataset, (step - 1) / count + 1, step, step * count)};
+    } else {
+      for (long m = 0; m < count; ++m)
+        report.datasets.push_back(pass(mixture[static_cast<std::size_t>(m)], step, step, step * count + m));
+    }
+    clip(report);
+    report.rate = schedule_.rate(step);
+    report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+    return report;
+  }
+
+  /// (nll of its text + nll of its picture) / 2 of each pair of a batch. Adds the gradient of Σ_n shares[n] times it;
+  /// without shares there is no gradient, and nothing is drawn. `draw` numbers what the vision encoder draws.
+  std::vector<double> pass(const PairBatch<R>& batch, std::span<const double> shares = {}, long draw = 0) {
+    const int N = batch.pairs();
+    check(static_cast<int>(batch.pictures.size()) == N && N > 0, "contrastive", "a batch has ", batch.pictures.size(),
+          " pictures and ", N, " texts, expected as many, and some");
+    check(shares.empty() || static_cast<int>(shares.size()) == N, "contrastive", "there are ", N, " pairs and ",
+          shares.size(), " shares");
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    const auto pictures = keep<J>(ctx_, N), texts = keep<J>(ctx_, N);
+    const auto dpictures = keep<J>(ctx_, N), dtexts = keep<J>(ctx_, N);
+    const auto nll = take_vector<A, true>(ctx_, 2 * N), weights_of_nll = take_vector<A, true>(ctx_, 2 * N);
+    const auto lose = [&] {
+      const auto inner = ctx_.kept_scope();
+      const auto saved = Net::Loss::template forward<all_gradients>(ctx_, weights.views.log_scale, pictures, texts, nll,
+                                                                    Net::smoothing);
+      if (shares.empty()) return;
+      for (int n = 0; n < 2 * N; ++n) weights_of_nll.data[n] = A(shares[static_cast<std::size_t>(n % N)] / 2);
+      Net::Loss::backward(ctx_, weights.views.log_scale, saved, weights_of_nll, dpictures, dtexts,
+                          gradients.views.log_scale);
+    };
+
+    const auto draws = [&](const Piece& piece) {
+      return Net::draws(seed_, static_cast<std::uint64_t>(draw), static_cast<std::uint64_t>(piece.first));
+    };
+
+    const std::vector<Piece> pieces = pieces_of(batch);
+    if (shares.empty()) {
+      for (const Piece& piece : pieces) encode<no_gradients>(piece, pictures, texts, Nothing{});
+      lose();
+    } else if (pieces.size() == 1) {
+      const auto saved = encode<weight_gradients>(pieces[0], pictures, texts, draws(pieces[0]));
+      lose();
+      backward(pieces[0], saved, dpictures, dtexts);
+    } else {
+      for (const Piece& piece : pieces) encode<no_gradients>(piece, pictures, texts, draws(piece));
+      lose();
+      for (const Piece& piece : pieces) {
+        const auto inner = ctx_.kept_scope();
+        backward(piece, encode<weight_gradients>(piece, pictures, texts, draws(piece)), dpictures, dtexts);
+      }
+    }
+    std::vector<double> losses(static_cast<std::size_t>(N));
+    for (int n = 0; n < N; ++n)
+      losses[static_cast<std::size_t>(n)] = static_cast<double>(nll.data[n] + nll.data[N + n]) / 2;
+    return losses;
+  }
+
+ private:
+  /// Pairs that are encoded at one time.
+  struct Piece {
+    int first, count;
+    Rows<P, 3, const R> pixels;
+    std::vector<Grid> pictures;  ///< from row 0 of `pixels`
+    typename Net::TextPlan texts;
+  };
+  std::vector<Piece> pieces_of(const PairBatch<R>& batch) const {
+    check_grids("contrastive", batch.pictures, static_cast<int>(batch.pixels.size() / 3));
+    const Rows<P, 3, const R> pixels{batch.pixels.data(), static_cast<int>(batch.pixels.size() / 3), {}};
+    const int N = batch.pairs(), most = options_.chunk > 0 ? options_.chunk : N;
+    std::vector<Piece> pieces;
+    for (int first = 0; first < N; first += most) {
+      const int count = std::min(most, N - first);
+      const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
+      std::vector<Grid> grids(batch.pictures.begin() + first, batch.pictures.begin() + first + count);
+      const int begin = grids.front().first;
+      for (Grid& grid : grids) grid.first -= begin;
+      pieces.push_back({first, count, pixels.slice(begin, cells_of(grids)), std::move(grids),
+                        Net::plan_of(std::span(batch.texts).subspan(at, size))});
+    }
+    return pieces;
+  }
+
+  template <Need need, class Draws>
+  auto encode(const Piece& piece, const Rows<P, J>& pictures, const Rows<P, J>& texts, const Draws& draws) {
+    const auto p = pictures.slice(piece.first, piece.count), t = texts.slice(piece.first, piece.count);
+    auto saved = Net::template pictures<need>(ctx_, weights.views, piece.pixels, piece.pictures, p, draws);
+    return std::pair(std::move(saved), Net::template texts<need>(ctx_, weights.views, piece.texts, t));
+  }
+  template <class Saved>
+  void backward(const Piece& piece, const Saved& saved, const Rows<P, J>& dpictures, const Rows<P, J>& dtexts) {
+    Net::pictures_backward(ctx_, weights.views, saved.first, piece.pictures, dpictures.slice(piece.first, piece.count),
+                           NoGrad{}, gradients.views);
+    Net::texts_backward(ctx_, weights.views, saved.second, piece.texts, dtexts.slice(piece.first, piece.count),
+                        gradients.views);
+  }
+
+  PairLoss pass(const PairStream<R>& dataset, long number, long step, long draw) {
+    const PairBatch<R> batch = dataset.batch(number);
+    const auto N = static_cast<std::size_t>(batch.pairs());
+    const std::vector<double> shares(N, dataset.weight / static_cast<double>(N));
+    return loss_of(dataset.name, pass(batch, shares, draw), step);
+  }
+  std::vector<PairLoss> merged(const std::vector<PairStream<R>>& mixture, long step) {
+    PairBatch<R> all;
+    std::vector<double> shares;
+    std::vector<std::size_t> ends;
+    for (const PairStream<R>& dataset : mixture) {
+      const PairBatch<R> batch = dataset.batch(step);
+      const int rows = static_cast<int>(all.pixels.size() / 3);
+      all.pixels.insert(all.pixels.end(), batch.pixels.begin(), batch.pixels.end());
+      for (Grid grid : batch.pictures) {
+        grid.first += rows;
+        all.pictures.push_back(grid);
+      }
+      all.texts.insert(all.texts.end(), batch.texts.begin(), batch.texts.end());
+      shares.resize(all.texts.size(), dataset.weight / static_cast<double>(batch.pairs()));
+      ends.push_back(all.texts.size());
+    }
+    const std::vector<double> losses = pass(all, shares, step * static_cast<long>(mixture.size()));
+    std::vector<PairLoss> reports;
+    for (std::size_t m = 0, from = 0; m < ends.size(); from = ends[m++])
+      reports.push_back(loss_of(mixture[m].name, std::span(losses).subspan(from, ends[m] - from), step));
+    return reports;
+  }
+  static PairLoss loss_of(const std::string& dataset, std::span<const double> losses, long step) {
+    PairLoss report{0, static_cast<int>(losses.size())};
+    for (const double loss : losses) report.loss += loss / static_cast<double>(losses.size());
+    check(std::isfinite(report.loss), "contrastive", "the loss of dataset ", dataset, " at step ", step,
+          " is not finite");
+    return report;
+  }
+
+  /// A gradient that is not finite is left as it is: the optimiser refuses it.
+  void clip(ContrastiveReport& report) {
+    if (options_.vision_clip > 0)
+      report.clipped = clip_adaptively(weights, gradients, {.share = options_.vision_clip, .excludes = is_other});
+    double squares = 0;
+    each_other([&](View<P, 1, R> g) { ops::sum_of_squares<P, R>(ctx_, g, {&squares, {1}}); });
+    report.other_norm = std::sqrt(squares);
+    if (options_.other_clip > 0 && report.other_norm > options_.other_clip) {
+      const R scale = static_cast<R>(options_.other_clip / report.other_norm);
+      each_other([&](View<P, 1, R> g) {
+        for (std::size_t i = 0; i < g.size(); ++i) g.data[i] *= scale;
+      });
+    }
+  }
+  static bool is_other(const Spec& spec) { return !std::string_view(spec.name).starts_with("vision."); }
+  /// Calls f with each gradient outside the vision encoder.
+  template <class F>
+  void each_other(const F& f) {
+    auto visit = [&](const Spec& spec, auto& g) {
+      if (is_other(spec)) f(View<P, 1, R>{g.data, {static_cast<int>(spec.size())}});
+    };
+    Net::each(visit, gradients.views);
+  }
+
+  Context<P>& ctx_;
+  std::uint64_t seed_;
+  Schedule schedule_;
+  ContrastiveOptions options_;
+};
+
+/// Writes everything that a resumed run needs, and the config.
+template <class Net, Platform P>
+void save_checkpoint(const std::filesystem::path& path, const ContrastiveTrainer<Net, P>& trainer) {
+  save_state(path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}});
+}
+/// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
+template <class Net, Platform P>
+long load_checkpoint(const std::filesystem::path& path, ContrastiveTrainer<Net, P>& trainer) {
+  return load_state(path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}});
+}
+
+}  // namespace flamingo
