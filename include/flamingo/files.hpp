@@ -14,4 +14,5 @@
 #include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/weights.hpp>
 #include <flamingo/train/checkpoint.hpp>
+#include <flamingo/train/contrastive.hpp>
 #include <flamingo/train/progress.hpp>

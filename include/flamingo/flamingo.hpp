@@ -4,11 +4,15 @@
 #include <flamingo/config/presets/clip.hpp>
 #include <flamingo/config/presets/open_flamingo.hpp>
 #include <flamingo/core/store.hpp>
+#include <flamingo/eval/embed.hpp>
+#include <flamingo/eval/retrieval.hpp>
+#include <flamingo/eval/zero_shot.hpp>
 #include <flamingo/infer/attention_map.hpp>
 #include <flamingo/infer/beam.hpp>
 #include <flamingo/infer/generate.hpp>
 #include <flamingo/infer/score.hpp>
 #include <flamingo/model/clip/dual_encoder.hpp>
+#include <flamingo/model/contrastive/dual_encoder.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/encoder.hpp>
 #include <flamingo/train/trainer.hpp>
