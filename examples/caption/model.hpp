@@ -8,6 +8,7 @@
 #include <flamingo/flamingo.hpp>
 #include <flamingo/io/image_file.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
+#include <flamingo/vision.hpp>
 
 namespace caption {
 

@@ -6,6 +6,7 @@
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/flamingo.hpp>
+#include <flamingo/vision.hpp>
 
 namespace opened {
 
