@@ -1,6 +1,7 @@
 #include <flamingo/data/shards/record.hpp>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -101,6 +102,19 @@ TEST_CASE("pages as MMC4 writes them", "[record]") {
       read({{{"json", R"({"text_list":["A."],"image_info":[{"image_name":"b","matched_text_index":1}]})"}}}),
       Catch::Contains("an image stands before text 1 of 1"));
   CHECK_THROWS_WITH(read({{{"json", R"({"text_list":[3]})"}}}), Catch::Contains("got an integer, expected a string"));
+}
+
+TEST_CASE("shards that webdataset wrote are read, with pax names", "[record]") {
+  const std::filesystem::path folder = std::filesystem::path(FLAMINGO_TEST_DATA) / "fixtures/shards";
+  const Shard pairs(folder / "pairs.tar"), pages(folder / "pages.tar");
+  REQUIRE((pairs.size() == 5 && pages.size() == 2 && pairs.problem().empty() && pages.problem().empty()));
+  const Record third = read_record(pairs.sample(2));
+  CHECK(
+      (third.kind == RecordKind::pair && third.key == "000000002" && third.parts[1].text == "picture n\xc3\xbamero 2"));
+  CHECK(extension_of(third.media[0].file()) == "jpg");
+  const Record mmc4 = read_record(pages.sample(0)), obelics = read_record(pages.sample(1));
+  CHECK((mmc4.key.size() == 172 && mmc4.parts.size() == 4 && mmc4.parts[1].medium == 0 && mmc4.missing == 0));
+  CHECK((obelics.parts.size() == 3 && obelics.parts[2].text == "after" && obelics.media.size() == 1));
 }
 
 TEST_CASE("base64 is read in both alphabets", "[record]") {
