@@ -228,3 +228,29 @@ TEMPLATE_LIST_TEST_CASE("Chinchilla read from caches has the bits of one pass, p
   REQUIRE(cached.size() == rows.size());
   CHECK(std::equal(cached.begin(), cached.end(), rows.data));
 }
+
+TEMPLATE_LIST_TEST_CASE("Chinchilla reads a tree of continuations as each of them alone", "[decoder]", Platforms) {
+  using P = TestType;
+  using Model = LanguageModel<narrow, P>;
+  using R = typename P::Real;
+  const auto lm = drawn<typename Model::Decoder, P>(43);
+  Context<P> ctx(1);
+  auto engine = make_engine<Model>(ctx, lm.views, {.text_rows = 64});
+  TextState state = engine.begin({.ids = {1, 7, 3, 9, 4}, .phi = std::vector<int>(5, 0)});
+  TextState* const one[] = {&state};
+  const auto scope = ctx.scope();
+  engine.read(one);
+  const std::vector<int> ids{5, 2, 8, 6, 10, 0}, parents{-1, 0, 0, 2, -1, 3}, phi(6, 0);
+  const NewTokens tree[] = {{&state, ids, phi, parents}};
+  const auto rows = engine.forward(tree).hidden;
+  for (const std::vector<int>& path : {std::vector<int>{0, 1}, {0, 2, 3, 5}, {4}}) {
+    TextState alone = state;
+    for (const int t : path) alone.append(ids[static_cast<std::size_t>(t)]);
+    TextState* const only[] = {&alone};
+    const auto chain = engine.read(only);
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      const R *a = chain.row(static_cast<int>(i)), *b = rows.row(path[i]);
+      CHECK(std::equal(a, a + Model::D, b));
+    }
+  }
+}
