@@ -1,22 +1,40 @@
-"""Compiles each header alone under strict warnings, with Eigen and a few macros poisoned: headers.py COMPILER EIGEN"""
+"""Compiles each header alone under strict warnings, with Eigen and a few macros poisoned:
+headers.py COMPILER EIGEN [together]
+
+Headers of a chain (chains.py) share a translation unit; where one fails, its headers are compiled one by one. What a
+header includes does not depend on the compiler, so one of them does this; the other, with `together`, compiles all
+headers in two translation units, with Eigen and without, for its own warnings and errors."""
 import pathlib
 import sys
 import tempfile
 
+import chains
 import house
 
-compiler, eigen = sys.argv[1:]
+compiler, eigen = sys.argv[1:3]
+together = sys.argv[3:] == ["together"]
 
 
 def may_use_eigen(header):
     return str(header) == "cpu.hpp" or header.is_relative_to("kernels/cpu")
 
 
-def compile_alone(header):
-    places = with_eigen if may_use_eigen(header) else [f"-I{house.POISON}"]
-    source = f"#include <flamingo/{header}>\n"
-    done = house.syntax(compiler, source, *places, "-include", house.POISON / "macros.hpp")
-    return f"{header} does not compile alone:\n{house.beginning(done.stderr)}" if done.returncode else None
+def compiled(chain):
+    places = with_eigen if may_use_eigen(chain[0]) else [f"-I{house.POISON}"]
+    source = "".join(f"#include <flamingo/{header}>\n" for header in chain)
+    return house.syntax(compiler, source, *places, "-include", house.POISON / "macros.hpp")
+
+
+def errors_of(chain):
+    done = compiled(chain)
+    if not done.returncode:
+        return []
+    if together:
+        return [house.beginning(done.stderr)]
+    alone = {header: compiled([header]) for header in chain}
+    errors = [f"{header} does not compile alone:\n{house.beginning(one.stderr)}"
+              for header, one in alone.items() if one.returncode]
+    return errors or [f"{chain[-1]} compiles alone, but not after what it includes:\n{house.beginning(done.stderr)}"]
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -26,5 +44,8 @@ with tempfile.TemporaryDirectory() as folder:
     house.precompile(compiler, first, "-isystem", eigen)
     with_eigen = ["-isystem", eigen, "-include", first]
     headers = [h for h in house.headers() if h.suffix == ".hpp"]  # .cuh: nvcc and the tests of kernels/cuda
-    results = house.in_parallel(compile_alone, sorted(headers, key=may_use_eigen, reverse=True))
-house.finish(f"{len(headers)} headers, each alone", [r for r in results if r])
+    kinds = [[h for h in headers if may_use_eigen(h) == allowed] for allowed in (True, False)]
+    groups = kinds if together else [chain for kind in kinds for chain in chains.chains(kind)]
+    results = house.in_parallel(errors_of, groups)
+how = "together" if together else f"each alone, in {len(groups)} chains"
+house.finish(f"{len(headers)} headers, {how}", [error for errors in results for error in errors])
