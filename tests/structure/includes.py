@@ -32,7 +32,7 @@ MAY = {
     "cuda.cuh": {"core", "kernels/cuda"},
     "memory_plan.hpp": USE | {"infer", "train", "dry.hpp"},
     "flamingo.hpp": USE | {"train", "infer", "eval", "version.hpp"},
-    "vision.hpp": MODEL | {"model"},
+    "vision.hpp": USE | {"train", "eval"},
     "files.hpp": USE | {"train"},
 }
 
