@@ -74,8 +74,9 @@ TEMPLATE_LIST_TEST_CASE("a checkpoint gives everything back, bit for bit", "[che
   const fs::path path = folder.path() / "run.safetensors";
   Case straight, resumed;
   for (int i = 0; i < 3; ++i) straight.trainer.update({Case::dataset("a", 1, 7)});
-  save_checkpoint(path, straight.trainer);
+  save_checkpoint(path, straight.trainer, {{"data", "where the loaders are"}});
   CHECK(load_checkpoint(path, resumed.trainer) == 3);
+  CHECK((checkpoint_note(path, "data") == "where the loaders are" && checkpoint_note(path, "other").empty()));
   CHECK(same(resumed, straight));
   for (Case* c : {&straight, &resumed})  // and nothing else carries over from step to step
     for (int i = 0; i < 2; ++i) c->trainer.update({Case::dataset("a", 1, 7)});

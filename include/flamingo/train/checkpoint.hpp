@@ -1,9 +1,11 @@
-/// Checkpoints of a training run: weights, moments and the step, written beside and renamed. Data streams and random
-/// numbers are functions of the step, so a resumed run continues bit for bit.
+/// Checkpoints of a training run: weights, moments and the step, written beside and renamed. Random numbers are
+/// functions of the step, and data streams too or of a position that the host keeps in the metadata (Mixture::state()),
+/// so a resumed run continues bit for bit.
 #pragma once
 #include <charconv>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <flamingo/model/connector_file.hpp>
@@ -16,9 +18,10 @@ inline TensorTable named_after(std::string prefix) {
   return {[prefix](std::string_view name) { return prefix + std::string(name); }};
 }
 
-/// Writes everything that a resumed run needs, at full precision.
+/// Writes everything that a resumed run needs, at full precision, and what else `notes` tells.
 template <auto C, Platform P, class Lm, TrainedParts parts>
-void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, parts>& trainer) {
+void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, parts>& trainer,
+                     const io::Metadata& notes = {}) {
   using Layer = typename Trainer<C, P, Lm, parts>::Layer;
   constexpr io::DType dtype = std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32;
   TensorWriter writer(dtype);
@@ -27,7 +30,16 @@ void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, 
   writer.add<Layer>(trainer.optimizer.second.views, named_after("second."));
   io::Metadata metadata = connector_metadata(C);
   metadata.emplace_back("step", std::to_string(trainer.optimizer.steps()));
+  metadata.insert(metadata.end(), notes.begin(), notes.end());
   writer.save(path, metadata);
+}
+
+/// What save_checkpoint() was told under a name; empty where it was not.
+inline std::string checkpoint_note(const std::filesystem::path& path, std::string_view name) {
+  const io::Safetensors file(path);
+  for (const auto& [key, value] : file.metadata())
+    if (key == name) return value;
+  return {};
 }
 
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
