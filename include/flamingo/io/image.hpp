@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -79,7 +80,8 @@ inline void check_image(const RawImage& raw, std::string_view where) {
 constexpr std::uint8_t divide_by_255(unsigned x) { return static_cast<std::uint8_t>((x + 127) / 255); }
 
 /// The RGBA of a pixel.
-inline std::array<std::uint8_t, 4> rgba_of(const std::uint8_t* pixel, Mode mode) {
+template <Mode mode>
+std::array<std::uint8_t, 4> rgba_of(const std::uint8_t* pixel) {
   switch (mode) {
     case Mode::bilevel:
     case Mode::grey:
@@ -103,10 +105,32 @@ template <class F>
 Image each_pixel(const RawImage& raw, F f) {
   check_image(raw, "image");
   Image image{raw.width, raw.height, std::vector<std::uint8_t>(pixel_count(raw) * 3)};
-  const auto wide = static_cast<std::size_t>(channels(raw.mode));
-  for (std::size_t i = 0; i < pixel_count(raw); ++i) {
-    const Colour colour = f(rgba_of(raw.samples.data() + i * wide, raw.mode));
-    std::copy(colour.begin(), colour.end(), image.rgb.begin() + static_cast<std::ptrdiff_t>(3 * i));
+  const auto all =
+      [&]<Mode mode>(std::integral_constant<Mode, mode>) {  // a loop for each mode: it is in every loader's way
+        constexpr auto wide = static_cast<std::size_t>(channels(mode));
+        const std::uint8_t* from = raw.samples.data();
+        std::uint8_t* to = image.rgb.data();
+        for (std::size_t i = pixel_count(raw); i > 0; --i, from += wide, to += 3) {
+          const Colour colour = f(rgba_of<mode>(from));
+          for (std::size_t c = 0; c < 3; ++c) to[c] = colour[c];
+        }
+      };
+  switch (raw.mode) {
+    case Mode::bilevel:
+    case Mode::grey:
+      all(std::integral_constant<Mode, Mode::grey>{});
+      break;
+    case Mode::grey_alpha:
+      all(std::integral_constant<Mode, Mode::grey_alpha>{});
+      break;
+    case Mode::rgb:
+      all(std::integral_constant<Mode, Mode::rgb>{});
+      break;
+    case Mode::cmyk:
+      all(std::integral_constant<Mode, Mode::cmyk>{});
+      break;
+    default:
+      all(std::integral_constant<Mode, Mode::rgba>{});
   }
   return image;
 }
