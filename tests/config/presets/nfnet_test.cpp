@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include <flamingo/cpu.hpp>
+#include <flamingo/dry.hpp>
 #include <flamingo/io/json.hpp>
 #include <flamingo/io/mapped_file.hpp>
 #include <flamingo/model/parameter_counts.hpp>
@@ -14,6 +14,8 @@ using namespace flamingo;
 
 namespace {
 
+using P = Dry<Cpu<float>>;
+
 const io::Json& shapes() {
   static const io::Json all =
       io::Json::parse(std::string(io::MappedFile(test::golden_path("nfnet_shapes.json")).text()), "nfnet_shapes.json");
@@ -22,7 +24,7 @@ const io::Json& shapes() {
 
 template <NfNet C>
 void check_published(int n) {
-  using Net = model::NormFreeNet<C, Cpu<float>>;
+  using Net = model::NormFreeNet<C, P>;
   const io::Json& theirs = shapes().at("dm_nfnet_f" + std::to_string(n));
   INFO("F" << n);
   const auto whole = static_cast<std::int64_t>(theirs.at("params_with_1000_class_head").as_double()),
@@ -55,4 +57,26 @@ TEST_CASE("NFNet-F0 to F6 have the published parameters and features", "[presets
   check_published<presets::nfnet_f5>(5);
   check_published<presets::nfnet_f6>(6);
   CHECK(parameter_count_of(presets::with_classifier(presets::nfnet_f6)) == 438'359'116);
+}
+
+namespace {
+
+/// Billions of multiply-adds for a picture at the resolution of the test.
+template <NfNet C>
+double multiply_adds() {
+  using Net = model::NormFreeNet<C, P>;
+  Context<P> ctx;
+  const std::vector<Grid> grids{{0, C.image, C.image}};
+  const auto x = keep<3>(ctx, C.image * C.image);
+  const auto y = keep<Net::D>(ctx, Net::features(grids[0]).rows());
+  Net::forward(ctx, typename Net::template Parameters<Stored<P>>{}, x, grids, y);
+  return ctx.operations() / 2e9;
+}
+
+}  // namespace
+
+TEST_CASE("NFNet-F0 and F6 take the published operations", "[presets][nfnet]") {
+  // Brock et al. 2021: 12.38 and 377.28 billion, the classifier's 0.003 among them.
+  CHECK(multiply_adds<presets::nfnet_f0>() == Approx(12.38).margin(0.005));
+  CHECK(multiply_adds<presets::nfnet_f6>() == Approx(377.28).margin(0.005));
 }
