@@ -16,3 +16,4 @@
 #include <flamingo/train/checkpoint.hpp>
 #include <flamingo/train/contrastive.hpp>
 #include <flamingo/train/progress.hpp>
+#include <flamingo/train/state_file.hpp>

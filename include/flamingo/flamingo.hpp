@@ -9,5 +9,6 @@
 #include <flamingo/infer/generate.hpp>
 #include <flamingo/infer/score.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/train/language_model.hpp>
 #include <flamingo/train/trainer.hpp>
 #include <flamingo/version.hpp>
