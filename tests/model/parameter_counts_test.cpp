@@ -75,6 +75,15 @@ constexpr Llama read_alone = [] {
   return c;
 }();
 
+constexpr NfNet nfnet{
+    .depths = {1, 3, 2, 1}, .widths = {16, 24, 40, 40}, .stem = 16, .group = 8, .head = 20, .classes = 7};
+constexpr NfNet headless{.depths = {2, 1, 1, 2},
+                         .widths = {16, 24, 40, 56},
+                         .stem = 8,
+                         .group = 4,
+                         .width_multiple = 8,
+                         .squeeze_multiple = 8,
+                         .features = NfNetFeatures::stages};
 constexpr Chinchilla bare_chinchilla = [] {
   Chinchilla c = chinchilla;
   c.bias = c.norm_bias = c.tied = false;
@@ -97,6 +106,9 @@ TEST_CASE("parameters counted at run time are those of the compiled layers", "[m
   CHECK(parameter_count_of(mpt) == compiled<DecoderOf<mpt, P>>);
   CHECK(parameter_count_of(neox) == compiled<DecoderOf<neox, P>>);
   CHECK(parameter_count_of(chinchilla) == compiled<DecoderOf<chinchilla, P>>);
+  CHECK(parameter_count_of(nfnet) == compiled<Encoder<nfnet, P>>);
+  CHECK(parameter_count_of(headless) == compiled<Encoder<headless, P>>);
+  CHECK(parameter_count_of(folded(headless)) == compiled<Encoder<folded(headless), P>>);
   CHECK(parameter_count_of(bare_chinchilla) == compiled<DecoderOf<bare_chinchilla, P>>);
   CHECK(parameter_count_of(vit) == compiled<Encoder<vit, P>>);
   CHECK(parameter_count_of(clip) == compiled<model::DualEncoder<clip, P>>);
