@@ -79,6 +79,28 @@ struct VideoBytes {
   }
 };
 
+/// What FFmpeg allocated for a video; a member of its own, because a constructor that throws destroys members alone.
+struct VideoHandles {
+  AVIOContext* io = nullptr;
+  AVFormatContext* container = nullptr;
+  AVCodecContext* codec = nullptr;
+  SwsContext* scaler = nullptr;
+
+  VideoHandles() = default;
+  VideoHandles(const VideoHandles&) = delete;
+  VideoHandles& operator=(const VideoHandles&) = delete;
+  ~VideoHandles() {
+    avcodec_free_context(&codec);
+    sws_freeContext(scaler);
+    close_container();
+  }
+  void close_container() {
+    avformat_close_input(&container);
+    if (io != nullptr) av_freep(&io->buffer);
+    avio_context_free(&io);
+  }
+};
+
 /// One video open for decoding. Errors name the file and what FFmpeg said.
 class VideoDecoder {
  public:
@@ -93,11 +115,6 @@ class VideoDecoder {
   }
   VideoDecoder(const VideoDecoder&) = delete;
   VideoDecoder& operator=(const VideoDecoder&) = delete;
-  ~VideoDecoder() {
-    avcodec_free_context(&codec_);
-    sws_freeContext(scaler_);
-    close_container();
-  }
 
   double duration() const { return duration_; }
 
@@ -164,13 +181,6 @@ class VideoDecoder {
       if (static_cast<int>(i) != index_) container_->streams[i]->discard = AVDISCARD_ALL;
   }
 
-  void close_container() {
-    avformat_close_input(&container_);
-    if (io_ != nullptr) av_freep(&io_->buffer);
-    avio_context_free(&io_);
-    bytes_.at = 0;
-  }
-
   void open_codec() {
     const AVCodecParameters& parameters = *stream_->codecpar;
     check_size(parameters.width, parameters.height);
@@ -209,7 +219,8 @@ class VideoDecoder {
         av_packet_unref(packet.get());
       }
       duration_ = static_cast<double>(end - begin_) * base;
-      close_container();  // not every container finds its way back
+      handles_.close_container();  // not every container finds its way back
+      bytes_.at = 0;
       open_container();
     }
     if (!(duration_ >= 0) || duration_ > 1e7) duration_ = 0;  // nonsense: one frame is taken
@@ -304,10 +315,11 @@ class VideoDecoder {
   VideoBytes bytes_;
   std::string name_;
   VideoLimits limits_;
-  AVIOContext* io_ = nullptr;
-  AVFormatContext* container_ = nullptr;
-  AVCodecContext* codec_ = nullptr;
-  SwsContext* scaler_ = nullptr;
+  VideoHandles handles_;
+  AVIOContext*& io_ = handles_.io;
+  AVFormatContext*& container_ = handles_.container;
+  AVCodecContext*& codec_ = handles_.codec;
+  SwsContext*& scaler_ = handles_.scaler;
   AVStream* stream_ = nullptr;
   int index_ = -1;
   Packet packet_;
