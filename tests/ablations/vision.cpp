@@ -13,7 +13,8 @@ TEST_CASE("rows that train the encoder learn", "[.all][ablations]") {
   using Layer = MiniRun<base, parts>::Trains::Layer::Vision;
   Store<Layer, P> learnt;
   const auto copy = [](const auto& from, auto& to) {
-    Layer::each([](const Spec& spec, const auto& a, auto& b) { std::copy_n(a.data, spec.size(), b.data); }, from, to);
+    auto each = [](const Spec& spec, const auto& a, auto& b) { std::copy_n(a.data, spec.size(), b.data); };
+    Layer::each(each, from, to);
   };
   const Sight sight = pixel_sight(4);
   run_row<base, parts>(
