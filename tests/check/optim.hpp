@@ -13,25 +13,25 @@
 
 namespace flamingo::test {
 
-/// The parameters of the goldens' little network: (gelu(x w1ᵀ + b1) tanh(gate)) w2ᵀ + b2, of widths I, H and O.
+/// The parameters of the goldens' little network: (gelu(x w1ᵀ + b1) tanh(gate)) w2ᵀ + b2, of these widths.
 struct Sizes {
-  int I, H, O;
+  int in, hidden, out;
 };
 template <Sizes N>
 struct Network {
   template <class S>
   struct Parameters {
-    Matrix<S, N.H, N.I> w1;
-    Vector<S, N.H> b1;
-    Matrix<S, N.O, N.H> w2;
-    Vector<S, N.O> b2;
+    Matrix<S, N.hidden, N.in> w1;
+    Vector<S, N.hidden> b1;
+    Matrix<S, N.out, N.hidden> w2;
+    Vector<S, N.out> b2;
     Vector<S, 1> gate;
   };
   static constexpr void each(auto& visit, auto&... p) {
-    visit(matrix_spec("w1", N.H, N.I, Init::zero()), p.w1...);
-    visit(vector_spec("b1", N.H, Init::zero()), p.b1...);
-    visit(matrix_spec("w2", N.O, N.H, Init::zero()), p.w2...);
-    visit(vector_spec("b2", N.O, Init::zero()), p.b2...);
+    visit(matrix_spec("w1", N.hidden, N.in, Init::zero()), p.w1...);
+    visit(vector_spec("b1", N.hidden, Init::zero()), p.b1...);
+    visit(matrix_spec("w2", N.out, N.hidden, Init::zero()), p.w2...);
+    visit(vector_spec("b2", N.out, Init::zero()), p.b2...);
     visit(vector_spec("gate", 1, Init::zero()), p.gate...);
   }
 };
