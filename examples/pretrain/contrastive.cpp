@@ -24,7 +24,7 @@ struct Options {
   long seen = 60000;  ///< pictures, counted each time
   int pairs = 64, chunk = 0, threads = 1;
   std::uint64_t seed = 1;
-  double rate = 1e-3, warmup = 0.05, decay = 0, emoji = 1, augment = 1;
+  double rate = 1e-3, warmup = 0.05, decay = 0, emoji = 1, augment = 0.5;
   bool validation = false;
 };
 
@@ -41,7 +41,7 @@ constexpr const char* usage =
     "  --rate X      peak of Adam's rate, which falls to 0 in a straight line (default 1e-3)\n"
     "  --warmup X    share of the updates before that peak (default 0.05)\n"
     "  --decay X     of all matrices, AdamW's (default 0)\n"
-    "  --augment X   how far pictures are moved, scaled and coloured (default 1)\n"
+    "  --augment X   how far pictures are moved, scaled and coloured (default 0.5)\n"
     "  --emoji X     weight of the emoji's loss, the drawings' being 1 (default 1)\n"
     "  --threads N   (default 1)\n"
     "  --part P      what is looked at in the end: test or validation (default test)\n";
@@ -82,51 +82,64 @@ Options parse(int argc, char** argv) {
 Json::Object told(const flamingo::Recall& r) { return {{"at_1", r.at_1}, {"at_5", r.at_5}, {"at_10", r.at_10}}; }
 
 /// What the held-out pictures of a part and their captions find of each other, and what is found by chance and by raw
-/// pixels.
+/// pixels: there a text is as near as the nearest training picture of its concept, or of an unknown concept the nearest
+/// whose caption shares a word with it.
 Json::Object found(flamingo::Context<P>& ctx, const Trainer& trainer, const std::vector<Picture>& pictures,
                    std::span<const std::uint8_t> pixels, const WordPieces& words, Part part) {
+  const std::vector<std::size_t> members = members_of(pictures, part);
   std::vector<float> rows, known;
   std::vector<int> labels, known_labels;
   std::vector<std::string> captions;
   std::vector<std::vector<int>> texts;
-  std::map<std::string, int> label_of;
-  for (const std::size_t i : members_of(pictures, part)) {
-    const auto one = pixels.subspan(i * bytes_of_picture, bytes_of_picture);
-    append_plain(one, rows);
+  for (const std::size_t i : members) {
+    append_plain(pixels.subspan(i * bytes_of_picture, bytes_of_picture), rows);
     labels.push_back(static_cast<int>(labels.size()));
-    label_of[pictures[i].concept_key] = labels.back();
     captions.push_back(pictures[i].caption);
     texts.push_back(words.encode(pictures[i].caption, config.text.context));
   }
   for (const std::size_t i : members_of(pictures, Part::train))
-    if (const auto at = label_of.find(pictures[i].concept_key); at != label_of.end()) {
-      append_plain(pixels.subspan(i * bytes_of_picture, bytes_of_picture), known);
-      known_labels.push_back(at->second);
-    }
+    for (std::size_t n = 0; n < members.size(); ++n)
+      if (part == Part::unknown ? share_a_word(pictures[i].caption, captions[n])
+                                : pictures[i].concept_key == pictures[members[n]].concept_key) {
+        append_plain(pixels.subspan(i * bytes_of_picture, bytes_of_picture), known);
+        known_labels.push_back(labels[n]);
+      }
   const auto& w = trainer.weights.views;
   constexpr int J = Net::J, L = static_cast<int>(bytes_of_picture);
   const auto seen = flamingo::embed_pictures<Net>(ctx, w, std::span<const float>(rows), grids_of(labels.size()));
   const auto read = flamingo::embed_texts<Net>(ctx, w, texts);
-  const auto both = flamingo::retrieval<float>(seen, labels, read, labels, J);
-
   std::vector<std::vector<int>> sentences;
   for (const std::string& text : flamingo::prompts(captions, templates()))
     sentences.push_back(words.encode(text, config.text.context));
   const auto classes = flamingo::class_embeddings<float>(flamingo::embed_texts<Net>(ctx, w, sentences),
                                                          static_cast<int>(templates().size()), J);
-  Json::Object all{{"pictures", static_cast<double>(labels.size())},
-                   {"texts_by_pictures", told(both.texts)},
-                   {"pictures_by_texts", told(both.pictures)},
-                   {"zero_shot", told(flamingo::classify<float>(seen, labels, classes, J))},
-                   {"chance", told(flamingo::chance(labels, labels))}};
-  if (!known.empty()) {
-    const auto scores =
-        flamingo::nearest_picture_scores<P>(ctx, rows, known, known_labels, static_cast<int>(labels.size()), L);
-    all.push_back({"nearest_pixels", told(flamingo::recall(labels, labels, [&](std::size_t q, std::size_t a) {
-                     return scores[q * labels.size() + a];
-                   }))});
-  }
-  return all;
+  const auto pixel_scores =
+      flamingo::nearest_picture_scores<P>(ctx, rows, known, known_labels, static_cast<int>(labels.size()), L);
+  const auto by_pixels = [&](std::size_t q, std::size_t a) { return pixel_scores[q * labels.size() + a]; };
+  const auto by_cosine = flamingo::cosines<float>(seen, read, J);
+  // What some of the pictures find among all texts.
+  const auto of = [&](auto&& among) {
+    std::vector<int> questions;
+    for (std::size_t n = 0; n < members.size(); ++n)
+      if (among(pictures[members[n]])) questions.push_back(labels[n]);
+    const auto asked = [&](const auto& score) {
+      return told(flamingo::recall(questions, labels, [&](std::size_t q, std::size_t a) {
+        return score(static_cast<std::size_t>(questions[q]), a);
+      }));
+    };
+    return Json::Object{{"pictures", static_cast<double>(questions.size())},
+                        {"texts_by_pictures", asked(by_cosine)},
+                        {"nearest_pixels", asked(by_pixels)}};
+  };
+  const auto both = flamingo::retrieval<float>(seen, labels, read, labels, J);
+  return {{"pictures", static_cast<double>(labels.size())},
+          {"texts_by_pictures", told(both.texts)},
+          {"pictures_by_texts", told(both.pictures)},
+          {"zero_shot", told(flamingo::classify<float>(seen, labels, classes, J))},
+          {"chance", told(flamingo::chance(labels, labels))},
+          {"nearest_pixels", told(flamingo::recall(labels, labels, by_pixels))},
+          {"emoji", of([](const Picture& p) { return p.emoji(); })},
+          {"drawings", of([](const Picture& p) { return !p.emoji(); })}};
 }
 
 int run(const Options& o) {

@@ -26,6 +26,16 @@ inline std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
+/// Whether two captions have a word in common.
+inline bool share_a_word(std::string_view a, std::string_view b) {
+  const std::vector<std::string> words = words_of(b);
+  const auto in_both = [&](const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const std::vector<std::string> all = words_of(a);
+  return std::any_of(all.begin(), all.end(), in_both);
+}
+
 /// WordPiece's reading (Wu et al. 2016): greedily the longest piece from the left, pieces inside a word marked by "##".
 class WordPieces {
  public:
