@@ -28,11 +28,11 @@ TEST_CASE("pictures are found by their addresses and kept by their content", "[i
   ImageLoader loader({{"http://a.org/", pictures}}, folder.path);
   const JudgedImage coffee = loader.judge("http://a.org/coffee.jpg?width=3");
   REQUIRE(coffee.dropped == "");
-  CHECK((coffee.width > 64 && coffee.height > 64 && coffee.hash != 0));
+  CHECK((coffee.width > 64 && coffee.height > 64 && coffee.look.hash != 0));
   CHECK(coffee.name.ends_with(".jpg"));
   CHECK(io::MappedFile(folder.path / coffee.name).text() == io::MappedFile(pictures / "coffee.jpg").text());
   CHECK(loader.judge("http://a.org/coffe%65.jpg").name == coffee.name);
-  CHECK(loader.judge("http://a.org/coffee.jpg").hash == coffee.hash);
+  CHECK(loader.judge("http://a.org/coffee.jpg").look.hash == coffee.look.hash);
 }
 
 TEST_CASE("what is absent, broken or outside is told apart from what is bad", "[image_loader]") {

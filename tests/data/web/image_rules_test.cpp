@@ -59,6 +59,18 @@ TEST_CASE("copies of a picture have nearly one hash", "[image_rules]") {
   CHECK((hamming(0, 0) == 0 && hamming(0, ~std::uint64_t{0}) == 64));
 }
 
+TEST_CASE("a copy has the colours, what a filter makes has the shape alone", "[image_rules]") {
+  const io::Image coffee = picture("coffee.jpg");
+  io::Image negative = coffee, tinted = coffee;
+  for (std::size_t i = 0; i < tinted.rgb.size(); i += 3) tinted.rgb[i] = static_cast<std::uint8_t>(tinted.rgb[i] / 2);
+  for (auto& sample : negative.rgb) sample = static_cast<std::uint8_t>(255 - sample);
+  const Look look = look_of(coffee);
+  CHECK(are_copies(look, look_of(io::resize(coffee, coffee.width / 2, coffee.height / 2))));
+  CHECK(!are_copies(look, look_of(tinted)));
+  CHECK(!are_copies(look, look_of(negative)));
+  CHECK(!are_copies(look, look_of(picture("cat.png"))));
+}
+
 TEST_CASE("half of a hash's bits are set", "[image_rules]") {
   CHECK(std::popcount(perceptual_hash(picture("coffee.jpg"))) == 31);  // above the median of 64: not the median itself
   CHECK(perceptual_hash(filled(70, 70, 0)) == 0);

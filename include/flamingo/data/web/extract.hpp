@@ -44,14 +44,14 @@ struct ExtractionProgress {
 
 namespace detail {
 
-/// One picture of one candidate: the site and hash together, and the document within its shard.
+/// One picture of one candidate: the site and the picture's name together, and the document within its shard.
 struct ImageUse {
   std::uint64_t key;
   std::uint32_t document, unused = 0;
 };
 
-inline std::uint64_t image_key(std::string_view url, std::uint64_t hash) {
-  return mixed(hash_of(split_url(url).authority) ^ hash);
+inline std::uint64_t image_key(std::string_view url, std::string_view name) {
+  return mixed(hash_of(split_url(url).authority) ^ hash_of(name));
 }
 
 inline std::string padded(std::size_t number, int digits) {
@@ -246,7 +246,7 @@ class Extraction {
     const std::size_t images = add_parts(page, document, made.report);
     if (images == 0 && options_.images_needed) return made.report.pages.add("no_images", url + ": " + page.why);
     for (const InterleavedDocument::Image& image : document.images)
-      made.uses.push_back({detail::image_key(url, image.hash), static_cast<std::uint32_t>(made.signatures.size())});
+      made.uses.push_back({detail::image_key(url, image.name), static_cast<std::uint32_t>(made.signatures.size())});
     made.signatures.push_back(page.signature);
     (made.lines += document.json().dump()) += '\n';
     made.report.pages.add("kept", url);
@@ -256,6 +256,7 @@ class Extraction {
   std::size_t add_parts(const ReadPage& page, InterleavedDocument& document, ExtractionReport& report) {
     const std::string_view text = page.content.text;
     std::size_t from = 0;
+    looks_.clear();
     const auto add_text = [&](std::size_t end) {
       const std::string_view piece = detail::trimmed(text.substr(from, end - from));
       if (!piece.empty()) document.text(piece);
@@ -266,11 +267,11 @@ class Extraction {
       const JudgedImage& judged = loader_->judge(url);
       if (url.starts_with("data:")) url = "data:";
       std::string_view dropped = judged.dropped;
-      if (dropped.empty() && std::any_of(document.images.begin(), document.images.end(),
-                                         [&](const auto& other) { return other.name == judged.name; }))
-        dropped = "repeated_on_page";
+      const auto is_copy = [&](const Look& other) { return are_copies(other, judged.look, options_.images.copies); };
+      if (dropped.empty() && std::any_of(looks_.begin(), looks_.end(), is_copy)) dropped = "repeated_on_page";
       report.images.add(dropped.empty() ? "kept" : dropped, url + " on " + document.url);
       if (!dropped.empty()) continue;
+      looks_.push_back(judged.look);
       add_text(found.offset);
       document.image({.name = judged.name,
                       .url = url,
@@ -278,7 +279,7 @@ class Extraction {
                       .caption = found.caption,
                       .width = judged.width,
                       .height = judged.height,
-                      .hash = judged.hash});
+                      .hash = judged.look.hash});
       const bool alt =
           options_.alt == AltText::always || (options_.alt == AltText::without_caption && found.caption.empty());
       if (alt && !found.alt.empty()) document.text(found.alt);
@@ -395,7 +396,7 @@ class Extraction {
         continue;
       }
       const InterleavedDocument::Image& image = page.images[static_cast<std::size_t>(part.image)];
-      joins = std::binary_search(decorations_.begin(), decorations_.end(), detail::image_key(page.url, image.hash));
+      joins = std::binary_search(decorations_.begin(), decorations_.end(), detail::image_key(page.url, image.name));
       if (!joins) {
         rest.image(image);
         continue;
@@ -411,6 +412,7 @@ class Extraction {
   Inputs inputs_;
   std::optional<PageReader> reader_;
   std::optional<ImageLoader> loader_;
+  std::vector<Look> looks_;                 // of the pictures of the page that is read
   std::vector<std::size_t> starts_;         // of each shard's documents, and the end
   std::vector<std::uint32_t> first_;        // of each document's cluster
   std::vector<std::uint64_t> decorations_;  // keys of pictures, sorted

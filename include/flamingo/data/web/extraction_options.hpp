@@ -68,6 +68,8 @@ struct ExtractionOptions {
                               {"most_pixels", images.reading.max_pixels},
                               {"most_bytes", number(images.reading.max_bytes)},
                               {"most_pages", number(most_pages_of_image)},
+                              {"copies_bits", images.copies.most_bits},
+                              {"copies_levels", images.copies.most_levels},
                               {"needed", images_needed},
                               {"alt", static_cast<int>(alt)}};
     io::Json::Object limits{{"page_bytes", number(page.html.bytes)},

@@ -39,15 +39,16 @@ struct Site {
 
 struct ImageLoaderOptions {
   ImageRules rules{};
+  LookRules copies{};  ///< when two pictures of a page are one
   io::ImageOptions reading{.max_bytes = std::size_t{32} << 20, .at_least = 64};
 };
 
-/// What a picture is: why it is dropped, or its size, hash and the name of its file.
+/// What a picture is: why it is dropped, or its size, its look and the name of its file.
 struct JudgedImage {
   std::string_view dropped{};  ///< empty: it is kept
   std::string name{};
   int width = 0, height = 0;
-  std::uint64_t hash = 0;
+  Look look{};
 };
 
 /// Names a file by its content: 32 hexadecimal digits and what it is, in 256 folders. Empty: no picture that we read.
@@ -71,19 +72,19 @@ class ImageLoader {
 
   /// Makes the pictures of an archive known; forgets those of the one before.
   void open_archive(const std::filesystem::path& path) {
-    in_archive_.clear();
+    close_archive();
     archive_ = std::make_unique<WarcReader>(path);
-    cache_.clear();
     WarcRecord record;
     while (archive_->next(record)) {
       if (record.cut || (record.type != "response" && record.type != "resource")) continue;
       if (in_archive_.size() < most_known && holds_picture(record)) in_archive_.emplace(record.url, archive_->place());
     }
+    if (!in_archive_.empty()) cache_.clear();  // what was missing may be here
   }
   void close_archive() {
+    if (!in_archive_.empty()) cache_.clear();
     archive_.reset();
     in_archive_.clear();
-    cache_.clear();
   }
 
   const JudgedImage& judge(const std::string& url) {
@@ -122,7 +123,7 @@ class ImageLoader {
       }
       const io::Image image = io::decode_image<io::Codecs>(file, url, options_.reading);
       if (colour_entropy(image) < options_.rules.least_entropy) return {name_of(ImageFault::low_information)};
-      judged.hash = perceptual_hash(image);
+      judged.look = look_of(image);
     } catch (const Error&) {
       return {"unreadable"};
     }

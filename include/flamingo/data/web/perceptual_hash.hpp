@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <numbers>
 
 #include <flamingo/io/image.hpp>
@@ -48,7 +49,34 @@ inline std::uint64_t perceptual_hash(const io::Image& image) {
   return hash;
 }
 
-/// In how many bits two hashes differ: 0 to 64; below about 6 the pictures are copies.
+/// In how many bits two hashes differ: 0 to 64; below about 6 the pictures have one shape.
 constexpr int hamming(std::uint64_t a, std::uint64_t b) { return std::popcount(a ^ b); }
+
+/// What a picture looks like: its shape, and its colours in 8 x 8 squares, red, green, blue. A picture and what a
+/// filter made of it have one shape; copies have the colours too.
+struct Look {
+  std::uint64_t hash = 0;
+  std::array<std::uint8_t, 192> colours{};
+};
+
+inline Look look_of(const io::Image& image) {
+  Look look{.hash = perceptual_hash(image)};
+  const io::Image squares = io::resize(image, 8, 8, io::Filter::box);
+  std::copy(squares.rgb.begin(), squares.rgb.end(), look.colours.begin());
+  return look;
+}
+
+/// What two looks may differ in and still be of one picture: bits of the hash, levels of 255 in the mean.
+struct LookRules {
+  int most_bits = 4;
+  double most_levels = 3;
+};
+
+inline bool are_copies(const Look& a, const Look& b, const LookRules& rules = {}) {
+  if (hamming(a.hash, b.hash) > rules.most_bits) return false;
+  int levels = 0;
+  for (std::size_t i = 0; i < a.colours.size(); ++i) levels += std::abs(int{a.colours[i]} - int{b.colours[i]});
+  return levels <= rules.most_levels * static_cast<double>(a.colours.size());
+}
 
 }  // namespace flamingo::web
