@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -67,9 +68,11 @@ TEST_CASE("a run that is killed goes on behind its last whole shard", "[shard_wr
     add(killed, 0, 5);  // and no finish()
   }
   CHECK(files_in(folder.path() / "cut") == 2);  // a shard and the index
+  std::ofstream(folder.path() / "cut/x-000001.tar.tmp-1-0") << "half";
   {
     ShardWriter resumed(folder.path() / "cut", "x", {.samples = 3});
     CHECK(resumed.notes() == io::Json::Object{{"taken", 3}});
+    CHECK(files_in(folder.path() / "cut") == 2);
     add(resumed, 3, 5);
     resumed.finish({{"taken", 8}});
   }

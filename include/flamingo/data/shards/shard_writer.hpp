@@ -47,6 +47,12 @@ class ShardWriter {
     check(detail::safe_path(index_.name) == index_.name && index_.name.find_first_of("./") == std::string::npos,
           "shards", "the name '", index_.name, "' is expected without dots, slashes and control characters");
     std::filesystem::create_directories(folder_);
+    std::vector<std::filesystem::path> halves;  // what killed runs left of a shard; there is one writer at a time
+    for (const auto& entry : std::filesystem::directory_iterator(folder_))
+      if (const std::string file = entry.path().filename().string();
+          file.starts_with(index_.name + '-') && file.find(".tar.tmp-") != std::string::npos)
+        halves.push_back(entry.path());
+    for (const auto& half : halves) std::filesystem::remove(half);
     const auto path = folder_ / ShardIndex::file_name;
     if (!std::filesystem::exists(path)) return;
     ShardIndex found = ShardIndex::read(path);
