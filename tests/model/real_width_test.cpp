@@ -49,7 +49,7 @@ void check_directions(Store<Layer, P>& weights, Store<Layer, P>& gradients, doub
     move(step);
     const double difference = (above - below) / (2 * static_cast<double>(step));
     CAPTURE(difference, along, std::sqrt(squares));
-    CHECK(std::abs(difference - along) < 0.02 * std::sqrt(squares) + noise / static_cast<double>(step));
+    CHECK(std::abs(difference - along) < 0.005 * std::sqrt(squares) + noise / static_cast<double>(step));
     if (std::string_view(spec.name) != "attention.key_bias") CHECK(squares > 0);  // all keys move alike
   };
   Layer::each(compare, weights.views, gradients.views);
@@ -75,7 +75,7 @@ void check_input(Tensor<float>& x, const Tensor<float>& dx, double noise, const 
   x = before;
   const double norm = std::sqrt(inner(dx, dx));
   CHECK(norm > 0);
-  CHECK(std::abs(difference - inner(dx, direction)) < 0.02 * norm + noise / static_cast<double>(step));
+  CHECK(std::abs(difference - inner(dx, direction)) < 0.005 * norm + noise / static_cast<double>(step));
 }
 
 }  // namespace
