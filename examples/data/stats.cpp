@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view usage =
     "flamingo-data stats SHARDS   a folder of shards, its index.json, or one .tar\n"
+    "  --gifs   GIFs with a caption are videos\n"
     "  --json   for programs\n";
 
 /// Numbers of one kind, to be told by their quantiles.
@@ -45,7 +46,7 @@ struct Spread {
 }  // namespace
 
 int stats(Arguments arguments) {
-  const Options options(arguments, {}, {"--help", "--json"});
+  const Options options(arguments, {}, {"--help", "--json", "--gifs"});
   if (options.has("--help") || options.places.size() != 1) {
     (options.has("--help") ? std::cout : std::cerr) << usage;
     return options.has("--help") ? 0 : 2;
@@ -63,7 +64,7 @@ int stats(Arguments arguments) {
     for (std::size_t i = 0; i < shard.size(); ++i) {
       progress.report(++done, file.filename().string());
       try {
-        const Record record = read_record(shard.sample(i));
+        const Record record = read_record(shard.sample(i), options.has("--gifs"));
         ++counts[std::string(name_of(record.kind)) + "s"];
         counts["missing images"] += record.missing;
         if (record.kind == RecordKind::page) ++media_of_pages[static_cast<std::int64_t>(record.media.size())];

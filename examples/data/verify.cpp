@@ -18,13 +18,14 @@ namespace {
 
 constexpr std::string_view usage =
     "flamingo-data verify SHARDS   a folder of shards, its index.json, or one .tar\n"
+    "  --gifs    GIFs with a caption are videos\n"
     "  --quick   only sizes, checksums and records; pictures and videos are not decoded\n"
     "Names what is wrong, and ends with 1 where anything is.\n";
 
 }  // namespace
 
 int verify(Arguments arguments) {
-  const Options options(arguments, {}, {"--help", "--quick"});
+  const Options options(arguments, {}, {"--help", "--quick", "--gifs"});
   if (options.has("--help") || options.places.size() != 1) {
     (options.has("--help") ? std::cout : std::cerr) << usage;
     return options.has("--help") ? 0 : 2;
@@ -62,7 +63,7 @@ int verify(Arguments arguments) {
     for (std::size_t i = 0; i < shard.size(); ++i, ++samples) {
       progress.report(++done, std::to_string(wrong) + " wrong");
       try {
-        const Record record = read_record(shard.sample(i));
+        const Record record = read_record(shard.sample(i), options.has("--gifs"));
         if (record.missing > 0)
           say(record.key + ": " + std::to_string(record.missing) + " images are not in the shard");
         for (const Record::Medium& medium : record.media) {
