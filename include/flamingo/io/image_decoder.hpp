@@ -122,6 +122,9 @@ inline void* stb_resize(void* old, std::size_t bytes) {
 #pragma GCC diagnostic ignored "-Wextra"
 #pragma GCC diagnostic ignored "-Wold-style-cast"
 #pragma GCC diagnostic ignored "-Wcast-qual"
+#ifndef __clang__  // g++ 12 at -O1 thinks that reading a header alone goes on to the pixels
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 namespace flamingo::io::detail::stb {
 /// stb_image copies nothing from or to null pointers, which std::memcpy does not allow.
 inline void* memcpy(void* to, const void* from, std::size_t bytes) {
