@@ -65,10 +65,11 @@ class Lists(unittest.TestCase):
     def test_are_known_by_their_keys_and_what_is_unknown_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
             for name, value in {"a.json": {"linear_warmup5_total20": []}, "b.json": {"uniform": [], "fps": []},
-                                "c.json": {"scores": []}, "config.json": {}, "d.json": [1]}.items():
+                                "c.json": {"scores": []}, "config.json": {}, "d.json": [1],
+                                "e.json": {"f0": {"feature_shape": {}, "params_without_head": 1}}}.items():
                 pathlib.Path(folder, name).write_text(json.dumps(value))
             known, unknown = check_goldens.lists(pathlib.Path(folder))
-        self.assertEqual([path.name for path in known], ["a.json", "b.json"])
+        self.assertEqual([path.name for path in known], ["a.json", "b.json", "e.json"])
         self.assertEqual([path.name for path in unknown], ["c.json", "d.json"])
 
 

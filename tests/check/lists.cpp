@@ -1,9 +1,10 @@
-// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled or of learning rates, with
-// ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
+// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled, of learning rates or of
+// NFNets' sizes, with ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
 #include <cstdio>
 #include <string>
 
 #include "check/frames.hpp"
+#include "check/nfnet_shapes.hpp"
 #include "check/schedules.hpp"
 
 using namespace flamingo;
@@ -18,6 +19,13 @@ bool agrees(const std::string& path) {
     const FramesReport report = check_frames(path);
     std::printf("%s: %s: %d lists of frames, %d wrong%s%s\n", path.c_str(), report.wrong ? "DIFFERS" : "agrees",
                 report.lists, report.wrong, report.wrong ? ", first " : "", report.first.c_str());
+    return report.wrong == 0;
+  }
+  if (const auto& members = all.as_object(); !members.empty() && members[0].value.is_object()) {
+    const NfNetShapes report = check_nfnet_shapes(path);
+    std::printf("%s: %s: %d numbers of NFNets' sizes, %d wrong%s%s\n", path.c_str(),
+                report.wrong ? "DIFFERS" : "agrees", report.numbers, report.wrong, report.wrong ? ", first " : "",
+                report.first.c_str());
     return report.wrong == 0;
   }
   bool all_agree = true;

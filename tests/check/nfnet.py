@@ -1,7 +1,8 @@
 """The C++ configs of golden files of timm's NormFreeNet, for tests/check/nfnet.hpp."""
 import json
 
-ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_tanh", "silu": "silu", "swish": "silu", "relu": "relu"}
+ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_tanh", "silu": "silu", "swish": "silu", "relu": "relu",
+               "relu6": "relu6", "identity": "identity"}
 # What none of its models of this layout has otherwise, and no field here says.
 FIXED = {"reg": False, "extra_conv": True, "skipinit": True, "same_padding": True, "attn_layer": "se",
          "stem_type": "deep_quad"}
