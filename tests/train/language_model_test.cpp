@@ -107,3 +107,17 @@ TEST_CASE("a step that is not finite is refused, and nothing has changed", "[lan
   CHECK(c.trainer.optimizer.first.flat == first);
   CHECK(c.trainer.optimizer.steps() == 1);
 }
+
+TEST_CASE("a batch that asks for nothing moves no weight", "[language_model]") {
+  using Case = LanguageModelCase<Cpu<float>>;
+  Case c;
+  const auto weights = c.trainer.weights.flat;
+  auto batch = c.batch(1);
+  CHECK_THROWS_WITH(c.trainer.update({}),
+                    "[trainer] a batch of 0 sequences with 0 targets in 1 pieces, expected at least one of each");
+  CHECK_THROWS_WITH(c.trainer.update(batch, 0), Catch::Contains(" targets in 0 pieces, expected at least one of each"));
+  for (Sequence& s : batch) s.targets.assign(s.targets.size(), -1);
+  CHECK_THROWS_WITH(c.trainer.update(batch), Catch::Contains(" with 0 targets in 1 pieces"));
+  CHECK(c.trainer.weights.flat == weights);
+  CHECK(c.trainer.optimizer.steps() == 0);
+}

@@ -139,11 +139,13 @@ class LanguageModelTrainer {
   /// Throws, with the weights untouched, where the loss or the gradient is not finite.
   Update update(std::span<const Sequence> batch, int pieces = 1) {
     const long step = optimizer.steps() + 1;
+    const double all = static_cast<double>(targets_of(batch));
+    check(pieces > 0 && all > 0, "trainer", "a batch of ", batch.size(), " sequences with ", all, " targets in ",
+          pieces, " pieces, expected at least one of each");
     Update report;
     gradients.clear();
     double sum = 0;
     const std::size_t part = (batch.size() + static_cast<std::size_t>(pieces) - 1) / static_cast<std::size_t>(pieces);
-    const double all = static_cast<double>(targets_of(batch));
     for (std::size_t at = 0; at < batch.size(); at += part) {
       const auto some = batch.subspan(at, std::min(part, batch.size() - at));
       const double share = static_cast<double>(targets_of(some)) / all;
