@@ -133,7 +133,7 @@ TEST_CASE("a damaged checkpoint ends in one clear error and changes nothing", "[
   error(folder.path() / "missing.safetensors");
 
   TensorWriter writer(io::DType::f32);
-  writer.add<Connect>(c.trainer.weights.views, named_after("weights."));
+  writer.add<Connect>(c.trainer.weights.views, detail::after("weights."));
   const auto tensors = writer.tensors();
   const fs::path partial = folder.path() / "partial.safetensors";
   io::write_safetensors(partial, tensors, {{"step", "3"}});
