@@ -17,6 +17,12 @@ namespace {
 using P = Cpu<float>;
 using Model = model::Flamingo<planned, P>;
 using Vision = Encoder<planned.vision, P>;
+constexpr auto grafting = [] {
+  auto c = planned;
+  c.xattn.conditioning = Conditioning::grafting;
+  c.xattn.grafted = 2;
+  return c;
+}();
 
 }  // namespace
 
@@ -82,6 +88,13 @@ TEST_CASE("on several devices each has its share", "[memory_plan]") {
         weight_memory<Half::Decoder, P>(Format::bf16).packed);
   CHECK(weight_memory<Model::Decoder, P>(Format::bf16, 2).plain == norms);
   CHECK(weight_memory<Model::Gated, P>(Format::f32, 2).numbers == weight_memory<Half::Gated, P>(Format::f32).numbers);
+  CHECK(connector_memory<planned, P>(Format::f32).numbers == static_cast<double>(parameter_count<Model::Connect>()));
+  CHECK(connector_memory<grafting, P>(Format::f32).numbers ==
+        static_cast<double>(parameter_count<model::Connector<grafting, P>>()));
+  CHECK(connector_memory<grafting, P>(Format::bf16, 2).packed ==
+        weight_memory<Model::ResamplerLayer, P>(Format::bf16).packed +
+            2 * (weight_memory<Half::Gated, P>(Format::bf16).packed +
+                 weight_memory<Half::Block, P>(Format::bf16).packed));
   // Whole and halved are enough to tell of other numbers.
   const detail::DividedBytes bytes{100, 60};
   CHECK((bytes.on(1) == 100 && bytes.on(2) == 60 && bytes.on(8) == 30));

@@ -63,6 +63,21 @@ WeightMemory weight_memory(Format format, int devices = 1) {
   return memory;
 }
 
+/// The connector's: the Resampler is on each device, as in the paper; gated and grafted blocks are divided.
+template <auto C, Platform P>
+WeightMemory connector_memory(Format format, int devices = 1) {
+  using Model = model::Flamingo<C, P>;
+  WeightMemory all = weight_memory<typename Model::ResamplerLayer, P>(format);
+  const auto add = [&](int blocks, const WeightMemory& block) {
+    all.numbers += blocks * block.numbers;
+    all.packed += blocks * block.packed;
+    all.plain += blocks * block.plain;
+  };
+  add(C.gated_blocks(), weight_memory<typename Model::Gated, P>(format, devices));
+  add(C.grafted(), weight_memory<typename Model::Block, P>(format, devices));
+  return all;
+}
+
 /// Bytes of a run in inference, beside the weights.
 struct InferenceMemory {
   double caches = 0;    ///< keys and values of tokens and media, and the media's latents
@@ -122,7 +137,7 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   memory.caches = static_cast<double>(caches);
   if constexpr (decltype(engine)::relative) {  // the engine has room for every distance of the context, and fills some
     const int most = std::min(C.lm.context, w.tokens + 63);
-    memory.caches -= static_cast<double>(C.lm.context - most) * C.lm.layers * Model::Block::Attend::Q * sizeof(R);
+    memory.caches -= static_cast<double>(C.lm.context - most) * C.blocks() * Model::Block::Attend::Q * sizeof(R);
   }
   const auto scope = ctx.scope();
   // An engine knows media by their numbers.
@@ -302,14 +317,10 @@ std::string memory_plan_text(const PlanOptions& options = {}) {
   using Model = model::Flamingo<C, P>;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
   using detail::DividedBytes;
-  const auto gated = static_cast<double>(Model::gated_blocks);
   const auto frozen_bytes = [&](Format format, int n) {
     return weight_memory<Vision, P>(format).bytes() + weight_memory<typename Model::Decoder, P>(format, n).bytes();
   };
-  const auto connector_bytes = [&](Format format, int n) {
-    return weight_memory<typename Model::ResamplerLayer, P>(format).bytes() +
-           gated * weight_memory<typename Model::Gated, P>(format, n).bytes();
-  };
+  const auto connector_bytes = [&](Format format, int n) { return connector_memory<C, P>(format, n).bytes(); };
   const auto all_bytes = [&](Format format, int n) { return frozen_bytes(format, n) + connector_bytes(format, n); };
   const auto side = [&](const Workload& w) { return w.frame(C.vision).height; };
 
