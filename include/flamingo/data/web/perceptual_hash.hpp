@@ -66,10 +66,11 @@ inline Look look_of(const io::Image& image) {
   return look;
 }
 
-/// What two looks may differ in and still be of one picture: bits of the hash, levels of 255 in the mean.
+/// What two looks may differ in and still be of one picture: bits of the hash, levels of 255 in the mean. Strict: it is
+/// worse to take the result of a filter for a copy than to keep a copy in another size.
 struct LookRules {
-  int most_bits = 4;
-  double most_levels = 3;
+  int most_bits = 2;
+  double most_levels = 1;
 };
 
 inline bool are_copies(const Look& a, const Look& b, const LookRules& rules = {}) {
