@@ -1,4 +1,4 @@
-/// Reference data computed by the original implementations: what goldens/README.md describes.
+/// Reference data that the original implementations computed, in tests/goldens.
 #pragma once
 #include <filesystem>
 #include <string>
