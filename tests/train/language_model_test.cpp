@@ -97,7 +97,7 @@ TEST_CASE("under Adapters only the added row of a tied table is trained, with th
   CHECK(std::equal(added.begin(), added.end(), c.trainer.gradients.views.added.data));
 }
 
-TEST_CASE("a step that is not finite is refused, and nothing has changed", "[language_model]") {
+TEST_CASE("a step of a language model that is not finite is refused, and nothing has changed", "[language_model]") {
   using Case = LanguageModelCase<Cpu<float>>;
   Case c;
   c.trainer.update(c.batch(1));
