@@ -21,10 +21,10 @@ using Json = flamingo::io::Json;
 struct Options {
   std::filesystem::path pictures, manifest, out;
   Mixing mixing = Mixing::accumulation;
-  long seen = 60000;  ///< pictures, counted each time
+  long seen = 300000;  ///< pictures, counted each time
   int pairs = 64, chunk = 0, threads = 1;
   std::uint64_t seed = 1;
-  double rate = 1e-3, warmup = 0.05, decay = 0, emoji = 1, augment = 0.5;
+  double rate = 2e-3, warmup = 0.05, decay = 0, emoji = 1, augment = 1;
   bool validation = false;
 };
 
@@ -34,14 +34,14 @@ constexpr const char* usage =
     "  MANIFEST      made by examples/data/manifest.py\n"
     "  OUT           folder for the pixels, checkpoints and trained encoders\n"
     "  --mixing M    of the two datasets: accumulation, round_robin or merged (default accumulation)\n"
-    "  --seen N      pictures to train on, counted each time one is seen (default 60000)\n"
+    "  --seen N      pictures to train on, counted each time one is seen (default 300000)\n"
     "  --pairs N     a dataset's batch (default 64)\n"
     "  --chunk N     pairs encoded at a time, 0: all (default 0)\n"
     "  --seed N      (default 1)\n"
-    "  --rate X      peak of Adam's rate, which falls to 0 in a straight line (default 1e-3)\n"
+    "  --rate X      peak of Adam's rate, which falls to 0 in a straight line (default 2e-3)\n"
     "  --warmup X    share of the updates before that peak (default 0.05)\n"
     "  --decay X     of all matrices, AdamW's (default 0)\n"
-    "  --augment X   how far pictures are moved, scaled and coloured (default 0.5)\n"
+    "  --augment X   how far pictures are moved, scaled and coloured (default 1)\n"
     "  --emoji X     weight of the emoji's loss, the drawings' being 1 (default 1)\n"
     "  --threads N   (default 1)\n"
     "  --part P      what is looked at in the end: test or validation (default test)\n";

@@ -31,7 +31,7 @@ inline constexpr std::size_t bytes_of_picture = std::size_t{side} * side * 3;
 enum class Part { train, validation, item, unknown, unused };
 
 struct Picture {
-  std::string path, source, caption, concept_key, category;
+  std::string path, source, caption, concept_key;
   Part part = Part::train;
 
   bool emoji() const { return source == "tanuki" || source == "gemojione"; }
@@ -45,7 +45,7 @@ inline std::vector<Picture> read_manifest(const std::filesystem::path& path) {
   for (std::string line; std::getline(in, line);) {
     const auto json = flamingo::io::Json::parse(line, path.string());
     const auto text = [&](const char* name) { return json.at(name).as_string(); };
-    pictures.push_back({text("path"), text("source"), text("caption"), text("concept"), text("category")});
+    pictures.push_back({text("path"), text("source"), text("caption"), text("concept")});
   }
   flamingo::check(!pictures.empty(), "manifest", path.string(), ": no pictures");
   return pictures;
@@ -190,8 +190,7 @@ inline const std::vector<std::string>& templates() {
   return all;
 }
 
-/// Batches of a dataset: a new order of its pictures in each epoch, by seed and number alone. Every other epoch goes
-/// category by category, so that a batch's negatives are alike (faces among faces, birds among birds).
+/// Batches of a dataset: a new order of its pictures in each epoch, by seed and number alone.
 struct PictureStream {
   const std::vector<Picture>* pictures;
   std::span<const std::uint8_t> pixels;
@@ -229,11 +228,6 @@ struct PictureStream {
     flamingo::Random random(seed, flamingo::hash("epoch") + static_cast<std::uint64_t>(epoch));
     for (std::size_t i = order.size(); i > 1; --i)
       std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<int>(i)))]);
-    if (epoch % 2 == 1) {
-      const std::uint64_t key = random.bits();
-      const auto turn = [&](std::size_t i) { return flamingo::hash((*pictures)[i].category) * (2 * key + 1); };
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return turn(i) < turn(j); });
-    }
     return order;
   }
 };
