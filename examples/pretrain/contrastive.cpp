@@ -138,6 +138,8 @@ Json::Object found(flamingo::Context<P>& ctx, const Trainer& trainer, const std:
           {"zero_shot", told(flamingo::classify<float>(seen, labels, classes, J))},
           {"chance", told(flamingo::chance(labels, labels))},
           {"nearest_pixels", told(flamingo::recall(labels, labels, by_pixels))},
+          {"nearest_pixels_by_texts",
+           told(flamingo::recall(labels, labels, [&](std::size_t q, std::size_t a) { return by_pixels(a, q); }))},
           {"emoji", of([](const Picture& p) { return p.emoji(); })},
           {"drawings", of([](const Picture& p) { return !p.emoji(); })}};
 }

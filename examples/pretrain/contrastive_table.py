@@ -26,18 +26,16 @@ def main():
     for part, what in ("items", "pictures of concepts that are taught"), ("concepts", "of concepts that are not"):
         first = runs[0][part]
         print(f"\n{first['pictures']:.0f} held-out {what}, R@1 in per cent, mean (least to most) over seeds:")
-        print(f"  {'chance':14s} {100 * first['chance']['at_1']:5.2f}")
-        if "nearest_pixels" in first:
-            print(f"  {'nearest pixels':14s} {100 * first['nearest_pixels']['at_1']:5.1f}")
+        print(f"  {'':14s} texts by pictures      pictures by texts      texts of several sentences")
+        chance = f"{100 * first['chance']['at_1']:5.1f}"
+        print(f"  {'chance':14s} {chance:22s} {chance:22s} {chance}")
+        pixels = [f"{100 * first[key]['at_1']:5.1f}" for key in ("nearest_pixels", "nearest_pixels_by_texts")]
+        print(f"  {'nearest pixels':14s} {pixels[0]:22s} {pixels[1]}")
         for mixing in sorted({run["mixing"] for run in runs}):
             some = [run[part] for run in runs if run["mixing"] == mixing]
-            each = {
-                name: spread([run[key]["at_1"] for run in some])
-                for name, key in (("texts by pictures", "texts_by_pictures"), ("pictures by texts", "pictures_by_texts"),
-                                  ("several sentences", "zero_shot"))
-            }
-            print(f"  {mixing:14s} " + "  ".join(f"{name} {value}" for name, value in each.items())
-                  + f"  [{len(some)} seeds]")
+            cells = [spread([run[key]["at_1"] for run in some])
+                     for key in ("texts_by_pictures", "pictures_by_texts", "zero_shot")]
+            print(f"  {mixing:14s} {cells[0]:22s} {cells[1]:22s} {cells[2]}  [{len(some)} seeds]")
 
 
 if __name__ == "__main__":
