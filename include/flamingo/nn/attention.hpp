@@ -143,10 +143,11 @@ struct Attention {
     If<C.relative, Vector<S, Q>> u, v;
   };
   static constexpr void each(auto& visit, auto&... p) {
-    visit(matrix_spec("query", Q, D, Init::normal(C.deviation), Split::rows), p.query...);
-    visit(matrix_spec("key", KV, E, Init::normal(C.deviation), Split::rows), p.key...);
-    visit(matrix_spec("value", KV, E, Init::normal(C.deviation), Split::rows), p.value...);
-    visit(matrix_spec("out", D, Q, Init::normal(C.deviation), Split::columns), p.out...);
+    constexpr Init drawn = Init::normal(C.deviation);
+    visit(matrix_spec("query", Q, D, drawn, Split::rows), p.query...);
+    visit(matrix_spec("key", KV, E, drawn, Split::rows), p.key...);
+    visit(matrix_spec("value", KV, E, drawn, Split::rows), p.value...);
+    visit(matrix_spec("out", D, Q, drawn, Split::columns), p.out...);
     if constexpr (C.bias) {
       visit(vector_spec("query_bias", Q, Init::zero(), Split::rows), p.query_bias...);
       visit(vector_spec("key_bias", KV, Init::zero(), Split::rows), p.key_bias...);
@@ -159,9 +160,9 @@ struct Attention {
       KeyNorm::Layer::each(key, p.key_norm...);
     }
     if constexpr (C.relative) {
-      visit(matrix_spec("distance", Q, D, Init::normal(C.deviation), Split::rows), p.distance...);
-      visit(vector_spec("u", Q, Init::normal(C.deviation), Split::rows), p.u...);
-      visit(vector_spec("v", Q, Init::normal(C.deviation), Split::rows), p.v...);
+      visit(matrix_spec("distance", Q, D, drawn, Split::rows), p.distance...);
+      visit(vector_spec("u", Q, drawn, Split::rows), p.u...);
+      visit(vector_spec("v", Q, drawn, Split::rows), p.v...);
     }
   }
 
