@@ -5,7 +5,7 @@
 using namespace flamingo;
 
 TEST_CASE("Rows are free again when the last sequence that reads them is gone") {
-  const auto uses = std::make_shared<RowUses>(11);
+  const auto uses = Shared<RowUses>::make(11);
   CacheRows a(uses);
   {
     const CacheRows batch = CacheRows::take(uses, 5);
@@ -28,7 +28,7 @@ TEST_CASE("Rows are free again when the last sequence that reads them is gone") 
 }
 
 TEST_CASE("Rows of a sequence read alone are one run") {
-  const auto uses = std::make_shared<RowUses>(7);
+  const auto uses = Shared<RowUses>::make(7);
   CacheRows a(uses);
   for (int step = 0; step < 7; ++step) {
     const CacheRows one = CacheRows::take(uses, 1);
@@ -40,7 +40,7 @@ TEST_CASE("Rows of a sequence read alone are one run") {
 }
 
 TEST_CASE("A pool goes on after the rows taken last, then looks for the first gap that is long enough") {
-  const auto uses = std::make_shared<RowUses>(10);
+  const auto uses = Shared<RowUses>::make(10);
   CacheRows a = CacheRows::take(uses, 3), b = CacheRows::take(uses, 2), c = CacheRows::take(uses, 4);
   a = CacheRows();
   CHECK(CacheRows::take(uses, 1).runs()[0].first == 9);

@@ -1,4 +1,4 @@
-/// A small pool of threads for loops over independent tasks, and the reference to a function by which loops take them.
+/// A small pool of threads for loops over independent tasks.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -7,24 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include <flamingo/core/function.hpp>
+
 namespace flamingo {
-
-/// Refers to a function for the time of a call: what takes one is compiled once, not once for each function.
-template <class Signature>
-class FunctionRef;
-template <class... Arguments>
-class FunctionRef<void(Arguments...)> {
- public:
-  template <class F>
-  FunctionRef(const F& f)
-      : function_(&f),
-        call_([](const void* function, Arguments... arguments) { (*static_cast<const F*>(function))(arguments...); }) {}
-  void operator()(Arguments... arguments) const { call_(function_, arguments...); }
-
- private:
-  const void* function_;
-  void (*call_)(const void*, Arguments...);
-};
 
 /// `count` threads, the caller's included. Tasks are handed out one by one; what a task computes depends only on its
 /// number, so results never depend on which thread ran it.

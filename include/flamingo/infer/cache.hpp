@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -13,6 +12,7 @@
 #include <flamingo/core/check.hpp>
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/random.hpp>
+#include <flamingo/core/shared.hpp>
 #include <flamingo/core/spans.hpp>
 
 namespace flamingo {
@@ -67,9 +67,9 @@ class CacheRows {
   };
 
   CacheRows() = default;
-  explicit CacheRows(std::shared_ptr<RowUses> uses) : uses_(std::move(uses)) {}
+  explicit CacheRows(Shared<RowUses> uses) : uses_(std::move(uses)) {}
   /// `count` free rows of the pool, adjacent.
-  static CacheRows take(std::shared_ptr<RowUses> uses, int count) {
+  static CacheRows take(Shared<RowUses> uses, int count) {
     CacheRows rows(std::move(uses));
     if (count == 0) return rows;
     rows.runs_.push_back({rows.uses_->take(count), count});
@@ -107,7 +107,7 @@ class CacheRows {
     for (const Run& run : runs_) uses_->change(run.first, run.count, by);
   }
 
-  std::shared_ptr<RowUses> uses_;
+  Shared<RowUses> uses_;
   std::vector<Run> runs_;
   int count_ = 0;
 };
@@ -118,9 +118,9 @@ template <class M, Platform P>
 struct TextCache {
   static constexpr int KV = M::Block::KV;
   std::array<Rows<P, KV>, M::all_blocks> k, v;
-  std::shared_ptr<RowUses> uses;
+  Shared<RowUses> uses;
 
-  TextCache(Context<P>& ctx, int capacity) : uses(std::make_shared<RowUses>(capacity)) {
+  TextCache(Context<P>& ctx, int capacity) : uses(Shared<RowUses>::make(capacity)) {
     for (std::size_t i = 0; i < M::all_blocks; ++i) {
       k[i] = keep<KV>(ctx, capacity);
       v[i] = keep<KV>(ctx, capacity);
@@ -164,8 +164,8 @@ class CachedMedium {
  private:
   template <class M, Platform P>
   friend struct MediaCache;
-  CachedMedium(int place, int rows) : place_(std::make_shared<const int>(place)), rows_(rows) {}
-  std::shared_ptr<const int> place_;
+  CachedMedium(int place, int rows) : place_(Shared<const int>::make(place)), rows_(rows) {}
+  Shared<const int> place_;
   int rows_;
 };
 
@@ -216,7 +216,7 @@ struct MediaCache {
     std::uint64_t key;
     CachedMedium medium;
   };
-  static bool unused(const Entry& e) { return e.medium.place_.use_count() == 1; }
+  static bool unused(const Entry& e) { return e.medium.place_.unique(); }
 
   int free_place() {
     if (size() == capacity_) {

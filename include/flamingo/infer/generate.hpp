@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <flamingo/core/check.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/infer/engine.hpp>
 #include <flamingo/infer/logits.hpp>
@@ -26,11 +25,11 @@ struct GenerateOptions {
   float top_p = 1;         ///< ... among the fewest likeliest that reach this probability
   std::uint64_t seed = 0;  ///< a draw depends on seed, TextState::stream and the token's position alone
   std::vector<int> stop_ids{};
-  std::vector<int> banned{};                        ///< ids never chosen
-  float repetition_penalty = 1;                     ///< above 1: tokens that are there already become less likely
-  LogitsHook hook{};                                ///< a host's own change of the scores
-  std::vector<std::string> stop_texts{};            ///< asks for bytes_of
-  std::function<std::string_view(int)> bytes_of{};  ///< the text of an id: a tokenizer's
+  std::vector<int> banned{};                   ///< ids never chosen
+  float repetition_penalty = 1;                ///< above 1: tokens that are there already become less likely
+  LogitsHook hook{};                           ///< a host's own change of the scores
+  std::vector<std::string> stop_texts{};       ///< asks for bytes_of
+  Function<std::string_view(int)> bytes_of{};  ///< the text of an id: a tokenizer's
 
   LogitsRules rules() const { return {static_cast<double>(repetition_penalty), banned, &hook}; }
 };
@@ -68,7 +67,7 @@ inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
 template <class R>
 int sample(std::span<const R> logits, const GenerateOptions& o, double uniform) {
   std::vector<int> order(logits.size());
-  std::iota(order.begin(), order.end(), 0);
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
   const auto at = [&](int id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
   const auto likelier = [&](int a, int b) { return at(a) != at(b) ? at(a) > at(b) : a < b; };
   if (o.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
@@ -134,7 +133,7 @@ std::vector<Generated> generate(E& engine, std::span<TextState> states, const Ge
   check_options(o, E::V);
   std::vector<Generated> all(states.size());
   std::vector<std::size_t> running(states.size());
-  std::iota(running.begin(), running.end(), std::size_t{0});
+  for (std::size_t i = 0; i < running.size(); ++i) running[i] = i;
   for (int step = 0; step < o.max_new_tokens && !running.empty(); ++step) {
     std::vector<TextState*> batch;
     for (const std::size_t i : running) batch.push_back(&states[i]);

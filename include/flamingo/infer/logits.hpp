@@ -3,13 +3,13 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include <flamingo/core/check.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/infer/engine.hpp>
 
 namespace flamingo {
@@ -17,7 +17,7 @@ namespace flamingo {
 /// A host's own change. `ids`: all tokens of the sequence, prompt included; `scores`: one for each id of the
 /// vocabulary, logits in greedy and sampled decoding (before the temperature), log-probabilities in beam search. -∞
 /// forbids an id.
-using LogitsHook = std::function<void(std::span<const int> ids, std::span<double> scores)>;
+using LogitsHook = Function<void(std::span<const int> ids, std::span<double> scores)>;
 
 /// The rules of one call, as its options give them.
 struct LogitsRules {

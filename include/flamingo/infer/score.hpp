@@ -5,7 +5,6 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -27,7 +26,6 @@ struct CandidateTree {
   std::vector<int> ids, parents;  ///< of each node
   struct Edge {
     int node, id;
-    friend auto operator<=>(const Edge&, const Edge&) = default;
   };
   std::vector<Edge> edges;                      ///< each (node, following id) that some candidate has, once
   std::vector<std::vector<std::size_t>> paths;  ///< of each candidate, the edges along it
@@ -36,30 +34,37 @@ struct CandidateTree {
     CandidateTree tree;
     tree.ids = {root};
     tree.parents = {-1};
-    std::map<Edge, std::size_t> edge_at;
-    std::map<Edge, int> node_at;
     // In the order of their tokens, candidates with a common beginning follow one another, so nodes are numbered depth
-    // first.
+    // first, and what a candidate shares with any before it it shares with the last.
     std::vector<std::size_t> order(candidates.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return candidates[a] < candidates[b]; });
     tree.paths.resize(candidates.size());
+    std::vector<int> nodes{0};  // before each token of the last candidate
+    const std::vector<int>* last{};
+    std::span<const std::size_t> last_path;
     for (const std::size_t i : order) {
-      check(!candidates[i].empty(), "score", "candidate ", i, " is empty");
-      int node = 0;
-      for (std::size_t t = 0; t < candidates[i].size(); ++t) {
-        const Edge edge{node, candidates[i][t]};
-        const auto [found, is_new] = edge_at.try_emplace(edge, tree.edges.size());
-        if (is_new) tree.edges.push_back(edge);
-        tree.paths[i].push_back(found->second);
-        if (t + 1 == candidates[i].size()) break;
-        const auto [child, new_node] = node_at.try_emplace(edge, static_cast<int>(tree.ids.size()));
-        if (new_node) {
-          tree.ids.push_back(edge.id);
-          tree.parents.push_back(node);
+      const std::vector<int>& ids = candidates[i];
+      check(!ids.empty(), "score", "candidate ", i, " is empty");
+      std::vector<std::size_t>& path = tree.paths[i];
+      std::size_t shared = 0;
+      while (last && shared < std::min(last->size(), ids.size()) && (*last)[shared] == ids[shared]) ++shared;
+      for (std::size_t t = 0; t < ids.size(); ++t) {
+        if (t >= nodes.size()) {  // the token before this one leads to a node of its own
+          nodes.push_back(static_cast<int>(tree.ids.size()));
+          tree.ids.push_back(ids[t - 1]);
+          tree.parents.push_back(nodes[t - 1]);
         }
-        node = child->second;
+        if (t < shared) {
+          path.push_back(last_path[t]);
+        } else {
+          nodes.resize(t + 1);
+          path.push_back(tree.edges.size());
+          tree.edges.push_back({nodes[t], ids[t]});
+        }
       }
+      last = &ids;
+      last_path = path;
     }
     return tree;
   }

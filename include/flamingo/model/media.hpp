@@ -1,7 +1,6 @@
 /// Which media each token sees: φ, and the spans that follow from it under each published rule.
 #pragma once
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -117,8 +116,8 @@ inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<cons
 /// The same for `media` media that lie one after another, the first of them being `first_medium`.
 inline void add_media_spans(SpanList& list, const XattnConfig& c, std::span<const int> phi, int first_row,
                             int first_medium, int media, int R) {
-  std::vector<int> places(static_cast<std::size_t>(media));
-  std::iota(places.begin(), places.end(), first_medium);
+  std::vector<int> places;
+  for (int m = 0; m < media; ++m) places.push_back(first_medium + m);
   add_media_spans(list, c, phi, first_row, places, R);
 }
 

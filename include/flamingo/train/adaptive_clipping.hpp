@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <string_view>
 
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 
 namespace flamingo {
@@ -18,7 +18,7 @@ struct AdaptiveClipping {
   double least = 1e-3;     ///< norm that a unit counts for at least, so that what begins at 0 can grow
   double smallest = 1e-6;  ///< norm that a gradient is divided by at least
   /// Parameters that are left as they are: the NFNet's code leaves its classifier.
-  std::function<bool(const Spec&)> excludes = [](const Spec& spec) {
+  Function<bool(const Spec&)> excludes = [](const Spec& spec) {
     return std::string_view(spec.name).find("classifier") != std::string_view::npos;
   };
 };

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include <flamingo/config/training.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/need.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/config_fields.hpp>
@@ -43,7 +43,7 @@ struct PairStream {
   std::string name;
   double weight = 1;  ///< λ
   /// The dataset's batch of a number, from 1: the same for the same number, so a resumed run sees what it would have.
-  std::function<PairBatch<R>(long number)> batch;
+  Function<PairBatch<R>(long number)> batch;
 };
 
 struct ContrastiveOptions {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/ops/adamw.hpp>
 
@@ -24,7 +24,7 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double clip = 1;  ///< largest global norm of the gradient; 0: never clipped
   /// The paper: no decay on the Resampler, 0.1 on every other parameter.
-  std::function<Group(const Spec&)> group = [](const Spec& spec) {
+  Function<Group(const Spec&)> group = [](const Spec& spec) {
     return Group{1, std::string_view(spec.name).starts_with("resampler") ? 0.0 : 0.1};
   };
 };

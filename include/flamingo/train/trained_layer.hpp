@@ -1,10 +1,10 @@
 /// Everything that a run trains as one layer, so that one Store, one optimiser and one checkpoint hold it.
 #pragma once
-#include <functional>
 #include <string_view>
 #include <type_traits>
 
 #include <flamingo/config/training.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/train/optimizer.hpp>
@@ -97,7 +97,7 @@ using TrainedOf = std::conditional_t<parts.connector_alone(), model::Connector<C
 
 /// What each parameter of a TrainedLayer gets: no decay on the Resampler, 0.1 elsewhere, as the paper; the decoder and
 /// the encoder at a share of the rate of their own (the paper trains a pretrained decoder with a tenth).
-inline std::function<Group(const Spec&)> groups_of(double lm_rate, double vision_rate = 1, double decay = 0.1) {
+inline Function<Group(const Spec&)> groups_of(double lm_rate, double vision_rate = 1, double decay = 0.1) {
   return [=](const Spec& spec) {
     const std::string_view name = spec.name;
     const double rate = name.starts_with("lm.") ? lm_rate : name.starts_with("vision.") ? vision_rate : 1;

@@ -5,10 +5,10 @@
 /// TrainedParts says what is trained besides, Mixing how datasets make updates: the paper's ablations of both.
 #pragma once
 #include <cmath>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/ops/grid.hpp>
@@ -57,7 +57,7 @@ struct DatasetStream {
   std::string name;
   double weight = 1;  ///< λ
   /// The batch of an update: the same for the same step, so a resumed run sees what it would have seen.
-  std::function<TrainingBatch<R>(long step)> batch;
+  Function<TrainingBatch<R>(long step)> batch;
 };
 
 /// What a pass over one batch gave.

@@ -1,10 +1,10 @@
 /// The CPU half of core/context.hpp: lazily committed memory and a pool of threads.
 #pragma once
 #include <cstddef>
-#include <functional>
 #include <memory>
 
 #include <flamingo/core/context.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/core/threads.hpp>
 
 namespace flamingo {
@@ -23,7 +23,7 @@ class Context<Cpu<R, Set>> : public Memory {
   Threads& threads() { return *threads_; }
 
   /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
-  std::function<void(R*, std::size_t)> sum_over_processes;
+  Function<void(R*, std::size_t)> sum_over_processes;
 
  private:
   std::unique_ptr<Threads> threads_;
