@@ -104,7 +104,7 @@ void write(std::string& out, const T& what) {
   Said(what).write(out);
 }
 
-[[noreturn]] inline void fail(std::string_view where, std::initializer_list<Said> what) {
+[[noreturn]] inline void throw_error(std::string_view where, std::initializer_list<Said> what) {
   std::string text = "[";
   ((text += where) += "] ");
   for (const Said& said : what) said.write(text);
@@ -116,14 +116,14 @@ void write(std::string& out, const T& what) {
 /// Throws Error("[where] what ..."). Arrays are written as shapes: (5, 7).
 template <class... What>
 [[noreturn]] void fail(std::string_view where, const What&... what) {
-  detail::fail(where, {what...});
+  detail::throw_error(where, {what...});
 }
 
 /// fail(where, what...) unless ok; the text is built only then.
 template <class... What>
 void check(bool ok, std::string_view where, const What&... what) {
   if (!ok) [[unlikely]]
-    detail::fail(where, {what...});
+    detail::throw_error(where, {what...});
 }
 
 }  // namespace flamingo
