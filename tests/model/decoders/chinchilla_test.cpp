@@ -18,7 +18,15 @@ constexpr Chinchilla mini{
     .dim = 12, .layers = 2, .heads = 3, .head_dim = 5, .hidden = 19, .vocabulary = 15, .added = 2, .context = 23};
 constexpr std::size_t D = mini.dim, H = mini.heads, K = mini.head_dim, V = mini.vocabulary + mini.added;
 
-/// The same model in plain loops over doubles, written from the papers alone: parameters by name.
+/// The same without any bias but those of the positions.
+constexpr Chinchilla unbiased = [] {
+  Chinchilla c = mini;
+  c.bias = c.norm_bias = false;
+  return c;
+}();
+
+/// The same model in plain loops over doubles, written from the papers alone: parameters by name, biases where they
+/// are.
 struct Naive {
   using Row = std::vector<double>;
   std::map<std::string, Row> p;
@@ -37,11 +45,16 @@ struct Naive {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
     return a;
   }
-  Row linear(const std::string& name, const Row& x) const { return sum(times(p.at(name), x), p.at(name + "_bias")); }
+  Row linear(const std::string& name, const Row& x) const {
+    const auto bias = p.find(name + "_bias");
+    const Row y = times(p.at(name), x);
+    return bias == p.end() ? y : sum(y, bias->second);
+  }
   Row norm(const std::string& name, const Row& x) const {
     double square = 0;
     for (const double v : x) square += v * v / static_cast<double>(x.size());
-    Row y = p.at(name + ".bias");
+    const auto bias = p.find(name + ".bias");
+    Row y = bias == p.end() ? Row(x.size(), 0) : bias->second;
     for (std::size_t i = 0; i < x.size(); ++i)
       y[i] += x[i] / std::sqrt(square + static_cast<double>(1e-5f)) * p.at(name + ".scale")[i];
     return y;
@@ -116,9 +129,10 @@ const std::vector<int> text{3, 16, 0, 7, 7, 11, 2, 5, 15, 14, 1};
 
 }  // namespace
 
-TEST_CASE("Chinchilla's decoder agrees with a program of plain loops", "[decoder]") {
+TEMPLATE_TEST_CASE_SIG("Chinchilla's decoder agrees with a program of plain loops", "[decoder]",
+                       ((Chinchilla C, int parameters), C, parameters), (mini, 4 + 2 * 19), (unbiased, 3 + 2 * 11)) {
   using P = Cpu<double>;
-  using Model = LanguageModel<mini, P>;
+  using Model = LanguageModel<C, P>;
   using Decoder = Model::Decoder;
   const auto lm = drawn<Decoder, P>(41);
   Naive naive;
@@ -126,7 +140,7 @@ TEST_CASE("Chinchilla's decoder agrees with a program of plain loops", "[decoder
     naive.p[std::string(std::string_view(spec.name))].assign(leaf.data, leaf.data + spec.size());
   };
   Decoder::each(copy, lm.views);
-  CHECK(naive.p.size() == 4 + 2 * 19);
+  CHECK(naive.p.size() == parameters);
 
   Sequence s{.ids = text, .phi = std::vector<int>(text.size(), 0), .targets = {text.begin() + 1, text.end()}};
   s.targets.push_back(-1);

@@ -30,6 +30,12 @@ constexpr NfNet headless = [] {
   c.classes = 0;
   return c;
 }();
+constexpr NfNet unconvolved = [] {
+  NfNet c = mini;
+  c.depths = {1, 1, 1, 1};
+  c.head = c.classes = 0;
+  return c;
+}();
 using Net = model::NormFreeNet<mini, P>;
 
 struct Pictures {
@@ -135,6 +141,31 @@ TEST_CASE("features of the last stage are what the head reads", "[nfnet]") {
                                                  y.rows_on<P, Net::D>());
   Stages::forward(ctx, same.views, pictures.pixels.rows_on<P, 3>(), pictures.grids, last.rows_on<P, 8>());
   CHECK(std::equal(last.begin(), last.end(), saved.last.data));
+}
+
+TEST_CASE("a head without a convolution is the non-linearity alone", "[nfnet]") {
+  using Bare = model::NormFreeNet<unconvolved, P>;
+  STATIC_REQUIRE(Bare::D == 8);
+  const Pictures pictures;
+  auto w = drawn<Bare, P>(1);
+  Store<Bare, P> g;
+  Context<P> ctx(1);
+  const auto& x = pictures.pixels;
+  Tensor<double> y(cells_of(pictures.features), 8);
+  const auto loss = [&] {
+    Bare::forward(ctx, w.views, x.rows_on<P, 3>(), pictures.grids, y.rows_on<P, 8>());
+    double sum = 0;
+    for (const double value : y) sum += value * value / 2;
+    return sum;
+  };
+  const auto saved = Bare::forward<all_gradients>(ctx, w.views, x.rows_on<P, 3>(), pictures.grids, y.rows_on<P, 8>());
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double z = saved.last.data[i],
+                 gelu = z / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (z + 0.044715 * z * z * z)));
+    REQUIRE(y.data()[i] / gelu == Approx(1.7015043497085571));  // so that a normal z leaves it with variance 1
+  }
+  Bare::backward(ctx, w.views, saved, pictures.grids, y.rows_on<P, 8>(), NoGrad{}, g.views);
+  check_weight_directions<Bare, P>(w, g, loss);
 }
 
 TEST_CASE("stochastic depth drops a block's branch more often the deeper it is", "[nfnet]") {
