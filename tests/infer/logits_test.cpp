@@ -22,7 +22,7 @@ using Model = LanguageModel<lm_llama, P>;
 constexpr int V = lm_llama.vocabulary;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-struct Golden {
+struct GoldenRules {
   Store<Model::Decoder, P> lm = load_lm_llama<Model::Decoder, P>();
   Context<P> ctx{1};
   Engine<Model, Nothing, decltype(lm.views)> engine = make_engine<Model>(ctx, lm.views);
@@ -97,7 +97,7 @@ TEST_CASE("Ids that are read and never written have no score to penalise", "[log
 }
 
 TEST_CASE("Greedy decoding with rules is that of their definition", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   const std::vector<int> ids{3, 17, 5, 17, 60, 2};
   const auto written = [&](const GenerateOptions& o) {
     TextState state = golden.prompt(ids);
@@ -120,7 +120,7 @@ TEST_CASE("Greedy decoding with rules is that of their definition", "[logits]") 
 }
 
 TEST_CASE("Likelihoods are the model's, whatever the rules", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   TextState state = golden.prompt(), again = golden.prompt();
   const auto found = generate(golden.engine, state, {.max_new_tokens = 3, .repetition_penalty = 3});
   for (std::size_t i = 0; i < 3; ++i) {
@@ -133,7 +133,7 @@ TEST_CASE("Likelihoods are the model's, whatever the rules", "[logits]") {
 }
 
 TEST_CASE("Tokens of earlier turns count as repeated", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   TextState chat = golden.prompt({3, 17, 5});
   const auto first = generate(golden.engine, chat, {.max_new_tokens = 4});
   golden.engine.append(chat, std::vector{11, 29}, {});
@@ -145,7 +145,7 @@ TEST_CASE("Tokens of earlier turns count as repeated", "[logits]") {
 }
 
 TEST_CASE("Sampling draws from what the rules leave", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   std::vector<int> banned;
   for (int id = 6; id < V; ++id) banned.push_back(id);
   const GenerateOptions by_list{.max_new_tokens = 12, .temperature = 2, .seed = 5, .banned = banned};
@@ -169,7 +169,7 @@ TEST_CASE("Sampling draws from what the rules leave", "[logits]") {
 }
 
 TEST_CASE("Beam search with rules finds what exhaustive search with them finds", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   std::vector<int> banned;
   for (int id = 4; id < V; ++id) banned.push_back(id);
   const double penalty = 1.7;
@@ -230,7 +230,7 @@ TEST_CASE("Beam search with rules finds what exhaustive search with them finds",
 }
 
 TEST_CASE("One beam with rules is greedy decoding where they only forbid", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   const TextState prompt = golden.prompt();
   TextState state = prompt;
   const std::vector<int> banned{4, 9, 51, 58, 77};
@@ -241,7 +241,7 @@ TEST_CASE("One beam with rules is greedy decoding where they only forbid", "[log
 }
 
 TEST_CASE("Rules that leave nothing or make no sense are refused", "[logits]") {
-  Golden golden;
+  GoldenRules golden;
   TextState state = golden.prompt();
   const auto with = [&](const GenerateOptions& o) {
     TextState copy = state;

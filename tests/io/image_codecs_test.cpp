@@ -25,7 +25,7 @@ namespace {
 RawImage decoded(const std::string& file, const ImageOptions& options = {}) {
   return decode_raw<Codecs>(bytes(file), "p", options);
 }
-std::string error_decoding(const std::string& file, const ImageOptions& options = {}) {
+std::string raw_error(const std::string& file, const ImageOptions& options = {}) {
   return error_of([&] { decoded(file, options); });
 }
 
@@ -37,13 +37,6 @@ RawImage slope(int width, int height, Mode mode) {
       for (int c = 0; c < channels(mode); ++c)
         raw.samples.push_back(static_cast<std::uint8_t>(20 + 100 * x / width + 80 * y / height + 15 * c));
   return raw;
-}
-
-int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
-  REQUIRE(a.size() == b.size());
-  int largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
-  return largest;
 }
 
 }  // namespace
@@ -141,38 +134,35 @@ TEST_CASE("truncated and damaged files end in one error", "[io][image_codecs]") 
   for (const char* name : {"coffee_palette.png", "coffee.jpg", "rocket_progressive_444.jpg", "cmyk.jpg"}) {
     CAPTURE(name);
     const std::string whole = read_bytes(pictures / name);
-    for (std::size_t size = 0; size < whole.size(); size += 61)
-      CHECK_FALSE(error_decoding(whole.substr(0, size)).empty());
-    CHECK(error_decoding(whole.substr(0, whole.size() - 1)) ==
+    for (std::size_t size = 0; size < whole.size(); size += 61) CHECK_FALSE(raw_error(whole.substr(0, size)).empty());
+    CHECK(raw_error(whole.substr(0, whole.size() - 1)) ==
           "[read_image] p: the picture cannot be decoded: the file is truncated");
   }
-  CHECK_THAT(error_decoding("\xff\xd8 no picture"),
-             Catch::Contains("p: the header cannot be read: the file is truncated"));
-  CHECK_THAT(error_decoding("no picture"), Catch::Contains("this is not a PNG, JPEG, GIF or BMP picture"));
+  CHECK_THAT(raw_error("\xff\xd8 no picture"), Catch::Contains("p: the header cannot be read: the file is truncated"));
+  CHECK_THAT(raw_error("no picture"), Catch::Contains("this is not a PNG, JPEG, GIF or BMP picture"));
   std::string png_file = png(1, 1, 2, 8, {std::string("\0abc", 4)});
   png_file[png_file.size() - 16] ^= 1;
-  CHECK_THAT(error_decoding(png_file), Catch::Contains("p: the picture cannot be decoded: IDAT: CRC error"));
+  CHECK_THAT(raw_error(png_file), Catch::Contains("p: the picture cannot be decoded: IDAT: CRC error"));
   std::string twelve = read_bytes(pictures / "grey.jpg");
   const std::size_t frame = twelve.find("\xff\xc0");
   REQUIRE(frame != std::string::npos);
   twelve[frame + 4] = 12;
-  CHECK_THAT(error_decoding(twelve),
-             Catch::Contains("p: the header cannot be read: Unsupported JPEG data precision 12"));
+  CHECK_THAT(raw_error(twelve), Catch::Contains("p: the header cannot be read: Unsupported JPEG data precision 12"));
 }
 
 TEST_CASE("what costs too much is refused", "[io][image_codecs]") {
-  CHECK_THAT(error_decoding(png(20'990, 29'700, 2, 8, {"x"})), Catch::Contains("at most 40000000 are decoded"));
+  CHECK_THAT(raw_error(png(20'990, 29'700, 2, 8, {"x"})), Catch::Contains("at most 40000000 are decoded"));
   std::string large = read_bytes(pictures / "grey.jpg");
   const std::size_t frame = large.find("\xff\xc0");
   for (std::size_t i = 5; i < 9; ++i) large[frame + i] = '\xf0';
-  CHECK_THAT(error_decoding(large), Catch::Contains("at most 40000000 are decoded"));
+  CHECK_THAT(raw_error(large), Catch::Contains("at most 40000000 are decoded"));
   // The same scan of a progressive JPEG again and again.
   const std::string progressive = read_bytes(pictures / "rocket_progressive_444.jpg");
   const std::size_t scan = progressive.rfind("\xff\xda");
   REQUIRE(scan != std::string::npos);
   std::string many = progressive.substr(0, progressive.size() - 2);
   for (int i = 0; i < 600; ++i) many += progressive.substr(scan, progressive.size() - 2 - scan);
-  CHECK_THAT(error_decoding(many + "\xff\xd9"), Catch::Contains("it has too many scans"));
+  CHECK_THAT(raw_error(many + "\xff\xd9"), Catch::Contains("it has too many scans"));
 }
 
 TEST_CASE("damaged pictures end in an error or a picture, with the libraries too", "[io][image_codecs]") {
@@ -187,7 +177,7 @@ TEST_CASE("damaged pictures end in an error or a picture, with the libraries too
         const std::size_t range = round % 2 ? file.size() : std::min<std::size_t>(file.size(), 700);
         file[random() % range] = static_cast<char>(static_cast<unsigned char>(random() & 0xffu));
       }
-      refused += !error_decoding(file, {.max_pixels = 1'000'000}).empty();
+      refused += !raw_error(file, {.max_pixels = 1'000'000}).empty();
     }
   }
   CHECK(refused > 0);

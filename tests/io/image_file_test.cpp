@@ -30,13 +30,6 @@ std::vector<int> rgb(const std::string& file) {
   return {image.rgb.begin(), image.rgb.end()};
 }
 
-int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
-  REQUIRE(a.size() == b.size());
-  int largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
-  return largest;
-}
-
 }  // namespace
 
 TEST_CASE("pictures of every kind become RGB", "[io][image_file]") {

@@ -1,9 +1,11 @@
 /// The pictures of tests/fixtures/images and what Pillow makes of them.
 #pragma once
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -34,6 +36,14 @@ inline io::RawImage samples(const io::TensorView& tensor, io::Mode mode) {
 /// A uint8 tensor (height, width, 3 or 1) as a picture.
 inline io::Image picture(const io::TensorView& tensor) {
   return io::to_rgb(samples(tensor, tensor.shape.back() == 1 ? io::Mode::grey : io::Mode::rgb));
+}
+
+/// The largest difference of two samples at the same place.
+inline int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+  REQUIRE(a.size() == b.size());
+  int largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
 }
 
 }  // namespace flamingo::tests

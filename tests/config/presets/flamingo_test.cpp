@@ -22,7 +22,7 @@ struct Counted {
   std::int64_t all() const { return vision + resampler + to_width + gated + lm; }
 };
 template <class C>
-Counted count(const C& c) {
+Counted counted(const C& c) {
   const auto parts = parts_of(c);
   REQUIRE(parts.size() == 5);
   return {parts[0].parameters, parts[1].parameters, parts[2].parameters, parts[3].parameters, parts[4].parameters};
@@ -32,12 +32,12 @@ Counted count(const C& c) {
 
 TEST_CASE("the parts of Flamingo round to the paper's table", "[presets][flamingo]") {
   for (const Paper& c : {flamingo_3b, flamingo_9b, flamingo_80b}) {
-    const Counted n = count(c);
+    const Counted n = counted(c);
     CHECK(millions(n.vision) == 435);
     CHECK(millions(n.resampler) == 194);
     CHECK(n.vision == 435'286'116);
   }
-  const Counted small = count(flamingo_3b), middle = count(flamingo_9b), large = count(flamingo_80b);
+  const Counted small = counted(flamingo_3b), middle = counted(flamingo_9b), large = counted(flamingo_80b);
   CHECK(billions(small.gated + small.to_width) == 1.2);
   CHECK(billions(middle.gated + middle.to_width) == 1.6);
   CHECK(std::lround(static_cast<double>(large.gated + large.to_width) / 1e9) == 10);
@@ -55,14 +55,14 @@ TEST_CASE("the parts of Flamingo round to the paper's table", "[presets][flaming
 }
 
 TEST_CASE("other readings give what the paper does not print", "[presets][flamingo]") {
-  CHECK(millions(count(flamingo_of_3b({.resampler_head_dim = 96})).resampler) == 175);
+  CHECK(millions(counted(flamingo_of_3b({.resampler_head_dim = 96})).resampler) == 175);
   const auto narrow = parts_of(flamingo_of_80b({.visual_tokens_at_lm_width = false}));
   REQUIRE(narrow.size() == 4);
   CHECK(billions(narrow[2].parameters) == 8.4);
   const auto stages = parts_of(flamingo_of_3b({.features_of_head = false}));
   CHECK(millions(stages[0].parameters) == 431);
   CHECK(millions(stages[1].parameters) == 189);
-  const Counted deep = count(flamingo_of_9b({.layers_of_9b = 40}));
+  const Counted deep = counted(flamingo_of_9b({.layers_of_9b = 40}));
   CHECK(billions(deep.lm) == 8.9);
   CHECK(billions(deep.gated) == 2.0);
 }

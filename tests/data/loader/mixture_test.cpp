@@ -17,14 +17,14 @@ using flamingo::tests::TemporaryFolder;
 
 namespace {
 
-io::Tokenizer tiny() {
+io::Tokenizer two_letters() {
   io::Vocabulary vocabulary;
   vocabulary.tokens = {"a", "b", "<i>", "<e>"};
   for (const std::int32_t id : {2, 3})
     vocabulary.added.push_back({.id = id, .text = vocabulary.tokens[static_cast<std::size_t>(id)], .special = true});
   return io::Tokenizer(vocabulary);
 }
-const io::Tokenizer tokenizer = tiny();
+const io::Tokenizer letters = two_letters();
 
 struct Datasets {
   Datasets() {
@@ -44,7 +44,7 @@ struct Datasets {
     const auto white = [](std::span<const std::byte>, std::string_view, int) {
       return io::RawImage{.width = 1, .height = 1, .samples = {255, 255, 255}};
     };
-    return std::make_unique<Loader>(options, tokenizer, Tags::of(tokenizer, "", "<i>", "<e>"), MediaReaders{white, {}});
+    return std::make_unique<Loader>(options, letters, Tags::of(letters, "", "<i>", "<e>"), MediaReaders{white, {}});
   }
   TemporaryFolder folder;
 };

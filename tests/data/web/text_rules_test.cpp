@@ -8,7 +8,7 @@ using namespace flamingo::web;
 
 namespace {
 
-TextFault fault(const std::string& text, const TextRules& rules = {}) {
+TextFault broken_rule(const std::string& text, const TextRules& rules = {}) {
   std::vector<Word> words;
   split_words(text, words);
   return text_fault(text, words, rules);
@@ -33,28 +33,28 @@ TEST_CASE("words are what stands between white space, in code points", "[text_ru
 }
 
 TEST_CASE("each rule of MassiveText has its side of the limit", "[text_rules]") {
-  CHECK(fault(good) == TextFault::none);
-  CHECK(fault(repeated("the cat with ", 16)) == TextFault::too_few_words);  // 48
-  CHECK(fault(repeated("the cat with ", 17)) == TextFault::none);           // 51
-  CHECK(fault(repeated("the cat with ", 33'334)) == TextFault::too_many_words);
-  CHECK(fault(repeated("a of ", 30)) == TextFault::word_length);
-  CHECK(fault(repeated("incomprehensibilities and the ", 30)) == TextFault::none);  // mean 9
-  CHECK(fault(repeated("incomprehensibilities the ", 30)) == TextFault::word_length);
-  CHECK(fault(good + repeated("#", 5)) == TextFault::none);
-  CHECK(fault(good + repeated("#", 6)) == TextFault::hashes);
-  CHECK(fault(good + repeated("...", 3) + repeated("\xe2\x80\xa6", 2) + " end") == TextFault::none);
-  CHECK(fault(good + repeated("...", 3) + repeated("\xe2\x80\xa6", 3)) == TextFault::ellipses);
+  CHECK(broken_rule(good) == TextFault::none);
+  CHECK(broken_rule(repeated("the cat with ", 16)) == TextFault::too_few_words);  // 48
+  CHECK(broken_rule(repeated("the cat with ", 17)) == TextFault::none);           // 51
+  CHECK(broken_rule(repeated("the cat with ", 33'334)) == TextFault::too_many_words);
+  CHECK(broken_rule(repeated("a of ", 30)) == TextFault::word_length);
+  CHECK(broken_rule(repeated("incomprehensibilities and the ", 30)) == TextFault::none);  // mean 9
+  CHECK(broken_rule(repeated("incomprehensibilities the ", 30)) == TextFault::word_length);
+  CHECK(broken_rule(good + repeated("#", 5)) == TextFault::none);
+  CHECK(broken_rule(good + repeated("#", 6)) == TextFault::hashes);
+  CHECK(broken_rule(good + repeated("...", 3) + repeated("\xe2\x80\xa6", 2) + " end") == TextFault::none);
+  CHECK(broken_rule(good + repeated("...", 3) + repeated("\xe2\x80\xa6", 3)) == TextFault::ellipses);
   const std::string line = "the cat with bowls\n";
-  CHECK(fault(repeated("- " + line, 18) + repeated(line, 2)) == TextFault::none);
-  CHECK(fault(repeated("\xe2\x80\xa2 " + line, 19) + line) == TextFault::bullet_lines);
+  CHECK(broken_rule(repeated("- " + line, 18) + repeated(line, 2)) == TextFault::none);
+  CHECK(broken_rule(repeated("\xe2\x80\xa2 " + line, 19) + line) == TextFault::bullet_lines);
   const std::string unfinished = "the cat with bowls and the cat with its...\n",
                     whole = "the cat with bowls and the cat with its.\n";
-  CHECK(fault(repeated(unfinished, 3) + repeated(whole, 7)) == TextFault::none);
-  CHECK(fault(repeated(unfinished, 4) + repeated(whole, 6)) == TextFault::ellipsis_lines);
-  CHECK(fault(repeated("the and with 1234 ", 15)) == TextFault::alphabetic_words);
-  CHECK(fault(repeated("the and with each 1234 ", 15)) == TextFault::none);
-  CHECK(fault(repeated("the cat sat here quietly today ", 10)) == TextFault::stop_words);
-  CHECK(fault(repeated("The cat sat here quietly today AND ", 10)) == TextFault::none);
+  CHECK(broken_rule(repeated(unfinished, 3) + repeated(whole, 7)) == TextFault::none);
+  CHECK(broken_rule(repeated(unfinished, 4) + repeated(whole, 6)) == TextFault::ellipsis_lines);
+  CHECK(broken_rule(repeated("the and with 1234 ", 15)) == TextFault::alphabetic_words);
+  CHECK(broken_rule(repeated("the and with each 1234 ", 15)) == TextFault::none);
+  CHECK(broken_rule(repeated("the cat sat here quietly today ", 10)) == TextFault::stop_words);
+  CHECK(broken_rule(repeated("The cat sat here quietly today AND ", 10)) == TextFault::none);
 }
 
 TEST_CASE("letters beyond ASCII are letters, signs are not", "[text_rules]") {
@@ -66,7 +66,7 @@ TEST_CASE("letters beyond ASCII are letters, signs are not", "[text_rules]") {
 }
 
 TEST_CASE("every number is a field", "[text_rules]") {
-  CHECK(fault("the cats with", {.least_words = 1}) == TextFault::none);
-  CHECK(fault("cat", {.least_words = 1, .least_stop_words = 0}) == TextFault::none);
+  CHECK(broken_rule("the cats with", {.least_words = 1}) == TextFault::none);
+  CHECK(broken_rule("cat", {.least_words = 1, .least_stop_words = 0}) == TextFault::none);
   CHECK(name_of(TextFault::stop_words) == "stop_words");
 }
