@@ -26,6 +26,18 @@ TEST_CASE("A function is kept with what it holds, and copied with it") {
   CHECK_FALSE(next);
 }
 
+namespace {
+
+int twice(int n) { return 2 * n; }
+
+}  // namespace
+
+TEST_CASE("A function by its name is kept too") {
+  const Function<int(int)> by_name = twice, by_address = &twice;
+  CHECK(by_name(4) == 8);
+  CHECK(by_address(5) == 10);
+}
+
 TEST_CASE("References pass through a function unchanged") {
   Function<int&(std::vector<int>&)> first = [](std::vector<int>& numbers) -> int& { return numbers.front(); };
   std::vector<int> numbers{1, 2};

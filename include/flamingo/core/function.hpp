@@ -33,9 +33,9 @@ class Function<Result(Arguments...)> {
  public:
   Function() = default;
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Function> &&
-             std::is_invocable_r_v<Result, std::remove_cvref_t<F>&, Arguments...>)
-  Function(F&& f) : kept_(new KeptAs<std::remove_cvref_t<F>>(std::forward<F>(f))) {}
+    requires(!std::is_same_v<std::decay_t<F>, Function> &&
+             std::is_invocable_r_v<Result, std::decay_t<F>&, Arguments...>)
+  Function(F&& f) : kept_(new KeptAs<std::decay_t<F>>(std::forward<F>(f))) {}
   Function(const Function& other) : kept_(other.kept_ ? other.kept_->copy() : nullptr) {}
   Function(Function&& other) noexcept : kept_(std::exchange(other.kept_, nullptr)) {}
   Function& operator=(Function other) noexcept {
