@@ -25,4 +25,7 @@ TEST_CASE("embeddings are the same however many are made at a time", "[eval]") {
   CHECK(embed_pictures<Net>(ctx, w.views, x, pictures, 2) == all);
   CHECK(embed_texts<Net>(ctx, w.views, texts, 2) == lines);
   CHECK(embed_pictures<Net>(ctx, w.views, {}, {}).empty());
+  CHECK_THROWS_WITH(embed_pictures<Net>(ctx, w.views, x, pictures, 0),
+                    "[embed] got 0 pictures at a time, expected at least 1");
+  CHECK_THROWS_WITH(embed_texts<Net>(ctx, w.views, texts, 0), "[embed] got 0 texts at a time, expected at least 1");
 }

@@ -34,6 +34,9 @@ TEST_CASE("windows of a text ask each token for the next, and are functions of t
   for (const int id : {1, 3, 4, 5}) CHECK(seen[static_cast<std::size_t>(id)] > 10);
   CHECK_THROWS_WITH((TextWindows{text, 7}.drawn(1, 1, 1)),
                     "[text] it has 7 tokens, expected more than one window of 7");
+  CHECK_THROWS_WITH((TextWindows{text, 0}.drawn(1, 1, 1)),
+                    "[text] it has 7 tokens, expected more than one window of 0");
+  CHECK_THROWS_WITH((TextWindows{text, 0}.count()), "[text] a window of 0 tokens, expected at least 1");
 }
 
 TEST_CASE("a language model learns a text", "[language_model]") {
@@ -116,6 +119,7 @@ TEST_CASE("a batch that asks for nothing moves no weight", "[language_model]") {
   CHECK_THROWS_WITH(c.trainer.update({}),
                     "[trainer] a batch of 0 sequences with 0 targets in 1 pieces, expected at least one of each");
   CHECK_THROWS_WITH(c.trainer.update(batch, 0), Catch::Contains(" targets in 0 pieces, expected at least one of each"));
+  CHECK_THROWS_WITH(c.trainer.loss(batch, 0), "[trainer] got 0 sequences at a time, expected at least 1");
   for (Sequence& s : batch) s.targets.assign(s.targets.size(), -1);
   CHECK_THROWS_WITH(c.trainer.update(batch), Catch::Contains(" with 0 targets in 1 pieces"));
   CHECK(c.trainer.weights.flat == weights);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include <flamingo/core/check.hpp>
 #include <flamingo/core/context.hpp>
 #include <flamingo/ops/grid.hpp>
 
@@ -15,6 +16,7 @@ template <class Net, Platform P, class W>
 std::vector<typename P::Real> embed_pictures(Context<P>& ctx, const W& w, std::span<const typename P::Real> pixels,
                                              std::span<const Grid> pictures, int at_a_time = 64) {
   using R = typename P::Real;
+  check(at_a_time > 0, "embed", "got ", at_a_time, " pictures at a time, expected at least 1");
   check_grids("embed", pictures, static_cast<int>(pixels.size() / 3));
   const int M = static_cast<int>(pictures.size());
   std::vector<R> all(static_cast<std::size_t>(M) * std::size_t{Net::J});
@@ -34,6 +36,7 @@ std::vector<typename P::Real> embed_pictures(Context<P>& ctx, const W& w, std::s
 template <class Net, Platform P, class W>
 std::vector<typename P::Real> embed_texts(Context<P>& ctx, const W& w, std::span<const std::vector<int>> texts,
                                           int at_a_time = 256) {
+  check(at_a_time > 0, "embed", "got ", at_a_time, " texts at a time, expected at least 1");
   const int B = static_cast<int>(texts.size());
   std::vector<typename P::Real> all(static_cast<std::size_t>(B) * std::size_t{Net::J});
   for (int first = 0; first < B; first += at_a_time) {

@@ -33,7 +33,10 @@ struct TextWindows {
             .targets = {from + 1, from + 1 + length}};
   }
   /// Windows that follow one another without overlap; what is left at the end is dropped.
-  std::size_t count() const { return text.empty() ? 0 : (text.size() - 1) / static_cast<std::size_t>(length); }
+  std::size_t count() const {
+    check(length > 0, "text", "a window of ", length, " tokens, expected at least 1");
+    return text.empty() ? 0 : (text.size() - 1) / static_cast<std::size_t>(length);
+  }
   /// `batch` windows from drawn places: a function of seed and step, so that a resumed run sees what it would have
   /// seen.
   std::vector<Sequence> drawn(std::uint64_t seed, long step, int batch) const {
@@ -162,6 +165,7 @@ class LanguageModelTrainer {
 
   /// The mean loss of sequences, `batch` of them at a time.
   TextLoss loss(std::span<const Sequence> sequences, std::size_t batch) {
+    check(batch > 0, "trainer", "got 0 sequences at a time, expected at least 1");
     TextLoss all;
     double sum = 0;
     for (std::size_t at = 0; at < sequences.size(); at += batch) {
