@@ -1,10 +1,12 @@
-// Archives for runs at scale: bench_archives OUTPUT ARCHIVES PAGES FOLDER...
+// Archives for runs at scale: bench_archives OUTPUT ARCHIVES PAGES PROCESSES FOLDER...
 // Writes ARCHIVES compressed WARC files with PAGES pages in all, which are the pages of the folders again and again:
-// words outside of tags are replaced by others of the same pages, three of ten in most copies and one of two hundred in
-// one of ten. Page n is the same in every run. Pictures stay where they are, under http://<name of the folder>.test/.
+// words outside of tags are replaced by others of the same pages, three of ten in most copies (?copy=n) and one of two
+// hundred in one of ten (?near=n). Page n is the same in every run. Pictures stay where they are, under
+// http://<name of the folder>.test/.
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
@@ -18,6 +20,7 @@
 #include <flamingo/core/check.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/data/web/inputs.hpp>
+#include <flamingo/data/web/processes.hpp>
 #include <flamingo/io/mapped_file.hpp>
 
 namespace {
@@ -72,13 +75,13 @@ std::string perturbed(const std::string& page, const std::vector<std::string>& v
 }  // namespace
 
 int main(int count, char** words) try {
-  if (count < 5) {
-    std::cerr << "bench_archives OUTPUT ARCHIVES PAGES FOLDER...\n";
+  if (count < 6) {
+    std::cerr << "bench_archives OUTPUT ARCHIVES PAGES PROCESSES FOLDER...\n";
     return 2;
   }
   const std::filesystem::path output = words[1];
   const long archives = std::atol(words[2]), pages = std::atol(words[3]);
-  const std::vector<std::filesystem::path> folders(words + 4, words + count);
+  const std::vector<std::filesystem::path> folders(words + 5, words + count);
   std::vector<Page> originals;
   std::vector<std::string> vocabulary;
   for (const web::InputShard& shard : web::list_inputs(folders).shards)
@@ -100,22 +103,24 @@ int main(int count, char** words) try {
     if (end - at > 4 && end - at < 15) vocabulary.push_back(text.substr(at, end - at));
   }
   std::filesystem::create_directories(output);
-  for (long a = 0; a < archives; ++a) {
+  const auto write = [&](std::size_t number, const auto&) {
+    const auto a = static_cast<long>(number);
     std::ofstream file(output / ("pages-" + std::to_string(1000 + a).substr(1) + ".warc.gz"), std::ios::binary);
     for (long n = pages * a / archives; n < pages * (a + 1) / archives; ++n) {
       const auto key = static_cast<std::uint64_t>(n);
       Random choice(key, 3);
       const Page& original = originals[static_cast<std::size_t>(choice.below(static_cast<int>(originals.size())))];
-      const float share = choice.below(10) == 0 ? 0.005f : 0.3f;
+      const bool near = choice.below(10) == 0;
       const std::string block = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" +
-                                perturbed(original.text, vocabulary, Random(key, 4), share);
-      file << gzip(
-          "WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: " + original.url + "?copy=" + std::to_string(n) +
-          "\r\nContent-Type: application/http; msgtype=response\r\nContent-Length: " + std::to_string(block.size()) +
-          "\r\n\r\n" + block + "\r\n\r\n");
+                                perturbed(original.text, vocabulary, Random(key, 4), near ? 0.005f : 0.3f);
+      file << gzip("WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: " + original.url +
+                   (near ? "?near=" : "?copy=") + std::to_string(n) +
+                   "\r\nContent-Type: application/http; msgtype=response\r\nContent-Length: " +
+                   std::to_string(block.size()) + "\r\n\r\n" + block + "\r\n\r\n");
     }
     check(file.good(), "archives", output.string(), ": cannot write");
-  }
+  };
+  web::in_processes(static_cast<std::size_t>(archives), std::atoi(words[4]), write, [](std::size_t, std::size_t) {});
 } catch (const std::exception& error) {
   std::cerr << "bench_archives: " << error.what() << '\n';
   return 1;
