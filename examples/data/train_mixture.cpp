@@ -64,12 +64,12 @@ io::Tokenizer bytes_and_tags() {
 
 struct Options {
   std::filesystem::path data, out;
-  int steps = 200, every = 50, threads = 1, readers = 1;
+  int steps = 120, every = 30, threads = 1, readers = 1;
 };
 constexpr const char* usage =
     "train_mixture DATA OUT   DATA: the folder of examples/data/shards; OUT gets state.safetensors\n"
-    "  --steps N     length of the schedule (200)\n"
-    "  --every N     steps from one look at what is held out, and one saved state, to the next (50)\n"
+    "  --steps N     length of the schedule (120)\n"
+    "  --every N     steps from one look at what is held out, and one saved state, to the next (30)\n"
     "  --threads N   that compute (1)\n"
     "  --readers N   that read each dataset (1)\n";
 
@@ -97,7 +97,7 @@ constexpr std::array<double, 3> weights{1, 0.2, 0.03};
 DatasetOptions dataset(std::size_t which, const std::filesystem::path& folder, int readers) {
   DatasetOptions options{.name = std::string(names.at(which)), .shards = folder / names.at(which)};
   options.window = which == 0 ? WindowOptions::pages(256 * bytes_a_token) : WindowOptions::pairs(64 * bytes_a_token);
-  options.batch = {.documents = which == 0 ? 4 : which == 1 ? 16 : 4};
+  options.batch = {.documents = which == 0 ? 2 : which == 1 ? 16 : 4};
   options.image = {.side = config.vision.image};
   options.moving_gifs = which == 2;
   options.seed = which + 1;
@@ -137,7 +137,7 @@ struct HeldOut {
       options.epochs = 1;
       options.clip_place = 0.5;
       Loader loader(options, tokenizer, tags, readers);
-      while (batches[d].size() < 8)
+      while (batches[d].size() < 6)
         if (auto loaded = loader.next())
           batches[d].push_back(batch_of(std::move(*loaded)));
         else
@@ -171,7 +171,7 @@ int run(const Options& o) {
 
   Context<P> ctx(o.threads);
   Trains trainer(ctx, /*seed=*/1,
-                 {.peak = 2e-3, .warmup = 20, .shape = Schedule::Shape::cosine, .steps = o.steps, .floor = 0.1},
+                 {.peak = 3e-3, .warmup = 10, .shape = Schedule::Shape::cosine, .steps = o.steps, .floor = 0.1},
                  {.group = groups_of(1)});
   std::filesystem::create_directories(o.out);
   const std::filesystem::path state = o.out / "state.safetensors";
