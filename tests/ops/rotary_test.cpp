@@ -41,7 +41,7 @@ TEMPLATE_LIST_TEST_CASE("rotary turns pairs of features, and back", "[rotary]", 
   using P = TestType;
   using R = typename P::Real;
   const RotaryShape shape{.head_dim = K,
-                          .turned = GENERATE(K, 6),
+                          .turned = GENERATE(int{K}, 6),
                           .base = GENERATE(1e4, 1e6),
                           .pairs = GENERATE(RotaryPairs::halves, RotaryPairs::adjacent)};
   CAPTURE(shape.turned, shape.base, static_cast<int>(shape.pairs));
