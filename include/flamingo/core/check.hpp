@@ -30,20 +30,20 @@ class Said {
   Said(const T& what) {
     if constexpr (std::is_convertible_v<const T&, std::string_view>) {
       const std::string_view text = what;
-      what_ = {.text = text.data()};
+      what_.text = text.data();
       size_ = text.size();
     } else if constexpr (std::is_same_v<T, char>) {
-      what_ = {.text = &what};
+      what_.text = &what;
       size_ = 1;
     } else if constexpr (std::is_integral_v<T>) {
       kind_ = std::is_signed_v<T> ? Kind::integer : Kind::natural;
-      what_ = {.integer = static_cast<long long>(what)};
+      what_.integer = static_cast<long long>(what);
     } else if constexpr (std::is_floating_point_v<T>) {
       kind_ = Kind::real;
-      what_ = {.real = static_cast<double>(what)};
+      what_.real = static_cast<double>(what);
     } else {
       kind_ = Kind::other;
-      what_ = {.other = &what};
+      what_.other = &what;
       write_ = [](std::string& out, const void* other) { write_other(out, *static_cast<const T*>(other)); };
     }
   }
@@ -92,9 +92,9 @@ class Said {
     long long integer;
     double real;
     const void* other;
-  } what_;
+  } what_{};
   union {
-    std::size_t size_;
+    std::size_t size_ = 0;
     void (*write_)(std::string&, const void*);
   };
 };
