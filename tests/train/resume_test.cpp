@@ -33,10 +33,10 @@ using flamingo::tests::TemporaryFolder;
 namespace {
 
 namespace fs = std::filesystem;
-using Case = TrainerCase<Cpu<float>>;
-constexpr long steps = 40, steps_a_checkpoint = 3;
-constexpr std::array pictures{"coffee.jpg", "coffee_palette.png", "rocket_rgba.png", "rocket_progressive_444.jpg",
-                              "grey.jpg",   "two_frames.gif",     "photograph.bmp",  "subsampled.jpg"};
+using ResumeCase = TrainerCase<Cpu<float>>;
+constexpr long steps_of_run = 40, steps_a_checkpoint = 3;
+constexpr std::array photographs{"coffee.jpg", "coffee_palette.png", "rocket_rgba.png", "rocket_progressive_444.jpg",
+                                 "grey.jpg",   "two_frames.gif",     "photograph.bmp",  "subsampled.jpg"};
 
 /// The eleven ids of the tiny model: seven letters and four tags.
 io::Tokenizer letters() {
@@ -50,7 +50,7 @@ io::Tokenizer letters() {
 /// Shards of 13 captioned pictures and of 7 pages, one picture of each broken.
 void write_shards(const fs::path& folder) {
   const auto file = [](std::size_t n) {
-    const fs::path path = fs::path(FLAMINGO_TEST_DATA) / "fixtures/images" / pictures.at(n % pictures.size());
+    const fs::path path = fs::path(FLAMINGO_TEST_DATA) / "fixtures/images" / photographs.at(n % photographs.size());
     return std::pair(path.extension().string().substr(1), n == 5 ? std::string("broken") : read_bytes(path));
   };
   ShardWriter pairs(folder / "pairs", "pairs", {.samples = 4}), pages(folder / "pages", "pages", {.samples = 3});
@@ -71,7 +71,8 @@ void write_shards(const fs::path& folder) {
   pages.finish({});
 }
 
-std::unique_ptr<Loader> loader(const fs::path& shards, const char* name, const io::Tokenizer& tokenizer, int readers) {
+std::unique_ptr<Loader> loader_of(const fs::path& shards, const char* name, const io::Tokenizer& tokenizer,
+                                  int readers) {
   DatasetOptions options{.name = name, .shards = shards / name};
   options.window = std::string_view(name) == "pages" ? WindowOptions::pages(8, 2) : WindowOptions::pairs(8);
   options.batch = {.documents = 3, .tokens = 20};
@@ -86,9 +87,9 @@ std::unique_ptr<Loader> loader(const fs::path& shards, const char* name, const i
 TrainingBatch<float> batch_of(LoadedBatch loaded) {
   TrainingBatch<float> batch;
   for (const LoadedMedium& medium : loaded.media) {
-    batch.media.push_back({static_cast<int>(batch.features.size()) / Case::width, 3, 1, medium.place});
+    batch.media.push_back({static_cast<int>(batch.features.size()) / ResumeCase::width, 3, 1, medium.place});
     const io::Image& picture = loaded.frames[static_cast<std::size_t>(medium.first_frame)];
-    for (std::size_t i = 0; i < std::size_t{3} * Case::width; ++i)
+    for (std::size_t i = 0; i < std::size_t{3} * ResumeCase::width; ++i)
       batch.features.push_back(static_cast<float>(picture.rgb[3 * i % picture.rgb.size()]) / 255);
   }
   batch.sequences = std::move(loaded.sequences);
@@ -115,9 +116,9 @@ struct Run {
   void operator()() const {
     const io::Tokenizer tokenizer = letters();
     Mixture mixture;
-    mixture.add(loader(shards, "pages", tokenizer, readers));
-    mixture.add(loader(shards, "pairs", tokenizer, readers));
-    Case c;
+    mixture.add(loader_of(shards, "pages", tokenizer, readers));
+    mixture.add(loader_of(shards, "pairs", tokenizer, readers));
+    ResumeCase c;
     if (fs::exists(checkpoint)) {
       load_checkpoint(checkpoint, c.trainer);
       if (restores_loaders) mixture.restore(io::Json::parse(checkpoint_note(checkpoint, "data")));
@@ -133,10 +134,10 @@ struct Run {
                                     return batch_of(std::move(batch));
                                   }};
     };
-    while (c.trainer.optimizer.steps() < steps) {
+    while (c.trainer.optimizer.steps() < steps_of_run) {
       c.trainer.update({dataset("pages", 1), dataset("pairs", 0.2)});
       const long step = c.trainer.optimizer.steps();
-      if (step % steps_a_checkpoint == 0 || step == steps)
+      if (step % steps_a_checkpoint == 0 || step == steps_of_run)
         save_checkpoint(checkpoint, c.trainer, {{"data", mixture.state().dump()}});
     }
     ::close(file);
@@ -163,11 +164,11 @@ struct Run {
   }
 
   long reached() const {
-    Case c;
+    ResumeCase c;
     return fs::exists(checkpoint) ? load_checkpoint(checkpoint, c.trainer) : 0;
   }
   std::vector<float> weights() const {
-    Case c;
+    ResumeCase c;
     load_checkpoint(checkpoint, c.trainer);
     return {c.trainer.weights.flat.begin(), c.trainer.weights.flat.end()};
   }
@@ -194,7 +195,7 @@ TEST_CASE("a trainer and its loaders, killed and resumed together, give the bits
   straight();
   const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begun;
   const auto expected = straight.batches();
-  REQUIRE(expected.size() == 2 * steps);
+  REQUIRE(expected.size() == 2 * steps_of_run);
 
   Random draw(61);
   for (const int readers : {1, 4}) {
