@@ -79,6 +79,11 @@ endif()
 if(FLAMINGO_CUDA)
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
+  if(cuda_std_20 IN_LIST CMAKE_CUDA_COMPILE_FEATURES)
+    target_compile_features(flamingo_cuda INTERFACE cuda_std_20)
+  else()  # CMake 3.25 does not know that nvcc has C++20
+    target_compile_options(flamingo_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+  endif()
 endif()
 
 # A component can be named where its dependencies were found; installed, the package looks for them again.
