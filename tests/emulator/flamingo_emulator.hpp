@@ -185,7 +185,7 @@ cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_
   emulator::finish_copies();
   emulator::machine().launch({grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes,
                              [&] { kernel(args...); });
-  return cudaSuccess;
+  return cudaGetLastError();
 }
 
 }  // namespace flamingo::raw

@@ -37,11 +37,16 @@ inline void finish_copies() {
   for (const Copy& copy : std::exchange(copies(), {})) std::memmove(copy.to, copy.from, copy.bytes);
 }
 
+/// What went wrong last and nobody has asked for: a launch answers with it too.
+inline cudaError_t& last_error() {
+  static cudaError_t error = cudaSuccess;
+  return error;
+}
+
 /// All bits set, so that a number never written is NaN.
 inline cudaError_t allocate(void** memory, std::size_t bytes) {
-  if (bytes > device_bytes) return cudaErrorMemoryAllocation;
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  if (!*memory) return cudaErrorMemoryAllocation;
+  *memory = bytes > device_bytes ? nullptr : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!*memory) return last_error() = cudaErrorMemoryAllocation;
   std::memset(*memory, 0xFF, bytes);
   return cudaSuccess;
 }
@@ -61,6 +66,8 @@ inline const char* cudaGetErrorName(cudaError_t error) {
 inline const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaSuccess ? "no error" : error == cudaErrorInvalidValue ? "invalid argument" : "out of memory";
 }
+
+inline cudaError_t cudaGetLastError() { return std::exchange(emulator::last_error(), cudaSuccess); }
 
 inline cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return emulator::allocate(memory, bytes); }
 inline cudaError_t cudaFree(void* memory) { return emulator::release(memory); }

@@ -1,5 +1,7 @@
 #include <flamingo/kernels/cuda/context.cuh>
 
+#include <flamingo/kernels/cuda/raw/pointwise.cuh>
+
 #include <numeric>
 
 #include <catch2/catch.hpp>
@@ -24,6 +26,14 @@ TEST_CASE("CUDA's errors become ours, with the call and the runtime's words", "[
                     "[cudaMalloc] cudaErrorMemoryAllocation: out of memory");
   Context<Cuda<float>> ctx(4096);
   CHECK_THROWS_WITH(keep(ctx, 33, 32), Catch::Contains("[arena] out of memory: 4224 bytes asked for, 4096 of 4096"));
+}
+
+TEST_CASE("after memory that was not to be had, the next kernel starts", "[cuda]") {
+  CHECK_THROWS_AS(Context<Cuda<float>>(std::size_t{1} << 50), Error);
+  Context<Cuda<float>> ctx(4096);
+  const auto x = keep(ctx, 1, 3);
+  CHECK_NOTHROW(check_cuda(raw::fill(x.data, 2.f, x.size(), ctx.stream()), "fill"));
+  CHECK(host(ctx, x.data, x.size()) == std::vector<float>{2, 2, 2});
 }
 
 TEST_CASE("tables reach the device's kept end, though the host's are gone and staging is small", "[cuda]") {
