@@ -42,25 +42,26 @@ std::vector<R> random_values(std::size_t count, unsigned seed) {
   return values;
 }
 
-/// A sum in double with what its rounding is measured by: Σ |terms|.
+/// A sum in double with what its rounding is measured by: Σ |terms|, and of them what was rounded to R before.
 struct Sum {
-  double value = 0, terms = 0;
+  double value = 0, terms = 0, rounded = 0;
   void add(double term) { *this += Sum{term, std::abs(term)}; }
   Sum& operator+=(const Sum& other) {
     value += other.value;
     terms += other.terms;
+    rounded += other.rounded;
     return *this;
   }
 };
 
-/// The largest error in units of what rounding allows: one rounding of the result to T, and `roundings` of each term in
-/// Accumulate<R>. At most 1 is right.
+/// The largest error in units of what rounding allows: one rounding of the result to T and of what was rounded to R,
+/// and `roundings` of each term in Accumulate<R>. At most 1 is right.
 template <class R, class T>
 double worst_error(const std::vector<T>& got, const std::vector<Sum>& want, double roundings) {
   double worst = got.size() == want.size() ? 0 : std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < got.size() && i < want.size(); ++i) {
     const double error = std::abs(static_cast<double>(flamingo::raw::widen(got[i])) - want[i].value);
-    const double allowed = epsilon_of<T> * std::abs(want[i].value) +
+    const double allowed = epsilon_of<T> * std::abs(want[i].value) + epsilon_of<R> * want[i].rounded +
                            roundings * epsilon_of<flamingo::raw::Accumulate<R>> * want[i].terms +
                            std::numeric_limits<double>::min();
     if (!(error <= allowed * worst))

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "machine.hpp"
@@ -174,6 +175,33 @@ inline void multiply_add_16x8x16(float (&c)[4], const unsigned (&a)[4], const un
         return out;
       });
   std::copy_n(sums.begin(), 4, c);
+}
+
+/// As PTX's ldmatrix with four matrices.
+template <bool Transposed>
+void load_matrices(unsigned (&to)[4], const void* row, EMULATOR_SITE) {
+  if (reinterpret_cast<std::uintptr_t>(row) % 16)
+    emulator::machine().fault("a row of load_matrices does not begin on 16 bytes");
+  using Four = std::array<unsigned, 4>;
+  const Four pairs = emulator::machine().collective<const void*, Four>(
+      {"load_matrices", file, line}, 0xffffffffu, row, [](const std::array<const void* const*, 32>& rows, int lane) {
+        Four out{};
+        for (std::size_t matrix = 0; matrix < 4; ++matrix)
+          for (int i = 0; i < 2; ++i) {
+            const int one = lane / 4, two = lane % 4 * 2 + i, r = Transposed ? two : one, c = Transposed ? one : two;
+            std::uint16_t number;
+            std::memcpy(&number, static_cast<const std::uint16_t*>(*rows[matrix * 8 + static_cast<std::size_t>(r)]) + c,
+                        sizeof number);
+            out[matrix] |= static_cast<unsigned>(number) << 16 * i;
+          }
+        return out;
+      });
+  std::copy_n(pairs.begin(), 4, to);
+}
+inline float power_of_two(float x) { return std::exp2(x); }
+inline float logarithm_of_two(float x) { return std::log2(x); }
+inline unsigned bf16_pair(float low, float high) {
+  return static_cast<unsigned>(__float2bfloat16(low).bits) | static_cast<unsigned>(__float2bfloat16(high).bits) << 16;
 }
 
 /// Runs kernel(args...) over the grid at once, after the copies begun before it; the stream is not looked at. An empty

@@ -11,7 +11,7 @@
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/kernels/cuda/memory.cuh>
-#include <flamingo/kernels/cuda/raw/attention_plan.hpp>
+#include <flamingo/kernels/cuda/raw/attention.cuh>
 
 namespace flamingo {
 
@@ -118,7 +118,8 @@ static_assert(sizeof(raw::Segment) == sizeof(Segment) && offsetof(raw::Segment, 
               offsetof(raw::Segment, causal) == offsetof(Segment, causal));
 
 /// The transposed lists. Whom a table names decides how far it reaches; the op holds that against its tensors.
-inline raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_pools>& pool_rows) {
+template <class R>
+raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_pools>& pool_rows) {
   std::vector<raw::Span> spans;
   std::vector<raw::Segment> segments;
   for (const Span& s : host.spans) {
@@ -133,7 +134,7 @@ inline raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<in
     }
   }
   try {
-    return raw::make_attention_plan(spans, segments, rows, pool_rows);
+    return raw::make_attention_plan(spans, segments, rows, pool_rows, raw::attention_tiles<R>(spans));
   } catch (const std::invalid_argument& refused) {  // the raw kernels know nothing of Error
     throw Error(refused.what());
   }
@@ -145,7 +146,8 @@ inline raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<in
 template <Real R>
 Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
   Spans<Cuda<R>> spans;
-  const raw::AttentionPlan plan = detail::plan_of(host, spans.lists.rows, spans.lists.pool_rows);
+  const raw::AttentionPlan plan =
+      detail::plan_of<typename detail::Bare<R>::Type>(host, spans.lists.rows, spans.lists.pool_rows);
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);
   spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),
@@ -154,7 +156,8 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
                         static_cast<int>(plan.query_tiles.size()),
                         table(ctx, plan.key_tiles).data,
                         table(ctx, plan.key_uses).data,
-                        static_cast<int>(plan.key_tiles.size())};
+                        static_cast<int>(plan.key_tiles.size()),
+                        plan.tiles};
   return spans;
 }
 

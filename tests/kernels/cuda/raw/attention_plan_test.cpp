@@ -32,7 +32,7 @@ TEST_CASE("tiles cover each row once and uses are exactly the overlaps", "[raw][
 
     std::vector<int> owner(83, -2);
     for (const QueryTile& tile : plan.query_tiles) {
-      CHECK((tile.rows >= 1 && tile.rows <= attention_tile_rows));
+      CHECK((tile.rows >= 1 && tile.rows <= plan.tiles.query_rows));
       for (int i = tile.first_row; i < tile.first_row + tile.rows; ++i) {
         CHECK(owner[static_cast<std::size_t>(i)] == -2);
         owner[static_cast<std::size_t>(i)] = tile.span;

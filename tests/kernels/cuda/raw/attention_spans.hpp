@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 
@@ -134,7 +136,10 @@ struct Attention {
       run_with(None{}, plan);
     }
   }
-  AttentionPlan plan() const { return make_attention_plan(layout.spans, layout.segments, layout.N, layout.pool_rows); }
+  AttentionPlan plan() const {
+    return make_attention_plan(layout.spans, layout.segments, layout.N, layout.pool_rows,
+                               attention_tiles<R>(layout.spans));
+  }
   void run() { run(plan()); }
 
   std::string bytes() {
@@ -219,7 +224,7 @@ struct Reference {
     lse[size(row, a.heads) + size(1, h)] = {l, std::abs(l) + error + 1};
     // A probability is wrong by as much, relatively, as its score and lse are absolutely: its terms carry the factor.
     const double spread = 1 + 2 * error;
-    double delta = 0, delta_terms = 0;
+    double delta = 0, delta_terms = 0, o_terms = 0;  // o_terms: Σ |do_c o_c|
     std::vector<double> dweights, dweight_terms;
     for (std::size_t j = 0; j < keys.size(); ++j) {
       Sum dw;
@@ -228,29 +233,52 @@ struct Reference {
       dweight_terms.push_back(dw.terms);
       delta += std::exp(scores[j].value - l) * dw.value;
       delta_terms += std::exp(scores[j].value - l) * dw.terms * spread;
+      o_terms += std::exp(scores[j].value - l) * dw.terms;
     }
-    if (epsilon_of_o<R>() > 0)  // the kernel's delta is do·o with o rounded to R
-      delta_terms += epsilon_of_o<R>() / emulator::epsilon_of<Accumulate<R>> * delta_terms;
+    // bf16: p, ds and the o of delta = do·o are rounded before they are multiplied.
+    constexpr double rounds = std::is_same_v<R, __nv_bfloat16> ? 1 : 0;
     for (std::size_t j = 0; j < keys.size(); ++j) {
       const auto& key = keys[j];
       const double p = std::exp(scores[j].value - l), ds = uniform ? 0 : p * (dweights[j] - delta) * scale;
       const double ds_terms = uniform ? 0 : p * (dweight_terms[j] + delta_terms) * scale * spread;
+      const double ds_rounded = uniform ? 0 : rounds * (std::abs(ds) + p * o_terms * scale);
       for (int c = 0; c < K; ++c) {
         const double v = kv_at(a.v[key.pool], key.row, c), k = kv_at(a.k[key.pool], key.row, c);
         const std::size_t own = size(row, a.heads * K) + size(1, h * K + c);
         const std::size_t other = size(key.row, a.kv_heads * K) + size(1, kv * K + c);
-        o[own] += {p * v, p * std::abs(v) * spread};
-        dq[own] += {ds * k, ds_terms * std::abs(k)};
-        dk[key.pool][other] += {ds * q_at(a.q, c), ds_terms * std::abs(q_at(a.q, c))};
-        dv[key.pool][other] += {p * q_at(a.dout, c), p * std::abs(q_at(a.dout, c)) * spread};
+        const double q = q_at(a.q, c), dout = q_at(a.dout, c);
+        o[own] += {p * v, p * std::abs(v) * spread, rounds * p * std::abs(v)};
+        dq[own] += {ds * k, ds_terms * std::abs(k), ds_rounded * std::abs(k)};
+        dk[key.pool][other] += {ds * q, ds_terms * std::abs(q), ds_rounded * std::abs(q)};
+        dv[key.pool][other] += {p * dout, p * std::abs(dout) * spread, rounds * p * std::abs(dout)};
       }
     }
   }
-  template <class R>
-  static constexpr double epsilon_of_o() {
-    return std::is_same_v<R, __nv_bfloat16> ? emulator::epsilon_of<R> : 0;
-  }
 };
+
+/// Everything that a call writes, with the tiles of attention_tiles unless others are given.
+template <class R, int K, bool WithAlibi>
+void check_against_reference(int heads, int kv_heads, int padding, Layout layout = {},
+                             AttentionTiles tiles = attention_tiles<R>({})) {
+  Attention<R, K, WithAlibi> a(heads, kv_heads, padding, 17, layout);
+  a.run(make_attention_plan(layout.spans, layout.segments, layout.N, layout.pool_rows, tiles));
+  const Reference want(a);
+  const double keys = K + want.most_keys, queries = K + want.most_queries;  // the longest chains of additions
+  CAPTURE(K, heads, kv_heads, padding, WithAlibi);
+  CHECK(a.intact);
+  CHECK(worst_error<R>(a.dense(a.o, heads * K), want.o, keys) <= 1);
+  CHECK(worst_error<R>(a.dense(a.dq, heads * K), want.dq, keys) <= 1);
+  for (std::size_t pool = 0; pool < a.k.size(); ++pool) {
+    CHECK(worst_error<R>(a.dense(a.dk[pool], kv_heads * K), want.dk[pool], queries) <= 1);
+    CHECK(worst_error<R>(a.dense(a.dv[pool], kv_heads * K), want.dv[pool], queries) <= 1);
+  }
+  for (std::size_t i = 0; i < a.lse.size(); ++i) {
+    if (std::isinf(want.lse[i].value))
+      CHECK(a.lse[i] == want.lse[i].value);
+    else
+      CHECK(worst_error<R>(std::vector{a.lse[i]}, {want.lse[i]}, keys) <= 1);
+  }
+}
 
 /// The elements of a row of o or dq.
 template <class R>

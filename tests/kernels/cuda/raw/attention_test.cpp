@@ -102,7 +102,8 @@ TEST_CASE("gradients that are not wanted may be null", "[raw][attention]") {
                                static_cast<int>(plan.query_tiles.size()),
                                key_tiles.data(),
                                key_uses.data(),
-                               static_cast<int>(plan.key_tiles.size())};
+                               static_cast<int>(plan.key_tiles.size()),
+                               plan.tiles};
   DeviceBuffer<float> q(a.q), o(a.o), dout(a.dout), k0(a.k[0]), v0(a.v[0]), k1(a.k[1]), v1(a.v[1]), k2(a.k[2]),
       v2(a.v[2]), lse(a.lse), work(a.lse.size()), dv1(a.v[1].size());
   Pools<const float> pools;

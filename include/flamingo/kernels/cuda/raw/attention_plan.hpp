@@ -54,8 +54,14 @@ struct KeyUse {
   int segment;
 };
 
-inline constexpr int attention_pools = 4;       ///< most pools that one plan names
-inline constexpr int attention_tile_rows = 16;  ///< query or key rows of a block: four warps of four rows
+inline constexpr int attention_pools = 4;  ///< most pools that one plan names
+
+/// Most query rows that a block of forward and dq takes, and most key rows of one of dk and dv: what the kernels ask
+/// for (attention_tiles in attention.cuh).
+struct AttentionTiles {
+  int query_rows = 16;
+  int key_rows = 16;
+};
 
 /// The tables of a plan, wherever they lie.
 struct AttentionTables {
@@ -66,6 +72,7 @@ struct AttentionTables {
   const KeyTile* key_tiles = nullptr;
   const KeyUse* key_uses = nullptr;
   int key_tile_count = 0;
+  AttentionTiles tiles;  ///< what the lists were made for
 };
 
 /// The tables in host memory. Forward and dq walk spans; dk and dv walk the transposed list, so that each sum has one
@@ -76,6 +83,7 @@ struct AttentionPlan {
   std::vector<QueryTile> query_tiles;
   std::vector<KeyTile> key_tiles;
   std::vector<KeyUse> key_uses;
+  AttentionTiles tiles;
 
   AttentionTables tables() const {
     return {spans.data(),
@@ -84,7 +92,8 @@ struct AttentionPlan {
             static_cast<int>(query_tiles.size()),
             key_tiles.data(),
             key_uses.data(),
-            static_cast<int>(key_tiles.size())};
+            static_cast<int>(key_tiles.size()),
+            tiles};
   }
 };
 
@@ -100,7 +109,7 @@ inline void refuse(bool wrong, const char* what, std::size_t which, const std::s
 /// may be read. Spans must not share query rows; segments lie inside their pool. Throws std::invalid_argument
 /// otherwise.
 inline AttentionPlan make_attention_plan(std::span<const Span> spans, std::span<const Segment> segments, int rows,
-                                         std::span<const int> pool_rows) {
+                                         std::span<const int> pool_rows, AttentionTiles tiles = {}) {
   detail::refuse(pool_rows.size() > attention_pools, "pool", attention_pools,
                  ": a plan names at most " + std::to_string(attention_pools) + " pools");
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -113,6 +122,7 @@ inline AttentionPlan make_attention_plan(std::span<const Span> spans, std::span<
                        " of a pool of " + std::to_string(held));
   }
   AttentionPlan plan;
+  plan.tiles = tiles;
   plan.spans.assign(spans.begin(), spans.end());
   plan.segments.assign(segments.begin(), segments.end());
 
@@ -134,7 +144,7 @@ inline AttentionPlan make_attention_plan(std::span<const Span> spans, std::span<
   for (int row = 0; row < rows;) {
     const int span = span_of[static_cast<std::size_t>(row)];
     int end = row + 1;
-    while (end < rows && end < row + attention_tile_rows && span_of[static_cast<std::size_t>(end)] == span) ++end;
+    while (end < rows && end < row + tiles.query_rows && span_of[static_cast<std::size_t>(end)] == span) ++end;
     plan.query_tiles.push_back({span, row, end - row});
     row = end;
   }
@@ -142,16 +152,16 @@ inline AttentionPlan make_attention_plan(std::span<const Span> spans, std::span<
   std::vector<std::size_t> first_tile;  // of each pool
   for (std::size_t pool = 0; pool < pool_rows.size(); ++pool) {
     first_tile.push_back(plan.key_tiles.size());
-    for (int row = 0; row < pool_rows[pool]; row += attention_tile_rows)
+    for (int row = 0; row < pool_rows[pool]; row += tiles.key_rows)
       plan.key_tiles.push_back(
-          {static_cast<int>(pool), row, std::min(attention_tile_rows, pool_rows[pool] - row), 0, 0});
+          {static_cast<int>(pool), row, std::min(tiles.key_rows, pool_rows[pool] - row), 0, 0});
   }
   const auto for_each_use = [&](auto&& visit) {
     for (std::size_t i = 0; i < spans.size(); ++i)
       for (int j = spans[i].first_segment; spans[i].rows > 0 && j < spans[i].first_segment + spans[i].segments; ++j) {
         const Segment& s = segments[static_cast<std::size_t>(j)];
         if (s.count == 0 || pool_rows[static_cast<std::size_t>(s.pool)] == 0) continue;
-        for (int tile = s.first / attention_tile_rows; tile <= (s.first + s.count - 1) / attention_tile_rows; ++tile)
+        for (int tile = s.first / tiles.key_rows; tile <= (s.first + s.count - 1) / tiles.key_rows; ++tile)
           visit(plan.key_tiles[first_tile[static_cast<std::size_t>(s.pool)] + static_cast<std::size_t>(tile)],
                 KeyUse{static_cast<int>(i), j});
       }

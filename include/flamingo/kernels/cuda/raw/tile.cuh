@@ -18,6 +18,13 @@
 
 namespace flamingo::raw {
 
+/// Before a loop whose every index into a register array must be a constant.
+#if defined(__CUDACC__)
+#define FLAMINGO_UNROLL _Pragma("unroll")
+#else
+#define FLAMINGO_UNROLL
+#endif
+
 #if defined(__CUDACC__)
 
 /// The block's dynamic shared memory, seen as a T.
@@ -54,6 +61,38 @@ __device__ inline void multiply_add_16x8x16(float (&c)[4], const unsigned (&a)[4
       "{%0, %1, %2, %3};\n"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/// Four 8×8 matrices of 16-bit numbers out of shared memory: lane l names row l % 8 of matrix l / 8 (16 bytes) and gets
+/// of each matrix the pair at row l / 4, columns 2 (l % 4) and one after it. Transposed: the pair of rows and the
+/// column change places.
+template <bool Transposed>
+__device__ inline void load_matrices(unsigned (&to)[4], const void* row) {
+  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  if constexpr (Transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];\n"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\n"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address)
+                 : "memory");
+}
+
+/// 2^x, to about 2^-22 of itself; 0 for -infinity.
+__device__ inline float power_of_two(float x) {
+  asm("ex2.approx.ftz.f32 %0, %0;\n" : "+f"(x));
+  return x;
+}
+__device__ inline float logarithm_of_two(float x) { return __log2f(x); }
+
+/// Two numbers rounded to bf16, the first in the lower half.
+__device__ inline unsigned bf16_pair(float low, float high) {
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
 }
 
 /// Starts kernel(args...) on the stream; an empty grid is no launch. Returns what the runtime says about the start.

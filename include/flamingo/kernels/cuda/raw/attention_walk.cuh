@@ -1,0 +1,139 @@
+/// What the kernels of attention share: the operands, what a row sees, and the walk through the other side's tiles.
+#pragma once
+#include <cstddef>
+
+#include "attention_plan.hpp"
+#include "tile.cuh"
+
+namespace flamingo::raw {
+
+/// No position term: positions are in q and k already (rotary, absolute), or there are none.
+struct None {
+  template <class A>
+  __device__ A operator()(A score, int /*head*/, int /*distance*/) const {
+    return score;
+  }
+};
+
+/// ALiBi (Press et al. 2022): the score of a key grows by its head's slope times (its position - the query's).
+struct Alibi {
+  const float* slopes;  ///< (H), on the device
+  template <class A>
+  __device__ A operator()(A score, int head, int distance) const {
+    return score + static_cast<A>(slopes[head]) * static_cast<A>(distance);
+  }
+};
+
+/// Rows of a matrix: `stride` elements from one to the next.
+template <class R>
+struct Strided {
+  R* data = nullptr;
+  long long stride = 0;
+};
+
+/// Keys and values, or their gradients, by pool. A pool whose gradients are null gets none.
+template <class R>
+struct Pools {
+  Strided<R> k[attention_pools], v[attention_pools];
+};
+
+/// Sizes and constants of a call. The kernels' K is a size of tiles: a smaller head lies in them beside zeros.
+struct AttentionShape {
+  int N, heads, kv_heads;  ///< heads: a multiple of kv_heads
+  int head_dim = 0;        ///< at most K; 0: K
+};
+
+/// How many keys of the segment a query at this position sees: always the first ones.
+__device__ inline int visible_keys(const Segment& segment, int position) {
+  if (!segment.causal) return segment.count;
+  const int visible = position - segment.position + 1;
+  return visible < 0 ? 0 : visible < segment.count ? visible : segment.count;
+}
+/// The first query row (counted in its span) that sees key `key` of the segment: it and all after it do.
+__device__ inline int first_seeing(const Segment& segment, const Span& span, int key) {
+  const int first = segment.position + key - span.position;
+  return segment.causal && first > 0 ? first : 0;
+}
+
+/// Walks the tiles of Step keys of a span that a query at `last_position` sees.
+template <int Step>
+struct KeyCursor {
+  const Segment* segment;
+  const Segment* end;
+  int last_position;
+  int offset = 0;
+
+  __device__ bool done() {
+    while (segment != end && offset >= visible_keys(*segment, last_position)) {
+      ++segment;
+      offset = 0;
+    }
+    return segment == end;
+  }
+  __device__ void next() { offset += Step; }
+};
+
+/// Walks the tiles of Step queries that see keys of a key tile: uses, heads of the group, rows of the span.
+template <int Step>
+struct QueryCursor {
+  const KeyUse* use;
+  const KeyUse* end;
+  const Span* spans;
+  const Segment* segments;
+  int tile_row;  ///< the key tile's first row in its pool
+  int group;
+  int head = 0;     ///< within the group
+  int offset = -1;  ///< of the query rows in their span; -1: before the first
+
+  /// The first row of the span that sees any key of the tile.
+  __device__ int first() const {
+    const Segment& segment = segments[use->segment];
+    const int key = tile_row > segment.first ? tile_row - segment.first : 0;
+    return first_seeing(segment, spans[use->span], key);
+  }
+  __device__ bool done() {
+    while (use != end) {
+      if (offset < 0) offset = first();
+      if (offset < spans[use->span].rows) return false;
+      offset = -1;
+      if (++head == group) {
+        head = 0;
+        ++use;
+      }
+    }
+    return true;
+  }
+  __device__ void next() { offset += Step; }
+};
+
+/// Runs multiply(cursor, stage) for all tiles of the stream, copy(cursor, stage) having begun its copies one tile
+/// ahead.
+template <int Stages, class Cursor, class Copy, class Multiply>
+__device__ inline void for_each_tile(Cursor now, Copy copy, Multiply multiply) {
+  Cursor ahead = now;
+  const auto copy_next = [&](int stage) {
+    if (!ahead.done()) {
+      copy(ahead, stage);
+      ahead.next();
+    }
+    commit_async();
+  };
+  if constexpr (Stages == 2) copy_next(0);
+  for (int step = 0; !now.done(); ++step, now.next()) {
+    copy_next((step + Stages - 1) % Stages);
+    wait_async<Stages - 1>();
+    __syncthreads();
+    multiply(now, step % Stages);
+    __syncthreads();  // before the next copy overwrites what was just read
+  }
+}
+
+template <class R>
+bool pools_pack(const Pools<const R>& pools) {
+  bool all = true;
+  for (int i = 0; i < attention_pools; ++i)
+    all = all && packs(pools.k[i].data, pools.k[i].stride) && packs(pools.v[i].data, pools.v[i].stride);
+  return all;
+}
+
+}  // namespace flamingo::raw

@@ -1,0 +1,64 @@
+/// Attention on the matrix units against plain loops in double, with tiles of both widths.
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "attention_spans.hpp"
+
+using namespace emulator;
+
+namespace {
+
+/// Spans and segments that fill the tiles of the matrix kernels, and those that end or begin within them.
+Layout long_spans() {
+  Layout layout;
+  layout.N = 301;
+  layout.pool_rows = {331, 71};
+  layout.segments = {
+      {0, 3, 173, 0, 0},    {1, 0, 64, 0, 0},   // 0: two pools
+      {0, 40, 230, 100, 1}, {1, 5, 31, 90, 1},  // 2: causal; a later pool with earlier positions
+      {1, 7, 64, 0, 0},                         // 4: an image
+  };
+  layout.spans = {{0, 70, 0, 0, 2}, {73, 150, 110, 2, 2}, {223, 40, 0, 4, 1}, {263, 38, 150, 2, 1, 1}};
+  return layout;
+}
+
+}  // namespace
+
+TEST_CASE("attention on the matrix units agrees with the formulas", "[raw][attention]") {
+  for (const int query_rows : {64, 128}) {
+    const AttentionTiles tiles{query_rows, 64};
+    CAPTURE(query_rows);
+    check_against_reference<__nv_bfloat16, 16, true>(6, 3, 1, {}, tiles);
+    check_against_reference<__nv_bfloat16, 64, false>(2, 1, 0, {}, tiles);
+    check_against_reference<__nv_bfloat16, 16, true>(2, 1, 0, long_spans(), tiles);
+    check_against_reference<__nv_bfloat16, 80, false>(1, 1, 3, long_spans(), tiles);
+  }
+}
+
+TEST_CASE("matrix kernels refuse the lists of others", "[raw][attention]") {
+  Attention<__nv_bfloat16, 16> a(1, 1, 0, 3);
+  AttentionPlan plan = a.plan();
+  CHECK(plan.tiles.query_rows == 64);
+  plan.tiles = {};
+  CHECK_THROWS(a.run(plan));
+}
+
+TEST_CASE("long spans are cut into tiles of 128 queries where few of them stay empty", "[raw][attention]") {
+  const auto query_rows = [](std::vector<Span> spans) { return attention_tiles<__nv_bfloat16>(spans).query_rows; };
+  CHECK(query_rows({{0, 128, 0, 0, 1}}) == 128);
+  CHECK(query_rows({{0, 2048, 0, 0, 1}}) == 128);
+  CHECK(query_rows({{0, 129, 0, 0, 1}}) == 64);
+  CHECK(query_rows({{0, 50, 0, 0, 1}, {50, 60, 0, 0, 1}}) == 64);
+  CHECK(attention_tiles<float>(std::vector<Span>{{0, 2048, 0, 0, 1}}).query_rows == attention_tile_rows);
+}
+
+#if !defined(__CUDACC__)
+TEST_CASE("matrix kernels under shuffled schedules and without their barriers", "[raw][attention]") {
+  Attention<__nv_bfloat16, 16> a(2, 1, 0, 7);
+  CHECK(emulator::schedules_agree([&] { return a.bytes(); }, 3));
+  std::size_t met = 0;
+  CHECK(emulator::unneeded_barriers([&] { return a.bytes(); }, 3, met) == "");
+  CHECK(met > 0);
+}
+#endif
