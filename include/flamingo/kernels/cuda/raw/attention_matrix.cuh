@@ -23,14 +23,27 @@ template <int K>
 constexpr int matrix_pitch = K + 8;
 
 /// A head's part of rows [0, rows) into shared rows of K channels; what is not there is zero. Packed: all rows begin on
-/// 16 bytes.
+/// 16 bytes. Each thread keeps its channels and goes down the rows, where that comes out even.
 template <int Rows, int K>
 __device__ inline void copy_head_async(bf16* tile, const bf16* from, long long stride, int rows, int channels,
                                        bool packed) {
-  if (packed)
+  constexpr int across = K / 8, down = matrix_threads / across;
+  if constexpr (matrix_threads % across == 0 && Rows % down == 0) {
+    if (packed) {
+      const int first = thread_index() / across, channel = thread_index() % across * 8;
+      const bf16* source = from + first * stride + channel;
+      bf16* const target = tile + first * matrix_pitch<K> + channel;
+      const int left = channel < channels ? rows - first : 0;
+      FLAMINGO_UNROLL
+      for (int row = 0; row < Rows; row += down, source += down * stride)
+        copy_async<16>(target + row * matrix_pitch<K>, source, row < left);
+      return;
+    }
+  } else if (packed) {
     copy_tile_async<matrix_threads, 8, Rows, K, matrix_pitch<K>>(tile, from, stride, rows, channels);
-  else
-    copy_tile_async<matrix_threads, 1, Rows, K, matrix_pitch<K>>(tile, from, stride, rows, channels);
+    return;
+  }
+  copy_tile_async<matrix_threads, 1, Rows, K, matrix_pitch<K>>(tile, from, stride, rows, channels);
 }
 
 /// A left operand of 16 rows: depths [16 k, 16 k + 16) of the rows that begin here.
@@ -137,11 +150,16 @@ __device__ inline void store_rows(Strided<bf16> to, long long first_row, int row
   }
 }
 
-/// A score as a power of two's exponent: times scale, with its position term, times log2 e.
+/// Scores stay dot products as long as they can: 2^(factor × score - what it is measured from) is one multiplication.
 template <class Position>
-__device__ inline float exponent_of(float dot, float scale, const Position& position, int head, int distance) {
+__device__ inline float score_factor(float scale) {
+  return std::is_same_v<Position, None> ? scale * log2_of_e : 1.0f;
+}
+/// A score with its position term, to be multiplied by score_factor.
+template <class Position>
+__device__ inline float positioned(float dot, float scale, const Position& position, int head, int distance) {
   if constexpr (std::is_same_v<Position, None>)
-    return dot * (scale * log2_of_e);
+    return dot;
   else
     return position(dot * scale, head, distance) * log2_of_e;
 }
@@ -164,6 +182,26 @@ struct QueryBlock {
 
   __device__ int position(int row) const { return tile_position + row; }
   __device__ int last_position() const { return tile_position + tile.rows - 1; }
+
+  /// Gives the dot products of a tile of keys their position terms, and what a row does not see -infinity.
+  template <int Columns, class Position>
+  __device__ void prepare(Array<Array<float[4], Columns / 8>, Tiles>& scores, const Segment& segment, int offset,
+                          bool whole, float scale, const Position& rule) const {
+    FLAMINGO_UNROLL
+    for (int t = 0; t < Tiles; ++t) FLAMINGO_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int row = warp_row + t * 16 + result_row(i);
+      const int end = whole ? Columns : row < tile.rows ? visible_keys(segment, position(row)) - offset : 0;
+      const int distance = segment.position + offset - position(row);
+      FLAMINGO_UNROLL
+      for (int n = 0; n < Columns / 8; ++n) {
+        const int column = n * 8 + result_column(i);
+        float& score = scores[t][n][i];
+        score = span.uniform ? 0 : positioned(score, scale, rule, head, distance + column);
+        if (column >= end) score = -INFINITY;
+      }
+    }
+  }
 };
 
 template <int K, int Tiles, int Columns>
@@ -185,7 +223,8 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
 
   copy_head_async<64 * Tiles, K>(shared.q, q.data + own.tile.first_row * q.stride + own.head * d, q.stride,
                                  own.tile.rows, d, packed);
-  Array<float[2], Tiles> maximum, total;  // maximum: of the row, as an exponent of two; total: of this lane's keys
+  const float factor = score_factor<Position>(scale);
+  Array<float[2], Tiles> maximum, total;  // maximum: of the row's scores; total: of this lane's keys
   Array<Array<float[4], K / 8>, Tiles> sums = {};
   for (int t = 0; t < Tiles; ++t)
     for (int half = 0; half < 2; ++half) {
@@ -213,35 +252,23 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         multiply_rows<K, Tiles, columns>(p, shared.q + own.warp_row * matrix_pitch<K>, shared.k[stage]);
         // Rows see more the later they are: if the warp's first sees the tile, all do.
         const bool whole = visible_keys(segment, own.position(own.warp_row)) - at.offset >= columns;
-        const int distance = segment.position + at.offset - own.position(own.warp_row);
+        if (!whole || own.span.uniform || !std::is_same_v<Position, None>)
+          own.template prepare<columns>(p, segment, at.offset, whole, scale, position);
         FLAMINGO_UNROLL
         for (int t = 0; t < Tiles; ++t) FLAMINGO_UNROLL
         for (int half = 0; half < 2; ++half) {
-          const int row = own.warp_row + t * 16 + result_row(2 * half);
-          const int end = whole                 ? columns
-                          : row < own.tile.rows ? visible_keys(segment, own.position(row)) - at.offset
-                                                : 0;
           float above = maximum[t][half];
           FLAMINGO_UNROLL
-          for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
-          for (int i = 2 * half; i < 2 * half + 2; ++i) {
-            const int column = n * 8 + result_column(i);
-            float& score = p[t][n][i];
-            score = own.span.uniform
-                        ? 0
-                        : exponent_of(score, scale, position, own.head, distance + column - (row - own.warp_row));
-            if (!whole && column >= end) score = -INFINITY;
-            above = larger(above, score);
-          }
+          for (int n = 0; n < columns / 8; ++n) above = larger(above, larger(p[t][n][2 * half], p[t][n][2 * half + 1]));
           above = row_max(above);
-          const float base = above == -INFINITY ? 0 : above;  // nothing seen yet: 2^-infinity is 0
-          const float shrink = power_of_two(maximum[t][half] - base);
+          const float base = above == -INFINITY ? 0 : above * factor;  // nothing seen yet: 2^-infinity is 0
+          const float shrink = power_of_two(maximum[t][half] * factor - base);
           maximum[t][half] = above;
           float sum = 0;
           FLAMINGO_UNROLL
           for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
           for (int i = 2 * half; i < 2 * half + 2; ++i) {
-            p[t][n][i] = power_of_two(p[t][n][i] - base);
+            p[t][n][i] = power_of_two(p[t][n][i] * factor - base);
             sum += p[t][n][i];
           }
           total[t][half] = total[t][half] * shrink + sum;
@@ -258,17 +285,17 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
   FLAMINGO_UNROLL
   for (int t = 0; t < Tiles; ++t) {
     const int first = own.warp_row + t * 16;
-    float factor[2];
+    float share[2];
     for (int half = 0; half < 2; ++half) {
       const float all = row_sum(total[t][half]);
       const bool sees = maximum[t][half] != -INFINITY;
-      factor[half] = sees ? 1 / all : 0;
+      share[half] = sees ? 1 / all : 0;
       const int row = first + result_row(2 * half);
       if (lse && lane_index() % 4 == 0 && row < own.tile.rows)
         lse[static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head] =
-            sees ? (maximum[t][half] + logarithm_of_two(all)) * ln_of_2 : -INFINITY;
+            sees ? (maximum[t][half] * factor + logarithm_of_two(all)) * ln_of_2 : -INFINITY;
     }
-    store_rows<K>(o, own.tile.first_row + first, own.tile.rows - first, own.head * d, d, sums[t], factor);
+    store_rows<K>(o, own.tile.first_row + first, own.tile.rows - first, own.head * d, d, sums[t], share);
   }
 }
 
@@ -299,13 +326,15 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
                                  own.tile.rows, d, packed);
   copy_head_async<64 * Tiles, K>(shared.dout, dout.data + own.tile.first_row * dout.stride + own.head * d, dout.stride,
                                  own.tile.rows, d, packed);
+  const float factor = score_factor<Position>(scale);
   Array<float[2], Tiles> own_lse, own_delta;
   Array<Array<float[4], K / 8>, Tiles> sums = {};
   for (int t = 0; t < Tiles; ++t)
     for (int half = 0; half < 2; ++half) {
       const int row = own.warp_row + t * 16 + result_row(2 * half);
       const long long at = static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head;
-      own_lse[t][half] = row < own.tile.rows ? lse[at] * log2_of_e : 0;
+      // What sees nothing has -infinity, and so have its scores.
+      own_lse[t][half] = row < own.tile.rows && lse[at] != -INFINITY ? lse[at] * log2_of_e : 0;
       own_delta[t][half] = row < own.tile.rows ? delta[at] : 0;
     }
   const int segment_count = own.span.uniform ? 0 : own.span.segments;  // equal weights do not depend on q
@@ -329,34 +358,22 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         Array<Array<float[4], columns / 8>, Tiles> p, ds;
         multiply_rows<K, Tiles, columns>(p, shared.q + own.warp_row * matrix_pitch<K>, shared.k[stage]);
         multiply_rows<K, Tiles, columns>(ds, shared.dout + own.warp_row * matrix_pitch<K>, shared.v[stage]);
-        const bool whole = own.warp_row + 16 * Tiles <= own.tile.rows &&
-                           visible_keys(segment, own.position(own.warp_row)) - at.offset >= columns;
-        const int distance = segment.position + at.offset - own.position(own.warp_row);
+        const bool whole = visible_keys(segment, own.position(own.warp_row)) - at.offset >= columns;
+        if (!whole || !std::is_same_v<Position, None>)
+          own.template prepare<columns>(p, segment, at.offset, whole, scale, position);
         FLAMINGO_UNROLL
         for (int t = 0; t < Tiles; ++t) FLAMINGO_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const int row = own.warp_row + t * 16 + result_row(i);
-          const int end = whole                 ? columns
-                          : row < own.tile.rows ? visible_keys(segment, own.position(row)) - at.offset
-                                                : 0;
-          FLAMINGO_UNROLL
-          for (int n = 0; n < columns / 8; ++n) {
-            const int column = n * 8 + result_column(i);
-            const float exponent =
-                exponent_of(p[t][n][i], scale, position, own.head, distance + column - (row - own.warp_row));
-            const float weight =
-                whole || column < end ? power_of_two(exponent - own_lse[t][i / 2]) : 0;  // lse may be -infinity
-            ds[t][n][i] = weight * (ds[t][n][i] - own_delta[t][i / 2]);
-          }
-        }
+        for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
+        for (int i = 0; i < 4; ++i)
+          ds[t][n][i] = power_of_two(p[t][n][i] * factor - own_lse[t][i / 2]) * (ds[t][n][i] - own_delta[t][i / 2]);
         add_weighted_rows<K, Tiles, columns>(sums, ds, shared.k[stage]);
       });
   wait_async<0>();
-  const float factor[2] = {scale, scale};
+  const float scales[2] = {scale, scale};
   FLAMINGO_UNROLL
   for (int t = 0; t < Tiles; ++t) {
     const int first = own.warp_row + t * 16;
-    store_rows<K>(dq, own.tile.first_row + first, own.tile.rows - first, own.head * d, d, sums[t], factor);
+    store_rows<K>(dq, own.tile.first_row + first, own.tile.rows - first, own.head * d, d, sums[t], scales);
   }
 }
 
@@ -367,8 +384,8 @@ struct BackwardKVShared {
   alignas(16) Array<bf16, 64 * matrix_pitch<K>> v;
   alignas(16) Array<Array<bf16, rows * matrix_pitch<K>>, 2> q;
   alignas(16) Array<Array<bf16, rows * matrix_pitch<K>>, 2> dout;
-  Array<Array<float, rows>, 2> lse;
-  Array<Array<float, rows>, 2> delta;
+  alignas(8) Array<Array<float, rows>, 2> lse;
+  alignas(8) Array<Array<float, rows>, 2> delta;
 };
 
 /// A block takes 64 keys and one key head: the queries of all heads of its group stream by. Scores lie transposed, a
@@ -391,6 +408,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
   copy_head_async<64, K>(shared.k, k.data + tile.first_row * k.stride + kv_head * d, k.stride, tile.rows, d, packed);
   copy_head_async<64, K>(shared.v, v.data + tile.first_row * v.stride + kv_head * d, v.stride, tile.rows, d, packed);
 
+  const float factor = score_factor<Position>(scale);
   Array<Array<float[4], K / 8>, 1> k_sums = {}, v_sums = {};
   const KeyUse* uses = tables.key_uses + tile.first_use;
   using Cursor = QueryCursor<columns>;
@@ -415,31 +433,46 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
                   rows = span.rows - at.offset < columns ? span.rows - at.offset : columns;
         const int first_key = tile.first_row + warp_row - segment.first;  // of the warp, in the segment
         if (first_key + 16 <= 0 || first_key >= segment.count) return;    // the segment has none of the warp's keys
-        int begin[2], end[2];                                             // of the queries that see the lane's two keys
-        for (int half = 0; half < 2; ++half) {
-          const int row = warp_row + result_row(2 * half), key = first_key + result_row(2 * half);
-          const bool used = row < tile.rows && key >= 0 && key < segment.count;
-          begin[half] = used ? first_seeing(segment, span, key) - at.offset : 0;
-          end[half] = used ? rows : 0;
-        }
         Array<Array<float[4], columns / 8>, 1> p, ds;
         multiply_rows<K, 1, columns>(p, shared.k + warp_row * matrix_pitch<K>, shared.q[stage]);
+        // Keys are seen by fewer queries the later they are: by those that see the warp's last one, all are.
+        const bool whole = first_key >= 0 && first_key + 16 <= segment.count && warp_row + 16 <= tile.rows &&
+                           rows == columns && first_seeing(segment, span, first_key + 15) <= at.offset;
+        if (!whole || span.uniform || !std::is_same_v<Position, None>) {
+          FLAMINGO_UNROLL
+          for (int i = 0; i < 4; ++i) {
+            const int row = warp_row + result_row(i), key = first_key + result_row(i);
+            const bool used = row < tile.rows && key >= 0 && key < segment.count;
+            const int begin = used ? first_seeing(segment, span, key) - at.offset : 0, end = used ? rows : 0;
+            const int distance = segment.position + key - (span.position + at.offset);
+            FLAMINGO_UNROLL
+            for (int n = 0; n < columns / 8; ++n) {
+              const int column = n * 8 + result_column(i);
+              float& score = p[0][n][i];
+              score = span.uniform ? 0 : positioned(score, scale, position, head, distance - column);
+              if (column < begin || column >= end) score = -INFINITY;
+            }
+          }
+        }
         FLAMINGO_UNROLL
-        for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const int column = n * 8 + result_column(i), key = first_key + result_row(i);
-          const bool seen = column >= begin[i / 2] && column < end[i / 2];
-          const int distance = segment.position + key - (span.position + at.offset + column);
-          const float exponent = span.uniform ? 0 : exponent_of(p[0][n][i], scale, position, head, distance);
-          p[0][n][i] = seen ? power_of_two(exponent - shared.lse[stage][column] * log2_of_e) : 0;
+        for (int n = 0; n < columns / 8; ++n) {
+          const auto query_lse = load_pack<2>(shared.lse[stage] + n * 8 + result_column(0));
+          FLAMINGO_UNROLL
+          for (int i = 0; i < 4; ++i) {
+            // A query that sees nothing has -infinity.
+            const float measure = query_lse.value[i % 2] == -INFINITY ? 0 : query_lse.value[i % 2] * log2_of_e;
+            p[0][n][i] = power_of_two(p[0][n][i] * factor - measure);
+          }
         }
         add_weighted_rows<K, 1, columns>(v_sums, p, shared.dout[stage]);
         if (span.uniform) return;  // its weights depend on neither k nor q
         multiply_rows<K, 1, columns>(ds, shared.v + warp_row * matrix_pitch<K>, shared.dout[stage]);
         FLAMINGO_UNROLL
-        for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
-        for (int i = 0; i < 4; ++i)
-          ds[0][n][i] = p[0][n][i] * (ds[0][n][i] - shared.delta[stage][n * 8 + result_column(i)]);
+        for (int n = 0; n < columns / 8; ++n) {
+          const auto query_delta = load_pack<2>(shared.delta[stage] + n * 8 + result_column(0));
+          FLAMINGO_UNROLL
+          for (int i = 0; i < 4; ++i) ds[0][n][i] = p[0][n][i] * (ds[0][n][i] - query_delta.value[i % 2]);
+        }
         add_weighted_rows<K, 1, columns>(k_sums, ds, shared.q[stage]);
       });
   wait_async<0>();

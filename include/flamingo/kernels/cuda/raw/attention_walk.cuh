@@ -107,7 +107,7 @@ struct QueryCursor {
 };
 
 /// Runs multiply(cursor, stage) for all tiles of the stream, copy(cursor, stage) having begun its copies one tile
-/// ahead.
+/// ahead where there are two stages.
 template <int Stages, class Cursor, class Copy, class Multiply>
 __device__ inline void for_each_tile(Cursor now, Copy copy, Multiply multiply) {
   Cursor ahead = now;
@@ -118,13 +118,16 @@ __device__ inline void for_each_tile(Cursor now, Copy copy, Multiply multiply) {
     }
     commit_async();
   };
-  if constexpr (Stages == 2) copy_next(0);
+  copy_next(0);
   for (int step = 0; !now.done(); ++step, now.next()) {
-    copy_next((step + Stages - 1) % Stages);
-    wait_async<Stages - 1>();
-    __syncthreads();
+    wait_async<0>();
+    __syncthreads();  // the tile is there, and nobody reads the one before any more
+    if constexpr (Stages == 2) copy_next((step + 1) % 2);
     multiply(now, step % Stages);
-    __syncthreads();  // before the next copy overwrites what was just read
+    if constexpr (Stages == 1) {
+      __syncthreads();
+      copy_next(0);
+    }
   }
 }
 
