@@ -5,6 +5,10 @@
 #include <flamingo/kernels/cuda/arrange.cuh>
 #include <flamingo/kernels/cuda/attention.cuh>
 #include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>
+#include <flamingo/kernels/cuda/pooling.cuh>
 #include <flamingo/kernels/cuda/residual.cuh>
+#include <flamingo/kernels/cuda/sinusoid.cuh>
+#include <flamingo/kernels/cuda/standardise.cuh>

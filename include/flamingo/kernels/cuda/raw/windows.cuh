@@ -1,0 +1,103 @@
+/// Pictures as rows, and the windows that convolution and pooling move over them, on raw pointers.
+///
+/// A picture's cells are rows of x, line by line, its windows rows of y; pictures lie one after another. Window (i, j)
+/// begins at cell (i stride - above, j stride - left), which may lie beyond the edge.
+#pragma once
+#include "tile.cuh"
+
+namespace flamingo::raw {
+
+struct Picture {
+  int first_cell, height, width;
+  int first_window, lines, columns;
+  int above, left;
+};
+/// All pictures of a call. The list is in the device's memory.
+struct Pictures {
+  const Picture* list;
+  int count, cells, windows;
+};
+struct Window {
+  int height, width, stride;
+  __host__ __device__ int cells() const { return height * width; }
+};
+
+/// The picture that a window's row, or a cell's, belongs to: by a division where all pictures are of one size.
+template <bool OfWindow>
+__device__ inline const Picture& picture_of(const Pictures& pictures, int row) {
+  const auto first = [&](int i) { return OfWindow ? pictures.list[i].first_window : pictures.list[i].first_cell; };
+  const Picture& one = pictures.list[0];
+  int at = row / (OfWindow ? one.lines * one.columns : one.height * one.width);
+  if (at >= pictures.count) at = pictures.count - 1;
+  if (first(at) > row || (at + 1 < pictures.count && first(at + 1) <= row)) {
+    int end = pictures.count;
+    for (at = 0; end - at > 1;) {
+      const int middle = (at + end) / 2;
+      if (first(middle) <= row)
+        at = middle;
+      else
+        end = middle;
+    }
+  }
+  return pictures.list[at];
+}
+
+/// A window among the cells of its picture.
+struct WindowPlace {
+  int first_cell, height, width;
+  int line, column;  ///< where it begins
+
+  /// The row of its cell (k, l), or -1 beyond the picture's edge.
+  __device__ int cell(int k, int l) const {
+    const int i = line + k, j = column + l;
+    return i >= 0 && i < height && j >= 0 && j < width ? first_cell + i * width + j : -1;
+  }
+  /// Calls f(row) for its cells inside the picture, line by line.
+  template <class F>
+  __device__ void each_cell(const Window& window, const F& f) const {
+    for (int k = 0; k < window.height; ++k)
+      for (int l = 0; l < window.width; ++l)
+        if (const int row = cell(k, l); row >= 0) f(row);
+  }
+  __device__ int cells_inside(const Window& window) const {
+    const auto inside = [](int begin, int size, int extent) {
+      const int from = begin > 0 ? begin : 0, to = begin + size < extent ? begin + size : extent;
+      return to - from;
+    };
+    return inside(line, window.height, height) * inside(column, window.width, width);
+  }
+};
+__device__ inline WindowPlace place_of_window(const Pictures& pictures, const Window& window, int row) {
+  const Picture& p = picture_of<true>(pictures, row);
+  const int n = row - p.first_window;
+  return {p.first_cell, p.height, p.width, n / p.columns * window.stride - p.above,
+          n % p.columns * window.stride - p.left};
+}
+
+/// A cell among the windows of its picture.
+struct CellPlace {
+  int first_window, lines, columns;
+  int line, column;  ///< from where the first window begins
+
+  /// The row of the window that sees it as its cell (k, l), or -1.
+  __device__ int window(int k, int l, int stride) const {
+    const int i = line - k, j = column - l;
+    return i >= 0 && j >= 0 && i % stride == 0 && j % stride == 0 && i / stride < lines && j / stride < columns
+               ? first_window + i / stride * columns + j / stride
+               : -1;
+  }
+  /// Calls f(row, k, l) for the windows that see it.
+  template <class F>
+  __device__ void each_window(const Window& moving, const F& f) const {
+    for (int k = 0; k < moving.height; ++k)
+      for (int l = 0; l < moving.width; ++l)
+        if (const int row = window(k, l, moving.stride); row >= 0) f(row, k, l);
+  }
+};
+__device__ inline CellPlace place_of_cell(const Pictures& pictures, int row) {
+  const Picture& p = picture_of<false>(pictures, row);
+  const int n = row - p.first_cell;
+  return {p.first_window, p.lines, p.columns, n / p.width + p.above, n % p.width + p.left};
+}
+
+}  // namespace flamingo::raw

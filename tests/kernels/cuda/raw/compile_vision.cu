@@ -1,0 +1,45 @@
+/// The raw kernels of vision encoders for every element type, compiled by nvcc: nothing runs.
+#include <flamingo/kernels/cuda/raw/excitation.cuh>
+#include <flamingo/kernels/cuda/raw/pooling.cuh>
+#include <flamingo/kernels/cuda/raw/sinusoid.cuh>
+#include <flamingo/kernels/cuda/raw/standardise.cuh>
+
+namespace flamingo::raw {
+
+#define INSTANTIATE_POOLING(R)                                                                                    \
+  template cudaError_t max_pool<R>(const R*, R*, const Pictures&, const Window&, int, cudaStream_t);              \
+  template cudaError_t max_pool_backward<R>(const R*, const R*, R*, const Pictures&, const Window&, int,          \
+                                            cudaStream_t);                                                        \
+  template cudaError_t average_pool<R>(const R*, R*, const Pictures&, const Window&, int, cudaStream_t);          \
+  template cudaError_t average_pool_backward<R>(const R*, R*, const Pictures&, const Window&, int, cudaStream_t); \
+  template cudaError_t picture_mean<R>(const R*, R*, const Pictures&, int, cudaStream_t);                         \
+  template cudaError_t picture_mean_backward<R>(const R*, R*, const Pictures&, int, cudaStream_t);
+
+#define INSTANTIATE_EXCITATION(R)                                                                                      \
+  template cudaError_t excitation<R>(const R*, const Accumulate<R>*, const Accumulate<R>*, R*, int, int,               \
+                                     cudaStream_t);                                                                    \
+  template cudaError_t excitation_backward<R>(const R*, const Accumulate<R>*, const Accumulate<R>*, const R*, R*, int, \
+                                              int, cudaStream_t);                                                      \
+  template cudaError_t excitation_backward_gain<R>(const R*, const Accumulate<R>*, const R*, Accumulate<R>*,           \
+                                                   Accumulate<R>*, int, int, cudaStream_t);                            \
+  template cudaError_t excite<R>(const R*, const R*, const R*, R*, const Pictures&, int, cudaStream_t);                \
+  template cudaError_t excite_backward<R>(const R*, const R*, const R*, R*, R*, const Pictures&, int, cudaStream_t);
+
+#define INSTANTIATE_STANDARDISE(R)                                                                                   \
+  template cudaError_t standardise<R>(const R*, const Accumulate<R>*, R*, int, int, StandardiseRule<Accumulate<R>>,  \
+                                      cudaStream_t);                                                                 \
+  template cudaError_t standardise_backward<R>(const R*, const Accumulate<R>*, const Accumulate<R>*, Accumulate<R>*, \
+                                               Accumulate<R>*, int, int, StandardiseRule<Accumulate<R>>,             \
+                                               cudaStream_t);
+
+#define INSTANTIATE_ALL(R)   \
+  INSTANTIATE_POOLING(R)     \
+  INSTANTIATE_EXCITATION(R)  \
+  INSTANTIATE_STANDARDISE(R) \
+  template cudaError_t sinusoid<R>(R*, int, int, int, cudaStream_t);
+
+INSTANTIATE_ALL(float)
+INSTANTIATE_ALL(double)
+INSTANTIATE_ALL(__nv_bfloat16)
+
+}  // namespace flamingo::raw

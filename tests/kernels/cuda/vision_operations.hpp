@@ -1,0 +1,117 @@
+/// What vision encoders ask of Cuda besides operations.hpp, run once on a platform.
+#pragma once
+#include <array>
+
+#include <flamingo/ops/excitation.hpp>
+#include <flamingo/ops/pooling.hpp>
+#include <flamingo/ops/sinusoid.hpp>
+#include <flamingo/ops/standardise.hpp>
+
+#include "kernels/cuda/on_platform.hpp"
+
+namespace flamingo::test {
+
+/// Most numbers that one result below is a sum of, times the roundings of a term.
+inline constexpr std::size_t roundings_of_vision_operations = 4 * 131;
+
+template <Platform P>
+struct VisionOperations : Run<P> {
+  using typename Run<P>::R;
+  using typename Run<P>::A;
+  using Run<P>::ctx;
+
+  /// Of three sizes, the first two alike.
+  static constexpr std::array<Grid, 4> pictures{{{0, 5, 7}, {35, 5, 7}, {70, 9, 4}, {106, 3, 3}}};
+  static constexpr int cells = 115, count = 4;
+
+  void pooling(const std::string& name, const Window& window, int D) {
+    const int windows = cells_of(windows_of(pictures, window));
+    const auto x = this->rows(cells, D, 1), dy = this->rows(windows, D, 2), y = this->blank(windows, D),
+               dx = this->blank(cells, D);
+    ops::max_pool(ctx, x, pictures, window, y);
+    ops::max_pool_backward(ctx, x, pictures, window, dy, dx);
+    this->report(name + " max y", y);
+    this->report(name + " max dx", dx);
+    ops::average_pool(ctx, x, pictures, window, y);
+    ops::average_pool_backward(ctx, pictures, window, dy, dx);
+    this->report(name + " average y", y);
+    this->report(name + " average dx", dx);
+  }
+  void means(int D) {
+    const auto x = this->rows(cells, D, 3), dy = this->rows(count, D, 4), y = this->blank(count, D),
+               dx = this->blank(cells, D);
+    ops::picture_mean(ctx, x, pictures, y);
+    ops::picture_mean_backward(ctx, pictures, dy, dx);
+    this->report("mean y", y);
+    this->report("mean dx", dx);
+  }
+  void poolings() {
+    pooling("same", square(2, 2), 8);
+    pooling("symmetric", square(3, 2, Padding::symmetric, 1), 5);
+    pooling("valid", {3, 2, 1, Padding::valid, 0}, 4);
+    means(8);
+    means(37);
+  }
+
+  void excitation(int D) {
+    const auto z = this->rows(count, D, 11), df = this->rows(count, D, 12), f = this->blank(count, D),
+               dz = this->blank(count, D);
+    const auto gain = this->template vector<1>(1, 13), dgain = this->template vector<1>(1, 14);
+    const auto amounts = table(ctx, std::vector<A>{A(2), A(0), A(0.5), A(-1)});
+    ops::excitation(ctx, z, amounts, gain, f);
+    ops::excitation_backward(ctx, z, amounts, gain, df, dz, dgain);
+    this->report("excitation f", f);
+    this->report("excitation dz", dz);
+    this->report("excitation dgain", dgain);
+    const auto x = this->rows(cells, D, 15), h = this->rows(cells, D, 16), dy = this->rows(cells, D, 17),
+               y = this->blank(cells, D), dh = this->blank(cells, D);
+    ops::excite(ctx, x, h, pictures, df, y);
+    ops::excite_backward(ctx, h, pictures, df, dy, dh, f);
+    this->report("excite y", y);
+    this->report("excite dh", dh);
+    this->report("excite df", f);
+    ops::excite(ctx, x, h, pictures, df, x);  // in place
+    this->report("excite in place", x);
+  }
+  void excitations() {
+    excitation(8);
+    excitation(35);
+  }
+
+  void standardise(const Standardisation& rule, int N) {
+    const int O = 7;
+    const auto w = this->matrix(O, N, 21), y = this->matrix(O, N, 22), dw = this->matrix(O, N, 23),
+               dy = this->matrix(O, N, 24);
+    const auto gain = this->vector(O, 25), dgain = this->vector(O, 26);
+    ops::standardise(ctx, rule, w, gain, y);
+    ops::standardise_backward(ctx, rule, w, gain, dy, dw, dgain);
+    this->report("standardise y", y);
+    this->report("standardise dw", dw);
+    this->report("standardise dgain", dgain);
+    ops::standardise(ctx, rule, w, gain, w);
+    this->report("standardise in place", w);
+  }
+  void standardisations() {
+    standardise({WeightVariance::floor, 1e-4f, 1.7f}, 36);
+    standardise({WeightVariance::floor, 30, 1}, 37);  // ε holds some filters
+    standardise({WeightVariance::added, 1e-2f, 1}, 131);
+  }
+
+  void sinusoid() {
+    const auto y = this->blank(9, 14);
+    ops::sinusoid(ctx, 29, y);
+    this->report("sinusoid", y);
+  }
+};
+
+template <Platform P>
+Results vision_operations() {
+  VisionOperations<P> run;
+  run.poolings();
+  run.excitations();
+  run.standardisations();
+  run.sinusoid();
+  return run.results;
+}
+
+}  // namespace flamingo::test
