@@ -5,6 +5,7 @@
 #include <flamingo/kernels/cuda/arrange.cuh>
 #include <flamingo/kernels/cuda/attention.cuh>
 #include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 
+#include <flamingo/ops/convolution.hpp>
 #include <flamingo/ops/excitation.hpp>
 #include <flamingo/ops/pooling.hpp>
 #include <flamingo/ops/sinusoid.hpp>
@@ -53,11 +54,40 @@ struct VisionOperations : Run<P> {
     means(37);
   }
 
+  void convolution(const std::string& name, const Window& window, int in, int out, int groups, Clip clip = {}) {
+    const int windows = cells_of(windows_of(pictures, window)), columns = window.cells() * in / groups;
+    const auto x = this->rows(cells, in, 31), dy = this->rows(windows, out, 32), y = this->blank(windows, out),
+               dx = this->blank(cells, in);
+    const auto w = this->matrix(out, columns, 33);
+    const MatrixView<P, dynamic, dynamic, A> dw{this->put(this->template drawn_numbers<A>(w.size(), 34)), w.rows,
+                                                w.columns};
+    const auto b = this->vector(out, 35), db = this->vector(out, 36);
+    ops::convolution(ctx, x, pictures, w, b, window, groups, y, clip);
+    this->report(name + " y", y);
+    ops::convolution(ctx, x, pictures, w, window, groups, y);
+    this->report(name + " y without bias", y);
+    ops::convolution_backward(ctx, x, pictures, w, window, groups, dy, dx, dw, db);
+    this->report(name + " dx", dx);
+    this->report(name + " dw", dw);
+    this->report(name + " db", db);
+  }
+  void convolutions() {
+    convolution("convolution", square(3, 2), 8, 12, 1);
+    convolution("pixels", square(3, 1, Padding::symmetric, 1), 3, 7, 1, {-1, 2});
+    convolution("groups", square(3), 12, 8, 2);
+    convolution("a cell", Window{}, 5, 70, 1);
+    convolution("long", {2, 3, 1, Padding::valid, 0}, 16, 4, 1);
+    convolution("depthwise", square(3, 2), 8, 8, 8, Clip::relu6());
+    convolution("depthwise, odd", square(2, 1, Padding::valid), 35, 35, 35);
+    convolution("multiplied", square(2), 3, 6, 3);
+  }
+
   void excitation(int D) {
     const auto z = this->rows(count, D, 11), df = this->rows(count, D, 12), f = this->blank(count, D),
                dz = this->blank(count, D);
     const auto gain = this->template vector<1>(1, 13), dgain = this->template vector<1>(1, 14);
-    const auto amounts = table(ctx, std::vector<A>{A(2), A(0), A(0.5), A(-1)});
+    const std::vector<A> numbers{A(2), A(0), A(0.5), A(-1)};
+    const auto amounts = table(ctx, numbers);
     ops::excitation(ctx, z, amounts, gain, f);
     ops::excitation_backward(ctx, z, amounts, gain, df, dz, dgain);
     this->report("excitation f", f);
@@ -108,6 +138,7 @@ template <Platform P>
 Results vision_operations() {
   VisionOperations<P> run;
   run.poolings();
+  run.convolutions();
   run.excitations();
   run.standardisations();
   run.sinusoid();

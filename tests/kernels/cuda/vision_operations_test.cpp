@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/pooling.cuh>
 #include <flamingo/kernels/cuda/sinusoid.cuh>

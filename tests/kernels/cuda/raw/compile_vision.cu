@@ -1,10 +1,21 @@
 /// The raw kernels of vision encoders for every element type, compiled by nvcc: nothing runs.
+#include <flamingo/kernels/cuda/raw/convolution.cuh>
 #include <flamingo/kernels/cuda/raw/excitation.cuh>
 #include <flamingo/kernels/cuda/raw/pooling.cuh>
 #include <flamingo/kernels/cuda/raw/sinusoid.cuh>
 #include <flamingo/kernels/cuda/raw/standardise.cuh>
 
 namespace flamingo::raw {
+
+#define INSTANTIATE_CONVOLUTION(R)                                                                                   \
+  template cudaError_t convolution_forward<R>(const R*, const R*, const Accumulate<R>*, R*, const Pictures&,         \
+                                              const Window&, const Channels&, ClipTo<Accumulate<R>>, Accumulate<R>*, \
+                                              cudaStream_t);                                                         \
+  template cudaError_t convolution_backward_input<R>(const R*, const R*, R*, const Pictures&, const Window&,         \
+                                                     const Channels&, Accumulate<R>*, cudaStream_t);                 \
+  template cudaError_t convolution_backward_weight<R>(const R*, const R*, Accumulate<R>*, const Pictures&,           \
+                                                      const Window&, const Channels&, Accumulate<R>*, cudaStream_t); \
+  template cudaError_t convolution_backward_bias<R>(const R*, Accumulate<R>*, Accumulate<R>*, int, int, cudaStream_t);
 
 #define INSTANTIATE_POOLING(R)                                                                                    \
   template cudaError_t max_pool<R>(const R*, R*, const Pictures&, const Window&, int, cudaStream_t);              \
@@ -33,6 +44,7 @@ namespace flamingo::raw {
                                                cudaStream_t);
 
 #define INSTANTIATE_ALL(R)   \
+  INSTANTIATE_CONVOLUTION(R) \
   INSTANTIATE_POOLING(R)     \
   INSTANTIATE_EXCITATION(R)  \
   INSTANTIATE_STANDARDISE(R) \

@@ -137,7 +137,7 @@ cudaError_t excite(const R* x, const R* h, const R* f, R* y, const Pictures& pic
 template <class R>
 cudaError_t excite_backward(const R* h, const R* f, const R* dy, R* dh, R* df, const Pictures& pictures, int D,
                             cudaStream_t stream) {
-  constexpr int columns = picture_sum_policy.columns, row_lanes = picture_sum_policy.row_lanes;
+  constexpr int columns = row_sum_policy.columns, row_lanes = row_sum_policy.row_lanes;
   return launch(grid_of(pictures.count * tiles_over(D, columns)), columns * row_lanes,
                 columns * row_lanes * sizeof(Accumulate<R>), stream, excite_backward_kernel<columns, row_lanes, R>, h,
                 f, dy, dh, df, pictures, D);

@@ -6,29 +6,10 @@
 /// x, dx (cells, D); y, dy (windows, D), or (pictures, D); rows packed. Backward gathers: a cell asks the windows that
 /// see it, so each sum has one owner and one order.
 #pragma once
-#include <cstddef>
-
-#include "pointwise.cuh"
+#include "row_sums.cuh"
 #include "windows.cuh"
 
 namespace flamingo::raw {
-
-/// The row and the first channel of this thread's pack, of rows of D.
-struct PackPlace {
-  int row, channel;
-};
-template <int Count>
-__device__ inline PackPlace pack_place(int D) {
-  const long long i = element_index();
-  const int packs = D / Count;
-  return {static_cast<int>(i / packs), static_cast<int>(i % packs) * Count};
-}
-/// One thread for each pack of `count` of rows (N, D).
-template <class... P>
-cudaError_t launch_packs(int N, int D, int count, cudaStream_t stream, void (*kernel)(P...),
-                         std::type_identity_t<P>... args) {
-  return launch_elements(static_cast<std::size_t>(N) * static_cast<std::size_t>(D / count), stream, kernel, args...);
-}
 
 template <int Count, bool Max, class R>
 static __global__ void __launch_bounds__(pointwise_threads)
@@ -93,30 +74,6 @@ static __global__ void __launch_bounds__(pointwise_threads)
   dx[static_cast<long long>(n) * D + c] = narrow<R>(sum);
 }
 
-/// How a block that sums down a picture's rows lies over them.
-struct PictureSumPolicy {
-  int columns = 32, row_lanes = 16;
-};
-inline constexpr PictureSumPolicy picture_sum_policy{};
-
-/// The block's sum of term(row) over [first, end), for the column of each thread's lane; right in row lane 0. Lanes
-/// take turns, and their sums are added first to last.
-template <int Columns, int RowLanes, class A, class Term>
-__device__ inline A sum_down(int first, int end, const Term& term) {
-  struct Sums {
-    Array<Array<A, Columns>, RowLanes> value;
-  };
-  Sums& sums = shared_memory<Sums>();
-  const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;
-  A own = 0;
-  for (int row = first + row_lane; row < end; row += RowLanes) own += term(row);
-  sums.value[row_lane][lane] = own;
-  __syncthreads();
-  if (row_lane == 0)
-    for (int i = 1; i < RowLanes; ++i) own += sums.value[i][lane];
-  return own;
-}
-
 template <int Columns, int RowLanes, class R>
 static __global__ void __launch_bounds__(Columns* RowLanes)
     picture_mean_kernel(const R* x, R* y, Pictures pictures, int D) {
@@ -178,7 +135,7 @@ cudaError_t average_pool_backward(const R* dy, R* dx, const Pictures& pictures, 
 /// y (pictures, D)
 template <class R>
 cudaError_t picture_mean(const R* x, R* y, const Pictures& pictures, int D, cudaStream_t stream) {
-  constexpr int columns = picture_sum_policy.columns, row_lanes = picture_sum_policy.row_lanes;
+  constexpr int columns = row_sum_policy.columns, row_lanes = row_sum_policy.row_lanes;
   return launch(grid_of(pictures.count * tiles_over(D, columns)), columns * row_lanes,
                 columns * row_lanes * sizeof(Accumulate<R>), stream, picture_mean_kernel<columns, row_lanes, R>, x, y,
                 pictures, D);

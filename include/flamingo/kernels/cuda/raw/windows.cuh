@@ -81,10 +81,14 @@ struct CellPlace {
 
   /// The row of the window that sees it as its cell (k, l), or -1.
   __device__ int window(int k, int l, int stride) const {
-    const int i = line - k, j = column - l;
-    return i >= 0 && j >= 0 && i % stride == 0 && j % stride == 0 && i / stride < lines && j / stride < columns
-               ? first_window + i / stride * columns + j / stride
-               : -1;
+    int i = line - k, j = column - l;
+    if (i < 0 || j < 0) return -1;
+    if (stride != 1) {
+      if (i % stride != 0 || j % stride != 0) return -1;
+      i /= stride;
+      j /= stride;
+    }
+    return i < lines && j < columns ? first_window + i * columns + j : -1;
   }
   /// Calls f(row, k, l) for the windows that see it.
   template <class F>
