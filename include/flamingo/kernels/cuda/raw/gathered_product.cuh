@@ -16,10 +16,19 @@
 /// Every sum runs over k in order, in one thread (one matrix unit), so its bits depend on its own terms alone.
 #pragma once
 #include <cstddef>
+#include <utility>
 
 #include "tile.cuh"
 
 namespace flamingo::raw {
+
+/// Calls f(0) ... f(N - 1), each with its number as a type: what it indexes can lie in registers.
+template <int N, class F>
+__device__ inline void unrolled(const F& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) {
+    (f(std::integral_constant<int, i>{}), ...);
+  }(std::make_integer_sequence<int, N>{});
+}
 
 /// The tile of c that a block computes, how deep it goes between two barriers, how many such steps' copies are on their
 /// way or read, and how warps lie over the tile.
@@ -158,16 +167,18 @@ __device__ inline void multiply_gathered(const A& a, const B& b, int first_row, 
         Array<unsigned[2], n_tiles> b_pairs;
         for (int j = 0; j < n_tiles; ++j)
           for (int r = 0; r < 2; ++r) b_pairs[j][r] = bs.pair(n0 + j * 8 + group, k + r * 8);
-        for (int i = 0; i < m_tiles; ++i) {
+        unrolled<m_tiles>([&](auto tile) {
+          constexpr int i = decltype(tile)::value;
           unsigned a_pairs[4];
           for (int r = 0; r < 4; ++r) a_pairs[r] = as.pair(m0 + i * 16 + r % 2 * 8, k + r / 2 * 8);
           for (int j = 0; j < n_tiles; ++j) multiply_add_16x8x16(sums[i][j], a_pairs, b_pairs[j]);
-        }
+        });
       }
     });
-    for (int i = 0; i < m_tiles; ++i)
-      for (int j = 0; j < n_tiles; ++j)
-        for (int r = 0; r < 4; ++r) finish(m0 + i * 16 + r / 2 * 8, n0 + j * 8 + pair + r % 2, sums[i][j][r]);
+    unrolled<m_tiles * n_tiles>([&](auto tile) {
+      constexpr int i = decltype(tile)::value / n_tiles, j = decltype(tile)::value % n_tiles;
+      for (int r = 0; r < 4; ++r) finish(m0 + i * 16 + r / 2 * 8, n0 + j * 8 + pair + r % 2, sums[i][j][r]);
+    });
   } else {
     constexpr int across = 16, m_step = p.threads() / across, m_sums = p.rows / m_step, n_sums = p.columns / across;
     const int m0 = thread_index() / across, n0 = thread_index() % across;
