@@ -2,9 +2,12 @@
 #pragma once
 #include <array>
 
+#include <flamingo/ops/activation.hpp>
+#include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/convolution.hpp>
 #include <flamingo/ops/excitation.hpp>
 #include <flamingo/ops/pooling.hpp>
+#include <flamingo/ops/residual.hpp>
 #include <flamingo/ops/sinusoid.hpp>
 #include <flamingo/ops/standardise.hpp>
 
@@ -127,6 +130,40 @@ struct VisionOperations : Run<P> {
     standardise({WeightVariance::added, 1e-2f, 1}, 131);
   }
 
+  void scaled(int D) {
+    const auto x = this->rows(7, D, 41), dy = this->rows(7, D, 42), y = this->blank(7, D), dx = this->rows(7, D, 43);
+    ops::scaled_activate<Activation::gelu>(ctx, 1.7, x, y);
+    ops::scaled_activate_backward<Activation::gelu>(ctx, 1.7, x, dy, dx);
+    this->report("scaled y", y);
+    this->report("scaled dx", dx);
+    ops::subtract(ctx, x, dy, y);
+    this->report("subtract", y);
+    const auto s = this->template vector<1>(1, 44), ds = this->template vector<1>(1, 45);
+    ops::exp_scale(ctx, x, s, y);
+    ops::exp_scale_backward(ctx, s, y, dy, dx, ds);
+    this->report("exp_scale y", y);
+    this->report("exp_scale dx", dx);
+    this->report("exp_scale ds", ds);
+  }
+
+  void combine(int D) {
+    const int N = 31, V = 6, K = 9;  // more taps than a block looks at
+    std::vector<Tap> list;
+    for (int i = 0; i < N * K; ++i) list.push_back({i * i % 5, 0.125f * static_cast<float>(i % 7 - 3)});
+    const auto taps = table(ctx, list);
+    const auto entries = this->rows(V, D, 51), dy = this->rows(N, D, 52), y = this->blank(N, D),
+               dentries = this->rows(V, D, 53);
+    ops::combine(ctx, entries, taps, y);
+    ops::combine_backward(ctx, dy, taps, dentries);
+    this->report("combine", y);
+    this->report("combine_backward", dentries);
+    const auto wide = this->rows(N, 3 * D + 1, 54);
+    ops::read_columns(ctx, wide, 2, 3, y);
+    this->report("read_columns", y);
+    ops::write_columns(ctx, dy, 1, 2, wide);
+    this->report("write_columns", wide);
+  }
+
   void sinusoid() {
     const auto y = this->blank(9, 14);
     ops::sinusoid(ctx, 29, y);
@@ -141,6 +178,10 @@ Results vision_operations() {
   run.convolutions();
   run.excitations();
   run.standardisations();
+  run.scaled(8);
+  run.scaled(5);
+  run.combine(8);
+  run.combine(5);
   run.sinusoid();
   return run.results;
 }

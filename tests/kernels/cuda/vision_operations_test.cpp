@@ -2,9 +2,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <flamingo/kernels/cuda/activation.cuh>
+#include <flamingo/kernels/cuda/arrange.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/pooling.cuh>
+#include <flamingo/kernels/cuda/residual.cuh>
 #include <flamingo/kernels/cuda/sinusoid.cuh>
 #include <flamingo/kernels/cuda/standardise.cuh>
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/kernels/cuda/raw/scaled.cuh>
 #include <flamingo/ops/activation.hpp>
 
 namespace flamingo::kernels {
@@ -44,6 +45,18 @@ struct Activate<Cuda<R>> {
   static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
     check_cuda(raw::activate_backward<Function<A>>(bare(x.data), bare(dy.data), bare(dx.data), x.size(), ctx.stream()),
                "activate_backward");
+  }
+  template <Activation A>
+  static void scaled(Context<P>& ctx, double scale, In<P> x, Out<P> y) {
+    check_cuda(
+        raw::scaled_activate<Function<A>>(bare(x.data), bare(y.data), AccumulateOf<P>(scale), x.size(), ctx.stream()),
+        "scaled_activate");
+  }
+  template <Activation A>
+  static void scaled_backward(Context<P>& ctx, double scale, In<P> x, In<P> dy, Out<P> dx) {
+    check_cuda(raw::scaled_activate_backward<Function<A>>(bare(x.data), bare(dy.data), bare(dx.data),
+                                                          AccumulateOf<P>(scale), x.size(), ctx.stream()),
+               "scaled_activate_backward");
   }
   template <Activation A>
   static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {

@@ -4,6 +4,7 @@
 
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
+#include <flamingo/kernels/cuda/raw/combine.cuh>
 #include <flamingo/ops/arrange.hpp>
 
 namespace flamingo::kernels {
@@ -13,6 +14,7 @@ struct Arrange<Cuda<R>> {
   using P = Cuda<R>;
   using Index = View<P, 1, const int>;
   using Places = View<P, 1, const Blend>;
+  using Taps = View<P, 1, const Tap>;
 
   static void gather(Context<P>& ctx, In<P> x, Index index, Out<P> y) {
     check_cuda(raw::gather(bare(x.data), x.rows, index.data, bare(y.data), y.rows, y.width, ctx.stream()), "gather");
@@ -33,6 +35,25 @@ struct Arrange<Cuda<R>> {
                                    dtable.width, ctx.stream()),
                "blend_backward");
   }
+  static void combine(Context<P>& ctx, In<P> table, Taps taps, Out<P> y) {
+    check_cuda(raw::combine(bare(table.data), table.rows, raw_of(taps), taps_each(taps, y.rows), bare(y.data), y.rows,
+                            y.width, ctx.stream()),
+               "combine");
+  }
+  template <class T>
+  static void combine_backward(Context<P>& ctx, In<P> dy, Taps taps, Rows<P, dynamic, T> dtable) {
+    check_cuda(raw::combine_backward(bare(dy.data), raw_of(taps), taps_each(taps, dy.rows), dy.rows, bare(dtable.data),
+                                     dtable.rows, dtable.width, ctx.stream()),
+               "combine_backward");
+  }
+  static void write_columns(Context<P>& ctx, In<P> x, int first, int stride, Out<P> y) {
+    check_cuda(raw::write_columns(bare(x.data), bare(y.data), x.rows, x.width, y.width, first, stride, ctx.stream()),
+               "write_columns");
+  }
+  static void read_columns(Context<P>& ctx, In<P> y, int first, int stride, Out<P> x) {
+    check_cuda(raw::read_columns(bare(y.data), bare(x.data), x.rows, x.width, y.width, first, stride, ctx.stream()),
+               "read_columns");
+  }
   static void join(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
     check_cuda(raw::join(bare(a.data), a.width, bare(b.data), b.width, bare(y.data), y.rows, ctx.stream()), "join");
   }
@@ -47,6 +68,13 @@ struct Arrange<Cuda<R>> {
   }
 
  private:
+  static int taps_each(Taps taps, int rows) { return rows ? taps.shape[0] / rows : 0; }
+  static const raw::TapPlace* raw_of(Taps taps) {
+    using raw::TapPlace;
+    static_assert(sizeof(TapPlace) == sizeof(Tap) && offsetof(TapPlace, row) == offsetof(Tap, row) &&
+                  offsetof(TapPlace, weight) == offsetof(Tap, weight));
+    return reinterpret_cast<const TapPlace*>(taps.data);
+  }
   static const raw::BlendPlace* raw_of(Places places) {
     using raw::BlendPlace;
     static_assert(sizeof(BlendPlace) == sizeof(Blend) && offsetof(BlendPlace, low) == offsetof(Blend, low) &&

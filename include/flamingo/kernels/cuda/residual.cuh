@@ -2,6 +2,7 @@
 #pragma once
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/kernels/cuda/raw/scaled.cuh>
 #include <flamingo/ops/residual.hpp>
 
 namespace flamingo::kernels {
@@ -13,6 +14,9 @@ struct Residual<Cuda<R>> {
 
   static void add(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
     check_cuda(raw::add(bare(a.data), bare(b.data), bare(y.data), y.size(), ctx.stream()), "add");
+  }
+  static void subtract(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
+    check_cuda(raw::subtract(bare(a.data), bare(b.data), bare(y.data), y.size(), ctx.stream()), "subtract");
   }
   template <class X, class Y>
   static void copy(Context<P>& ctx, const X& x, const Y& y) {
@@ -42,6 +46,22 @@ struct Residual<Cuda<R>> {
     check_cuda(raw::gate_backward(gate.data, int(gate.length), bare(branch.data), bare(dy.data), dgate.data,
                                   workspace.data, dy.rows, dy.width, ctx.stream()),
                "gated_add_backward");
+  }
+  template <class S>
+  static void exp_scale(Context<P>& ctx, In<P> x, const S& s, Out<P> y) {
+    check_cuda(raw::exp_scale(bare(x.data), s.data, bare(y.data), y.size(), ctx.stream()), "exp_scale");
+  }
+  template <class S>
+  static void exp_scale_backward_input(Context<P>& ctx, const S& s, In<P> dy, Out<P> dx) {
+    check_cuda(raw::exp_scale_backward(bare(dy.data), s.data, bare(dx.data), dx.size(), ctx.stream()),
+               "exp_scale_backward");
+  }
+  template <class DS>
+  static void exp_scale_backward_scale(Context<P>& ctx, In<P> y, In<P> dy, const DS& ds) {
+    const auto scope = ctx.scope();
+    check_cuda(raw::exp_scale_backward_exponent(bare(y.data), bare(dy.data), ds.data, take_vector<A>(ctx, dy.rows).data,
+                                                dy.rows, dy.width, ctx.stream()),
+               "exp_scale_backward");
   }
 };
 

@@ -1,7 +1,9 @@
 /// The raw kernels of vision encoders for every element type, compiled by nvcc: nothing runs.
+#include <flamingo/kernels/cuda/raw/combine.cuh>
 #include <flamingo/kernels/cuda/raw/convolution.cuh>
 #include <flamingo/kernels/cuda/raw/excitation.cuh>
 #include <flamingo/kernels/cuda/raw/pooling.cuh>
+#include <flamingo/kernels/cuda/raw/scaled.cuh>
 #include <flamingo/kernels/cuda/raw/sinusoid.cuh>
 #include <flamingo/kernels/cuda/raw/standardise.cuh>
 
@@ -43,10 +45,29 @@ namespace flamingo::raw {
                                                Accumulate<R>*, int, int, StandardiseRule<Accumulate<R>>,             \
                                                cudaStream_t);
 
+#define INSTANTIATE_COMBINE(R)                                                                                      \
+  template cudaError_t combine<R>(const R*, int, const TapPlace*, int, R*, int, int, cudaStream_t);                 \
+  template cudaError_t combine_backward<R, Accumulate<R>>(const R*, const TapPlace*, int, int, Accumulate<R>*, int, \
+                                                          int, cudaStream_t);                                       \
+  template cudaError_t write_columns<R>(const R*, R*, int, int, int, int, int, cudaStream_t);                       \
+  template cudaError_t read_columns<R>(const R*, R*, int, int, int, int, int, cudaStream_t);
+
+#define INSTANTIATE_SCALED(R)                                                                                       \
+  template cudaError_t scaled_activate<Gelu, R>(const R*, R*, Accumulate<R>, std::size_t, cudaStream_t);            \
+  template cudaError_t scaled_activate_backward<Gelu, R>(const R*, const R*, R*, Accumulate<R>, std::size_t,        \
+                                                         cudaStream_t);                                             \
+  template cudaError_t subtract<R>(const R*, const R*, R*, std::size_t, cudaStream_t);                              \
+  template cudaError_t exp_scale<R>(const R*, const Accumulate<R>*, R*, std::size_t, cudaStream_t);                 \
+  template cudaError_t exp_scale_backward<R>(const R*, const Accumulate<R>*, R*, std::size_t, cudaStream_t);        \
+  template cudaError_t exp_scale_backward_exponent<R>(const R*, const R*, Accumulate<R>*, Accumulate<R>*, int, int, \
+                                                      cudaStream_t);
+
 #define INSTANTIATE_ALL(R)   \
+  INSTANTIATE_COMBINE(R)     \
   INSTANTIATE_CONVOLUTION(R) \
   INSTANTIATE_POOLING(R)     \
   INSTANTIATE_EXCITATION(R)  \
+  INSTANTIATE_SCALED(R)      \
   INSTANTIATE_STANDARDISE(R) \
   template cudaError_t sinusoid<R>(R*, int, int, int, cudaStream_t);
 

@@ -28,20 +28,6 @@ static __global__ void __launch_bounds__(pointwise_threads)
   dz[i] = narrow<R>(amounts[i / D] * gain[0] * s * (A(1) - s) * widen(df[i]));
 }
 
-/// The block's sum of a warp's sums, in thread 0.
-template <int Threads, class A>
-__device__ inline A block_sum(A own) {
-  struct Sums {
-    Array<A, Threads / 32> warp;
-  };
-  Sums& sums = shared_memory<Sums>();
-  own = warp_sum(own);
-  if (lane_index() == 0) sums.warp[warp_index()] = own;
-  __syncthreads();
-  if (thread_index() == 0)
-    for (int i = 1; i < Threads / 32; ++i) own += sums.warp[i];
-  return own;
-}
 /// partial (M): a[m] Σ df[m] σ(z[m]). A block a picture.
 template <class R, class A>
 static __global__ void __launch_bounds__(pointwise_threads)
@@ -55,15 +41,6 @@ static __global__ void __launch_bounds__(pointwise_threads)
   own = block_sum<pointwise_threads>(own);
   if (thread_index() == 0) partial[m] = amounts[m] * own;
 }
-/// dgain += Σ partial. One block.
-template <class A>
-static __global__ void __launch_bounds__(pointwise_threads) excitation_gain_kernel(const A* partial, A* dgain, int M) {
-  A own = 0;
-  for (int m = thread_index(); m < M; m += pointwise_threads) own += partial[m];
-  own = block_sum<pointwise_threads>(own);
-  if (thread_index() == 0) dgain[0] += own;
-}
-
 template <int Count, class R>
 static __global__ void __launch_bounds__(pointwise_threads)
     excite_kernel(const R* x, const R* h, const R* f, R* y, Pictures pictures, int D) {
@@ -121,8 +98,7 @@ cudaError_t excitation_backward_gain(const R* z, const Accumulate<R>* amounts, c
   constexpr std::size_t shared = pointwise_threads / 32 * sizeof(A);
   const cudaError_t error = launch(grid_of(M), pointwise_threads, shared, stream, excitation_gain_partial_kernel<R, A>,
                                    z, amounts, df, workspace, D);
-  if (error != cudaSuccess) return error;
-  return launch(grid_of(1), pointwise_threads, shared, stream, excitation_gain_kernel<A>, workspace, dgain, M);
+  return error == cudaSuccess ? add_all(workspace, dgain, M, stream) : error;
 }
 
 /// y (cells, D); f (pictures, D)

@@ -54,6 +54,28 @@ __device__ inline A sum_down(int first, int end, const Term& term) {
   return own;
 }
 
+/// The block's sum of what its threads have, in thread 0.
+template <int Threads, class A>
+__device__ inline A block_sum(A own) {
+  struct Sums {
+    Array<A, Threads / 32> warp;
+  };
+  Sums& sums = shared_memory<Sums>();
+  own = warp_sum(own);
+  if (lane_index() == 0) sums.warp[warp_index()] = own;
+  __syncthreads();
+  if (thread_index() == 0)
+    for (int i = 1; i < Threads / 32; ++i) own += sums.warp[i];
+  return own;
+}
+/// sum[0] += Σ partial. One block.
+template <class A>
+static __global__ void __launch_bounds__(pointwise_threads) add_all_kernel(const A* partial, A* sum, int count) {
+  A own = 0;
+  for (int i = thread_index(); i < count; i += pointwise_threads) own += partial[i];
+  own = block_sum<pointwise_threads>(own);
+  if (thread_index() == 0) sum[0] += own;
+}
 /// sum[i] += Σ partial[chunk][i], first chunk to last.
 template <class A>
 static __global__ void __launch_bounds__(pointwise_threads)
@@ -85,6 +107,12 @@ inline int chunks_of(int N) { return tiles_over(N, chunk_rows_of(N)); }
 template <class A>
 cudaError_t add_chunks(const A* partial, A* sum, std::size_t size, int chunks, cudaStream_t stream) {
   return launch_elements(size, stream, add_chunks_kernel<A>, partial, sum, static_cast<long long>(size), chunks);
+}
+/// Adds the sum of `count` partials to sum[0].
+template <class A>
+cudaError_t add_all(const A* partial, A* sum, int count, cudaStream_t stream) {
+  return launch(grid_of(1), pointwise_threads, pointwise_threads / 32 * sizeof(A), stream, add_all_kernel<A>, partial,
+                sum, count);
 }
 /// How many Accumulate<R> the workspace of add_column_sums holds.
 inline std::size_t column_sum_workspace(int N, int D) {
