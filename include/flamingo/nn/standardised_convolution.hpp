@@ -65,8 +65,8 @@ struct StandardisedConvolutionOf {
     };
     with_filters(ctx, weight, gain, [&](const auto& filters) {
       if constexpr (wanted<DW> && wanted<Gain>) {
-        const auto rows = scratch(ctx, weight.rows, weight.columns);
-        const Filters dfilters{rows.data, weight.rows, weight.columns};
+        const auto rows = scratch<dynamic, AccumulateOf<P>>(ctx, weight.rows, weight.columns);
+        const MatrixView<P, dynamic, dynamic, AccumulateOf<P>> dfilters{rows.data, weight.rows, weight.columns};
         ops::clear(ctx, rows);
         back(filters, dfilters);
         ops::standardise_backward(ctx, c.rule, weight, gain, dfilters, dweight, dgain);

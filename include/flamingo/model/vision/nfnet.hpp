@@ -70,7 +70,7 @@ struct NfStage {
   /// Blocks of the stages before.
   static constexpr int before = [] {
     int n = 0;
-    for (std::size_t i = 0; i < std::size_t{s}; ++i) n += C.depths[i];
+    for (std::size_t i = 0; i != std::size_t{s}; ++i) n += C.depths[i];
     return n;
   }();
 
@@ -82,7 +82,7 @@ struct NfStage {
   static constexpr void each(auto& visit, auto&... p) {
     auto first = within(visit, "", 0);
     First::each(first, p.first...);
-    for (std::size_t i = 0; i < others; ++i) {
+    for (std::size_t i = 0; i != others; ++i) {
       auto other = within(visit, "", static_cast<int>(i + 1));
       Other::each(other, p.other[i]...);
     }
@@ -104,7 +104,7 @@ struct NfStage {
     // Two rows take turns where nothing is kept; the last block writes y.
     auto at = others == 0 ? y : take<kept, O>(ctx, y.rows), next = scratch<O>(ctx, kept || others < 2 ? 0 : y.rows);
     saved.first = First::template forward<need>(ctx, w.first, x, in, out, C.beta(s, 0), amounts(ctx, plan, 0), at);
-    for (std::size_t i = 0; i < others; ++i) {
+    for (std::size_t i = 0; i != others; ++i) {
       const bool last = i + 1 == others;
       if constexpr (kept) next = last ? y : keep<O>(ctx, y.rows);
       const int block = static_cast<int>(i) + 1;
