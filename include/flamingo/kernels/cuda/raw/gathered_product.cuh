@@ -50,16 +50,14 @@ struct GatheredNumbers {
   alignas(16) Array<R, lines * pitch> value;
 
   __device__ const R& at(int m, int k) const { return value[DepthContiguous ? m * pitch + k : k * pitch + m]; }
-  /// Two neighbours along the depth, (m, k) and (m, k + 1), in one register.
-  __device__ unsigned pair(int m, int k) const {
-    Pack<R, 2> pair;
-    if constexpr (DepthContiguous)
-      pair = load_pack<2>(&at(m, k));
-    else
-      pair = {{at(m, k), at(m, k + 1)}};
-    unsigned bits;
-    memcpy(&bits, &pair, sizeof bits);
-    return bits;
+  /// Four 8×8 tiles of bf16 from (m, k) on, as matrix units take them: the second lies 8 further along the depth
+  /// (DepthFirst: two right operands of 8) or along m (a left operand of 16), the other two along the other axis.
+  template <bool DepthFirst>
+  __device__ void load(unsigned (&to)[4], int m, int k) const {
+    const int tile = lane_index() / 8, row = lane_index() % 8;
+    m += (DepthFirst ? tile / 2 : tile % 2) * 8;
+    k += (DepthFirst ? tile % 2 : tile / 2) * 8;
+    load_matrices<!DepthContiguous>(to, DepthContiguous ? &at(m + row, k) : &at(m, k + row));
   }
 };
 
@@ -158,26 +156,28 @@ __device__ inline void multiply_gathered(const A& a, const B& b, int first_row, 
   };
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {  // on matrix tiles
     constexpr int m_tiles = p.rows / p.warps_down / 16, n_tiles = p.columns / p.warps_across / 8;
-    const int group = lane_index() / 4, pair = lane_index() % 4 * 2;  // a lane's row and depths, as PTX lays out a tile
-    const int m0 = warp_index() / p.warps_across * (p.rows / p.warps_down) + group,
+    static_assert(n_tiles % 2 == 0, "right operands are loaded two at a time");
+    const int m0 = warp_index() / p.warps_across * (p.rows / p.warps_down),
               n0 = warp_index() % p.warps_across * (p.columns / p.warps_across);
     Array<Array<float[4], n_tiles>, m_tiles> sums = {};
     each_tile([&](const auto& as, const auto& bs) {
-      for (int k = pair; k < p.depth; k += 16) {
-        Array<unsigned[2], n_tiles> b_pairs;
-        for (int j = 0; j < n_tiles; ++j)
-          for (int r = 0; r < 2; ++r) b_pairs[j][r] = bs.pair(n0 + j * 8 + group, k + r * 8);
+      for (int k = 0; k < p.depth; k += 16) {
+        Array<unsigned[4], n_tiles / 2> right;
+        for (int j = 0; j < n_tiles / 2; ++j) bs.template load<true>(right[j], n0 + j * 16, k);
         unrolled<m_tiles>([&](auto tile) {
           constexpr int i = decltype(tile)::value;
-          unsigned a_pairs[4];
-          for (int r = 0; r < 4; ++r) a_pairs[r] = as.pair(m0 + i * 16 + r % 2 * 8, k + r / 2 * 8);
-          for (int j = 0; j < n_tiles; ++j) multiply_add_16x8x16(sums[i][j], a_pairs, b_pairs[j]);
+          unsigned left[4];
+          as.template load<false>(left, m0 + i * 16, k);
+          for (int j = 0; j < n_tiles; ++j)
+            multiply_add_16x8x16(sums[i][j], left, {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
         });
       }
     });
+    const int group = lane_index() / 4,
+              pair = lane_index() % 4 * 2;  // a lane's row and columns, as PTX lays out a tile
     unrolled<m_tiles * n_tiles>([&](auto tile) {
       constexpr int i = decltype(tile)::value / n_tiles, j = decltype(tile)::value % n_tiles;
-      for (int r = 0; r < 4; ++r) finish(m0 + i * 16 + r / 2 * 8, n0 + j * 8 + pair + r % 2, sums[i][j][r]);
+      for (int r = 0; r < 4; ++r) finish(m0 + i * 16 + group + r / 2 * 8, n0 + j * 8 + pair + r % 2, sums[i][j][r]);
     });
   } else {
     constexpr int across = 16, m_step = p.threads() / across, m_sums = p.rows / m_step, n_sums = p.columns / across;
