@@ -25,8 +25,15 @@ struct VisionOperations : Run<P> {
   using Run<P>::ctx;
 
   /// Of three sizes, the first two alike.
-  static constexpr std::array<Grid, 4> pictures{{{0, 5, 7}, {35, 5, 7}, {70, 9, 4}, {106, 3, 3}}};
-  static constexpr int cells = 115, count = 4;
+  static constexpr std::array<Grid, 4> ragged{{{0, 5, 7}, {35, 5, 7}, {70, 9, 4}, {106, 3, 3}}};
+  static constexpr std::array<Grid, 4> alike{{{0, 5, 6}, {30, 5, 6}, {60, 5, 6}, {90, 5, 6}}};
+  std::array<Grid, 4> pictures = ragged;
+  int cells = cells_of(ragged), count = 4;
+
+  void pictures_are(const std::array<Grid, 4>& grids) {
+    pictures = grids;
+    cells = cells_of(pictures);
+  }
 
   void pooling(const std::string& name, const Window& window, int D) {
     const int windows = cells_of(windows_of(pictures, window));
@@ -174,9 +181,12 @@ struct VisionOperations : Run<P> {
 template <Platform P>
 Results vision_operations() {
   VisionOperations<P> run;
-  run.poolings();
-  run.convolutions();
-  run.excitations();
+  for (const auto& pictures : {run.ragged, run.alike}) {
+    run.pictures_are(pictures);
+    run.poolings();
+    run.convolutions();
+    run.excitations();
+  }
   run.standardisations();
   run.scaled(8);
   run.scaled(5);

@@ -113,7 +113,8 @@ void check_convolution(const std::vector<std::vector<int>>& sizes, const Window&
 }  // namespace
 
 TEST_CASE("convolutions agree with plain loops", "[raw][convolution]") {
-  const std::vector<std::vector<int>> ragged{{7, 5}, {3, 9}, {4, 4}}, large{{24, 24}};  // more windows than one chunk
+  const std::vector<std::vector<int>> ragged{{7, 5}, {3, 9}, {4, 4}},
+      large{{18, 16}, {18, 16}};  // more windows than one chunk
   check_convolution<__nv_bfloat16>(ragged, {3, 3, 1}, 1, {16, 24, 1});
   check_convolution<__nv_bfloat16>(ragged, {3, 3, 2}, 1, {32, 16, 2});
   check_convolution<__nv_bfloat16>(ragged, {2, 2, 2}, 0, {3, 5, 1});  // no packs

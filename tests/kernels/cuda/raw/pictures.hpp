@@ -8,7 +8,7 @@
 
 namespace flamingo::raw {
 
-/// Pictures one after another, on the host and on the device. A border of cells lies around each.
+/// Pictures one after another, on the host and on the device. A border lies around each.
 struct TestPictures {
   std::vector<Picture> list;
   int cells = 0, windows = 0;
@@ -23,7 +23,12 @@ struct TestPictures {
     }
     device.emplace_back(list);
   }
-  Pictures on_device() const { return {device[0].data(), static_cast<int>(list.size()), cells, windows}; }
+  /// With a list where their sizes differ.
+  Pictures on_device() const {
+    bool alike = true;
+    for (const Picture& p : list) alike = alike && p.height == list[0].height && p.width == list[0].width;
+    return {alike ? nullptr : device[0].data(), list[0], static_cast<int>(list.size()), cells, windows};
+  }
 
   /// Calls f(window's row, k, l, cell's row) for all cells of all windows that lie in a picture, in their order.
   template <class F>

@@ -47,7 +47,7 @@ static __global__ void __launch_bounds__(pointwise_threads)
   const PackPlace place = pack_place<Count>(D);
   if (place.row >= pictures.cells) return;
   const long long at = static_cast<long long>(place.row) * D + place.channel,
-                  m = &picture_of<false>(pictures, place.row) - pictures.list;
+                  m = picture_of<false>(pictures, place.row);
   auto pack = load_pack<Count>(x + at);
   const auto hs = load_pack<Count>(h + at), fs = load_pack<Count>(f + m * D + place.channel);
   for (int i = 0; i < Count; ++i)
@@ -60,10 +60,10 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
     excite_backward_kernel(const R* h, const R* f, const R* dy, R* dh, R* df, Pictures pictures, int D) {
   using A = Accumulate<R>;
   const int tiles = tiles_over(D, Columns);
-  const long long m = block_index_x() / tiles;
+  const int m = block_index_x() / tiles;
   const int column = block_index_x() % tiles * Columns + thread_index() % Columns;
-  const Picture& p = pictures.list[m];
-  const A factor = column < D ? static_cast<A>(widen(f[m * D + column])) : A(0);
+  const Picture p = pictures.at(m);
+  const A factor = column < D ? static_cast<A>(widen(f[static_cast<long long>(m) * D + column])) : A(0);
   const A sum = sum_down<Columns, RowLanes, A>(p.first_cell, p.first_cell + p.height * p.width, [&](int row) {
     if (column >= D) return A(0);
     const long long at = static_cast<long long>(row) * D + column;
@@ -71,7 +71,7 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
     dh[at] = narrow<R>(factor * g);
     return g * value;
   });
-  if (thread_index() < Columns && column < D) df[m * D + column] = narrow<R>(sum);
+  if (thread_index() < Columns && column < D) df[static_cast<long long>(m) * D + column] = narrow<R>(sum);
 }
 
 /// f (M, D)

@@ -80,7 +80,7 @@ static __global__ void __launch_bounds__(Columns* RowLanes)
   using A = Accumulate<R>;
   const int tiles = tiles_over(D, Columns), m = block_index_x() / tiles;
   const int column = block_index_x() % tiles * Columns + thread_index() % Columns;
-  const Picture& p = pictures.list[m];
+  const Picture p = pictures.at(m);
   const int cells = p.height * p.width;
   const A sum = sum_down<Columns, RowLanes, A>(p.first_cell, p.first_cell + cells, [&](int row) {
     return column < D ? static_cast<A>(widen(x[static_cast<long long>(row) * D + column])) : A(0);
@@ -94,8 +94,9 @@ static __global__ void __launch_bounds__(pointwise_threads)
   const PackPlace at = pack_place<Count>(D);
   const int n = at.row, c = at.channel;
   if (n >= pictures.cells) return;
-  const Picture& p = picture_of<false>(pictures, n);
-  auto pack = load_pack<Count>(dy + (&p - pictures.list) * D + c);
+  const int m = picture_of<false>(pictures, n);
+  const Picture p = pictures.at(m);
+  auto pack = load_pack<Count>(dy + static_cast<long long>(m) * D + c);
   for (int i = 0; i < Count; ++i)
     pack.value[i] = narrow<R>(widen(pack.value[i]) / static_cast<Accumulate<R>>(p.height * p.width));
   store_pack(dx + static_cast<long long>(n) * D + c, pack);

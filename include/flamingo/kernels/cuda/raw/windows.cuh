@@ -12,34 +12,40 @@ struct Picture {
   int first_window, lines, columns;
   int above, left;
 };
-/// All pictures of a call. The list is in the device's memory.
+/// All pictures of a call. Where all are of one size, `first` stands for all; else there is a list in the device's
+/// memory.
 struct Pictures {
-  const Picture* list;
+  const Picture* list;  ///< or null
+  Picture first;
   int count, cells, windows;
+
+  __device__ Picture at(int m) const {
+    if (list) return list[m];
+    Picture p = first;
+    p.first_cell += m * p.height * p.width;
+    p.first_window += m * p.lines * p.columns;
+    return p;
+  }
 };
 struct Window {
   int height, width, stride;
   __host__ __device__ int cells() const { return height * width; }
 };
 
-/// The picture that a window's row, or a cell's, belongs to: by a division where all pictures are of one size.
+/// The picture that a window's row, or a cell's, belongs to.
 template <bool OfWindow>
-__device__ inline const Picture& picture_of(const Pictures& pictures, int row) {
-  const auto first = [&](int i) { return OfWindow ? pictures.list[i].first_window : pictures.list[i].first_cell; };
-  const Picture& one = pictures.list[0];
-  int at = row / (OfWindow ? one.lines * one.columns : one.height * one.width);
-  if (at >= pictures.count) at = pictures.count - 1;
-  if (first(at) > row || (at + 1 < pictures.count && first(at + 1) <= row)) {
-    int end = pictures.count;
-    for (at = 0; end - at > 1;) {
-      const int middle = (at + end) / 2;
-      if (first(middle) <= row)
-        at = middle;
-      else
-        end = middle;
-    }
+__device__ inline int picture_of(const Pictures& pictures, int row) {
+  const Picture& one = pictures.first;
+  if (!pictures.list) return row / (OfWindow ? one.lines * one.columns : one.height * one.width);
+  int at = 0;
+  for (int end = pictures.count; end - at > 1;) {
+    const int middle = (at + end) / 2;
+    if ((OfWindow ? pictures.list[middle].first_window : pictures.list[middle].first_cell) <= row)
+      at = middle;
+    else
+      end = middle;
   }
-  return pictures.list[at];
+  return at;
 }
 
 /// A window among the cells of its picture.
@@ -68,7 +74,7 @@ struct WindowPlace {
   }
 };
 __device__ inline WindowPlace place_of_window(const Pictures& pictures, const Window& window, int row) {
-  const Picture& p = picture_of<true>(pictures, row);
+  const Picture p = pictures.at(picture_of<true>(pictures, row));
   const int n = row - p.first_window;
   return {p.first_cell, p.height, p.width, n / p.columns * window.stride - p.above,
           n % p.columns * window.stride - p.left};
@@ -99,7 +105,7 @@ struct CellPlace {
   }
 };
 __device__ inline CellPlace place_of_cell(const Pictures& pictures, int row) {
-  const Picture& p = picture_of<false>(pictures, row);
+  const Picture p = pictures.at(picture_of<false>(pictures, row));
   const int n = row - p.first_cell;
   return {p.first_window, p.lines, p.columns, n / p.width + p.above, n % p.width + p.left};
 }
