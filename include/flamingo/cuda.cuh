@@ -7,6 +7,7 @@
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
+#include <flamingo/kernels/cuda/embedding.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>
 #include <flamingo/kernels/cuda/pooling.cuh>

@@ -117,6 +117,8 @@ inline int __any_sync(unsigned mask, int predicate, EMULATOR_SITE) {
 inline int __all_sync(unsigned mask, int predicate, EMULATOR_SITE) {
   return __ballot_sync(mask, !predicate, line, file) == 0;
 }
+/// The place of the lowest set bit, from 1 on; 0 where there is none.
+inline int __ffs(int bits) { return bits ? std::countr_zero(static_cast<unsigned>(bits)) + 1 : 0; }
 template <class T>
 T atomicAdd(T* address, std::type_identity_t<T> value) {
   const T before = *address;

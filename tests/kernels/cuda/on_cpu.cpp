@@ -4,11 +4,13 @@
 #include "kernels/cuda/layers.hpp"
 #include "kernels/cuda/operations.hpp"
 #include "kernels/cuda/vision_operations.hpp"
+#include "kernels/cuda/text_operations.hpp"
 
 namespace flamingo::test {
 
 template Results operations<Cpu<double, Isa::portable>>();
 template Results vision_operations<Cpu<double, Isa::portable>>();
+template Results text_operations<Cpu<double, Isa::portable>>();
 template Results layers<Cpu<double, Isa::portable>>();
 
 }  // namespace flamingo::test

@@ -57,6 +57,9 @@ struct Arrange<Cuda<R>> {
   static void join(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
     check_cuda(raw::join(bare(a.data), a.width, bare(b.data), b.width, bare(y.data), y.rows, ctx.stream()), "join");
   }
+  static void clear_rows(Context<P>& ctx, Index index, Out<P> x) {
+    check_cuda(raw::clear_rows(index.data, index.shape[0], bare(x.data), x.rows, x.width, ctx.stream()), "clear_rows");
+  }
   template <class T>
   static void clear(Context<P>& ctx, Rows<P, dynamic, T> x) {
     clear_numbers(ctx, x.data, x.size(), "clear");

@@ -52,3 +52,75 @@ TEST_CASE("scattered bf16 rows are summed in the target's type", "[raw][arrange]
   CHECK(sum.host()[2] == first);
   CHECK(sum.host()[0] == 0);
 }
+
+namespace {
+
+/// Rows of which many name one target, one names none, and one is named a block's reach later.
+template <class R, class T>
+struct Scatter {
+  int N, D, rows = 5, first = 2;
+  std::vector<int> index;
+  std::vector<R> x;
+  std::vector<T> y;
+  bool intact = false;
+
+  Scatter(int count, int width)
+      : N(count),
+        D(width),
+        index(static_cast<std::size_t>(count), 3),
+        x(random_values<R>(static_cast<std::size_t>(count * width), 4)),
+        y(random_values<T>(static_cast<std::size_t>(5 * width), 5)) {
+    for (int n = 0; n < N; n += 2) index[static_cast<std::size_t>(n)] = n % 14;
+    if (N) index.front() = index.back() = 6;
+  }
+  std::vector<T> run() {
+    DeviceBuffer<R> x_(x);
+    DeviceBuffer<T> y_(y);
+    DeviceBuffer<int> index_(index);
+    started(scatter_add(x_.data(), index_.data(), N, first, y_.data(), rows, D, nullptr));
+    intact = x_.intact() && y_.intact() && index_.intact();
+    return y_.host();
+  }
+};
+
+template <class R, class T>
+void check_scatter(int N, int D) {
+  Scatter<R, T> s(N, D);
+  const auto got = s.run();
+  std::vector<emulator::Sum> want(s.y.size());
+  for (std::size_t i = 0; i < want.size(); ++i) want[i].add(static_cast<double>(widen(s.y[i])));
+  for (std::size_t n = 0; n < s.index.size(); ++n)
+    for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d)
+      if (const int row = s.index[n] - s.first; row >= 0 && row < s.rows)
+        want[static_cast<std::size_t>(row * D) + d].add(
+            static_cast<double>(widen(s.x[n * static_cast<std::size_t>(D) + d])));
+  CAPTURE(N, D);
+  CHECK(s.intact);
+  CHECK(emulator::worst_error<T>(got, want, N) <= 1);
+}
+
+}  // namespace
+
+TEST_CASE("scattered rows are summed whatever their width and number", "[raw][arrange]") {
+  check_scatter<float, float>(1, 3);
+  check_scatter<double, double>(300, 5);
+  check_scatter<float, float>(600, 8);
+  check_scatter<__nv_bfloat16, float>(300, 1032);
+  check_scatter<__nv_bfloat16, __nv_bfloat16>(40, 24);
+  check_scatter<float, float>(0, 3);
+}
+
+#if !defined(__CUDACC__)
+TEST_CASE("scattered sums under shuffled schedules and without their barriers", "[raw][arrange]") {
+  Scatter<float, float> s(300, 5);
+  const auto bytes = [&] {
+    std::string all;
+    emulator::append_bytes(all, s.run());
+    return all;
+  };
+  CHECK(emulator::schedules_agree(bytes, 4));
+  std::size_t met = 0;
+  CHECK(emulator::unneeded_barriers(bytes, 4, met) == "");
+  CHECK(met == 1);
+}
+#endif

@@ -1,11 +1,12 @@
 /// Movement of rows on raw pointers.
 ///
 ///   gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]      join: y[n] = [a[n], b[n]]
-///   blend: sum[n] += (1 - w[n]) table[low[n]] + w[n] table[high[n]]
+///   clear_rows: x[index[n]] = 0     blend: sum[n] += (1 - w[n]) table[low[n]] + w[n] table[high[n]]
 ///
-/// Sums have one owner and one order, n ascending: a thread a target number walks the whole list. That suits tables of
-/// some hundred rows (latents, times, places), not vocabularies. Indices outside a table are never followed: what would
-/// be read there is NaN, what would be added there is left out.
+/// Rows (·, D), packed. Sums have one owner and one order, n ascending: the same bits every time. blend_backward has a
+/// thread a target number walk the whole list, which suits tables of some hundred rows (times); scatter_add suits
+/// vocabularies. Indices outside a table are never followed: what would be read there is NaN, what would be added there
+/// is left out.
 #pragma once
 #include <cstddef>
 
@@ -19,26 +20,81 @@ struct BlendPlace {
   float weight;  ///< of `high`
 };
 
-template <class R>
-static __global__ void __launch_bounds__(pointwise_threads)
-    gather_kernel(const R* x, int rows, const int* index, R* y, long long size, int D) {
-  const long long i = element_index();
-  if (i >= size) return;
-  const int from = index[i / D];
-  y[i] = from >= 0 && from < rows ? x[static_cast<long long>(from) * D + i % D] : narrow<R>(NAN);
+inline constexpr int row_threads = 128, scatter_threads = 256;
+
+/// A block a row, Count numbers a thread and step.
+template <int Count, class R>
+static __global__ void __launch_bounds__(row_threads)
+    gather_kernel(const R* x, int rows, const R* more, int more_rows, const int* index, R* y, int D) {
+  const int n = block_index_x(), from = index[n];
+  const R* const row = from >= 0 && from < rows                  ? x + static_cast<long long>(from) * D
+                       : from >= rows && from - rows < more_rows ? more + static_cast<long long>(from - rows) * D
+                                                                 : nullptr;
+  R* const to = y + static_cast<long long>(n) * D;
+  for (int d = thread_index() * Count; d < D; d += row_threads * Count) {
+    Pack<R, Count> pack;
+    if (row)
+      pack = load_pack<Count>(row + d);
+    else
+      for (R& number : pack.value) number = narrow<R>(NAN);
+    store_pack(to + d, pack);
+  }
 }
 
-/// T: the type of the sums.
-template <class R, class T>
-static __global__ void __launch_bounds__(pointwise_threads)
-    scatter_add_kernel(const R* x, const int* index, int N, T* y, long long size, int D) {
-  const long long i = element_index();
-  if (i >= size) return;
-  const long long row = i / D, column = i % D;
-  Accumulate<T> sum = widen(y[i]);
-  for (int n = 0; n < N; ++n)
-    if (index[n] == row) sum += static_cast<Accumulate<T>>(widen(x[n * static_cast<long long>(D) + column]));
-  y[i] = narrow<T>(sum);
+/// A block a row of x and tile of columns. Of the rows that name one target the first adds them all, in their order.
+template <int Count, class R, class T>
+static __global__ void __launch_bounds__(scatter_threads)
+    scatter_add_kernel(const R* x, const int* index, int N, int first, T* y, int rows, int D) {
+  constexpr int warps = scatter_threads / 32;
+  struct Named {
+    unsigned lanes[2][warps];  ///< which of 256 rows name the target; two rounds, so that one barrier a round is enough
+  };
+  Named& named = shared_memory<Named>();
+  const int n = block_index_x(), target = index[n];
+  if (target < first || target - first >= rows) return;
+  int round = 0;
+  const auto look_from = [&](int base) -> const unsigned* {
+    unsigned* const lanes = named.lanes[round++ % 2];
+    const int m = base + thread_index();
+    const unsigned found = __ballot_sync(0xffffffffu, m >= 0 && m < N && index[m] == target);
+    if (lane_index() == 0) lanes[warp_index()] = found;
+    __syncthreads();
+    return lanes;
+  };
+  for (int end = n; end > 0; end -= scatter_threads) {
+    const unsigned* const lanes = look_from(end - scatter_threads);
+    for (int w = 0; w < warps; ++w)
+      if (lanes[w]) return;
+  }
+  const int column = (block_index_y() * scatter_threads + thread_index()) * Count;
+  const bool mine = column < D;
+  T* const to = y + static_cast<long long>(target - first) * D + column;
+  Array<Accumulate<T>, Count> sum;
+  if (mine) {
+    const Pack<T, Count> before = load_pack<Count>(to);
+    for (int i = 0; i < Count; ++i) sum[i] = widen(before.value[i]);
+  }
+  for (int base = n; base < N; base += scatter_threads) {
+    const unsigned* const lanes = look_from(base);
+    for (int w = 0; mine && w < warps; ++w)
+      for (unsigned left = lanes[w]; left; left &= left - 1) {
+        const long long m = base + w * 32 + __ffs(static_cast<int>(left)) - 1;
+        const Pack<R, Count> term = load_pack<Count>(x + m * D + column);
+        for (int i = 0; i < Count; ++i) sum[i] += static_cast<Accumulate<T>>(widen(term.value[i]));
+      }
+  }
+  if (!mine) return;
+  Pack<T, Count> after;
+  for (int i = 0; i < Count; ++i) after.value[i] = narrow<T>(sum[i]);
+  store_pack(to, after);
+}
+
+/// A block a row.
+template <class R>
+static __global__ void __launch_bounds__(row_threads) clear_rows_kernel(const int* index, R* x, int rows, int D) {
+  const int row = index[block_index_x()];
+  if (row < 0 || row >= rows) return;
+  for (int d = thread_index(); d < D; d += row_threads) x[static_cast<long long>(row) * D + d] = narrow<R>(0);
 }
 
 template <class R>
@@ -85,17 +141,35 @@ static __global__ void __launch_bounds__(pointwise_threads)
   y[i] = column < a_width ? a[row * a_width + column] : b[row * b_width + column - a_width];
 }
 
-/// y (N, D) out of x (rows, D).
+/// y (N, D) out of x (rows, D) and, from index `rows` on, out of more (more_rows, D).
+template <class R>
+cudaError_t gather(const R* x, int rows, const R* more, int more_rows, const int* index, R* y, int N, int D,
+                   cudaStream_t stream) {
+  const auto kernel = packs(x, D) && packs(y, D) && (more_rows == 0 || packs(more, D)) ? gather_kernel<pack_count<R>, R>
+                                                                                       : gather_kernel<1, R>;
+  return launch(grid_of(N), row_threads, 0, stream, kernel, x, rows, more, more_rows, index, y, D);
+}
 template <class R>
 cudaError_t gather(const R* x, int rows, const int* index, R* y, int N, int D, cudaStream_t stream) {
-  const std::size_t size = static_cast<std::size_t>(N) * static_cast<std::size_t>(D);
-  return launch_elements(size, stream, gather_kernel<R>, x, rows, index, y, static_cast<long long>(size), D);
+  return gather(x, rows, static_cast<const R*>(nullptr), 0, index, y, N, D, stream);
 }
-/// x (N, D) into y (rows, D).
+/// x (N, D) into y (rows, D), whose row 0 is what `first` names. Sums in Accumulate<T>.
+template <class R, class T>
+cudaError_t scatter_add(const R* x, const int* index, int N, int first, T* y, int rows, int D, cudaStream_t stream) {
+  constexpr int count = pack_count<T> < pack_count<R> ? pack_count<T> : pack_count<R>;
+  const bool packed = packs(x, D) && packs(y, D);
+  const auto kernel = packed ? scatter_add_kernel<count, R, T> : scatter_add_kernel<1, R, T>;
+  return launch(grid_of(N, tiles_over(D, scatter_threads * (packed ? count : 1))), scatter_threads,
+                2 * scatter_threads / 32 * sizeof(unsigned), stream, kernel, x, index, N, first, y, rows, D);
+}
 template <class R, class T>
 cudaError_t scatter_add(const R* x, const int* index, int N, T* y, int rows, int D, cudaStream_t stream) {
-  const std::size_t size = static_cast<std::size_t>(rows) * static_cast<std::size_t>(D);
-  return launch_elements(size, stream, scatter_add_kernel<R, T>, x, index, N, y, static_cast<long long>(size), D);
+  return scatter_add(x, index, N, 0, y, rows, D, stream);
+}
+/// Zeros in the `count` rows of x (rows, D) that index names.
+template <class R>
+cudaError_t clear_rows(const int* index, int count, R* x, int rows, int D, cudaStream_t stream) {
+  return launch(grid_of(D > 0 ? count : 0), row_threads, 0, stream, clear_rows_kernel<R>, index, x, rows, D);
 }
 /// table (rows, D), sum (N, D).
 template <class R>
