@@ -2,11 +2,13 @@
 /// flamingo.hpp, in each .cu file that computes.
 #pragma once
 #include <flamingo/kernels/cuda/activation.cuh>
+#include <flamingo/kernels/cuda/adamw.cuh>
 #include <flamingo/kernels/cuda/arrange.cuh>
 #include <flamingo/kernels/cuda/attention.cuh>
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
+#include <flamingo/kernels/cuda/dropout.cuh>
 #include <flamingo/kernels/cuda/embedding.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>
@@ -14,3 +16,5 @@
 #include <flamingo/kernels/cuda/residual.cuh>
 #include <flamingo/kernels/cuda/sinusoid.cuh>
 #include <flamingo/kernels/cuda/standardise.cuh>
+#include <flamingo/kernels/cuda/rotary.cuh>
+#include <flamingo/kernels/cuda/split.cuh>

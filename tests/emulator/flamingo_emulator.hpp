@@ -117,6 +117,9 @@ inline int __any_sync(unsigned mask, int predicate, EMULATOR_SITE) {
 inline int __all_sync(unsigned mask, int predicate, EMULATOR_SITE) {
   return __ballot_sync(mask, !predicate, line, file) == 0;
 }
+/// Of π x.
+inline float sinpif(float x) { return static_cast<float>(std::sin(3.14159265358979323846 * static_cast<double>(x))); }
+inline float cospif(float x) { return static_cast<float>(std::cos(3.14159265358979323846 * static_cast<double>(x))); }
 /// The place of the lowest set bit, from 1 on; 0 where there is none.
 inline int __ffs(int bits) { return bits ? std::countr_zero(static_cast<unsigned>(bits)) + 1 : 0; }
 template <class T>

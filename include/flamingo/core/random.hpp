@@ -56,6 +56,8 @@ class Random {
     const float u = 1.0f - uniform(), v = uniform();
     return std::sqrt(-2.0f * std::log(u)) * std::cos(2.0f * std::numbers::pi_v<float> * v);
   }
+  constexpr std::uint64_t seed() const { return seed_; }
+  constexpr std::uint64_t stream() const { return stream_; }
   constexpr std::uint64_t index() const { return index_; }
 
  private:

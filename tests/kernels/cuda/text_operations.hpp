@@ -1,7 +1,10 @@
 /// The ops that decoders, training and generation need besides operations.hpp's, run once on a platform.
 #pragma once
+#include <flamingo/ops/adamw.hpp>
 #include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/dropout.hpp>
 #include <flamingo/ops/embedding.hpp>
+#include <flamingo/ops/rotary.hpp>
 
 #include "kernels/cuda/on_platform.hpp"
 
@@ -41,12 +44,59 @@ struct TextOperations : Run<P> {
     embedding(301, 7);
     embedding(37, 1032);  // more columns than a block has
   }
+
+  /// Rows and heads that fill no block, positions of many turns, and features that stay.
+  void rotary(const std::string& name, const RotaryShape& shape, int heads) {
+    const std::vector<int> positions{0, 1, 77, 4095, 131071};
+    const auto places = table(ctx, positions);
+    const auto x = this->rows(5, heads * shape.head_dim, 11), dx = this->rows(5, heads * shape.head_dim, 12);
+    ops::rotary(ctx, shape, places, x);
+    ops::rotary_backward(ctx, shape, places, dx);
+    this->report(name + " x", x);
+    this->report(name + " dx", dx);
+  }
+  void rotaries() {
+    for (const RotaryPairs pairs : {RotaryPairs::halves, RotaryPairs::adjacent})
+      for (const int K : {16, 6}) {
+        const std::string name = (pairs == RotaryPairs::halves ? "halves " : "adjacent ") + std::to_string(K);
+        rotary(name, {.head_dim = K, .turned = K, .pairs = pairs}, 3);
+        rotary(name + " in part", {.head_dim = K, .turned = K / 2 / 2 * 2, .pairs = pairs}, 2);
+      }
+    rotary("stretched", {.head_dim = 16, .turned = 16, .base = 500000, .scaling = {8, 1, 4, 512}}, 1);
+  }
+
+  void adamw(int size) {
+    const std::string name = "adamw " + std::to_string(size) + ' ';
+    const auto length = static_cast<std::size_t>(size);
+    const auto numbers = [&](std::uint64_t stream, double low) {
+      return View<P, 1, A>{this->put(this->template drawn_numbers<A>(length, stream, low, 1)), {size}};
+    };
+    const auto w = numbers(21, -1), g = numbers(22, -1), m = numbers(23, -1), v = numbers(24, 0.25);
+    ops::adamw<P, A>(ctx, {.rate = 0.5, .epsilon = 1e-3, .decay = 0.25, .scale = 0.75, .step = 3}, w, g, m, v);
+    this->report(name + "w", w);
+    this->report(name + "m", m);
+    this->report(name + "v", v);
+    const View<P, 1, double> sum{this->put(std::vector<double>{2}), {1}};
+    ops::sum_of_squares<P, A>(ctx, g, sum);
+    this->report(name + "sum_of_squares", sum);
+  }
+
+  void dropout() {
+    const auto x = this->rows(9, 13, 31), y = this->blank(9, 13);
+    ops::dropout(ctx, {.probability = 0.375, .key = Random(5, 7), .first = 3}, x, y);
+    this->report("dropout", y);
+    ops::dropout(ctx, {.probability = 0.5, .key = Random(1ull << 40, 1ull << 50), .first = 1ull << 33}, x, x);
+    this->report("dropout in place", x);
+  }
 };
 
 template <Platform P>
 Results text_operations() {
   TextOperations<P> run;
   run.embeddings();
+  run.rotaries();
+  for (const int size : {5003, 4100}) run.adamw(size);  // one by one, and 16 bytes at a time
+  run.dropout();
   return run.results;
 }
 

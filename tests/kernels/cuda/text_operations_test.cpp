@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <flamingo/cuda.cuh>
+#include <flamingo/ops/split.hpp>
 
 using namespace flamingo;
 using namespace flamingo::test;
@@ -23,4 +24,21 @@ TEMPLATE_TEST_CASE("each operation on text of Cuda agrees with the CPU's", "[cud
 TEST_CASE("operations on text of Cuda give the same bits every time", "[cuda]") {
   const Results once = text_operations<Cuda<float>>(), again = text_operations<Cuda<float>>();
   CHECK(worst_distance(again, once).distance == 0);
+}
+
+TEST_CASE("a split model on Cuda sums by the context's communicator, in the order of its stream", "[cuda]") {
+  using P = Cuda<float>;
+  Run<P> run;
+  const auto y = run.blank(2, 3);
+  CHECK_THROWS_WITH(ops::leave<2>(run.ctx, y),
+                    "[split] the model is split but the context has no communicator: set sum_over_processes");
+  run.ctx.sum_over_processes = [&](float* numbers, std::size_t count, cudaStream_t stream) {
+    CHECK((numbers == y.data && count == 6 && stream == run.ctx.stream()));
+    check_cuda(raw::add(numbers, numbers, numbers, count, stream), "sum");  // as if of two processes
+  };
+  ops::leave<2>(run.ctx, y);
+  ops::enter<2>(run.ctx, y);
+  ops::enter<1>(run.ctx, y);
+  run.report("y", y);
+  CHECK(run.results[0].numbers == std::vector<double>(6, 28));
 }

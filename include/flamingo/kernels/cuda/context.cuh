@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <flamingo/core/context.hpp>
+#include <flamingo/core/function.hpp>
 #include <flamingo/kernels/cuda/memory.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 
@@ -58,6 +59,10 @@ class Context<Cuda<R>> : public Memory {
 
   cudaStream_t stream() const { return stream_.get(); }
   Staging& staging() { return staging_; }
+
+  /// Adds `count` numbers of the device over all processes of a split model, in place and in the order of the stream.
+  /// Set by whoever splits; unset: one process.
+  Function<void(R*, std::size_t, cudaStream_t)> sum_over_processes;
 
   /// Returns when all that was started is done; throws what went wrong in it.
   void wait() { check_cuda(cudaStreamSynchronize(stream()), "wait"); }

@@ -1,16 +1,29 @@
 /// The raw kernels that words need, for every element type, compiled by nvcc: nothing runs.
+#include <flamingo/kernels/cuda/raw/adamw.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
+#include <flamingo/kernels/cuda/raw/dropout.cuh>
+#include <flamingo/kernels/cuda/raw/rotary.cuh>
 
 namespace flamingo::raw {
 
-#define INSTANTIATE_ALL(R)                                                                              \
-  template cudaError_t gather<R>(const R*, int, const R*, int, const int*, R*, int, int, cudaStream_t); \
-  template cudaError_t scatter_add<R, R>(const R*, const int*, int, int, R*, int, int, cudaStream_t);   \
-  template cudaError_t clear_rows<R>(const int*, int, R*, int, int, cudaStream_t);
+#define INSTANTIATE_ALL(R)                                                                                           \
+  template cudaError_t gather<R>(const R*, int, const R*, int, const int*, R*, int, int, cudaStream_t);              \
+  template cudaError_t scatter_add<R, R>(const R*, const int*, int, int, R*, int, int, cudaStream_t);                \
+  template cudaError_t clear_rows<R>(const int*, int, R*, int, int, cudaStream_t);                                   \
+  template cudaError_t rotary<R>(const RotaryFrequencies&, double, bool, const int*, R*, int, int, int, int,         \
+                                 cudaStream_t);                                                                      \
+  template cudaError_t dropout<R>(PhiloxKey, std::uint64_t, std::uint64_t, Accumulate<R>, const R*, R*, std::size_t, \
+                                  cudaStream_t);
+
+#define INSTANTIATE_UPDATE(T)                                                                             \
+  template cudaError_t adamw<T>(const AdamWNumbers<T>&, T*, const T*, T*, T*, std::size_t, cudaStream_t); \
+  template cudaError_t sum_of_squares<T>(const T*, std::size_t, double*, double*, cudaStream_t);
 
 INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)
 INSTANTIATE_ALL(__nv_bfloat16)
+INSTANTIATE_UPDATE(float)
+INSTANTIATE_UPDATE(double)
 template cudaError_t scatter_add<__nv_bfloat16, float>(const __nv_bfloat16*, const int*, int, int, float*, int, int,
                                                        cudaStream_t);
 
