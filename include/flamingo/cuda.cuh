@@ -8,6 +8,7 @@
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
+#include <flamingo/kernels/cuda/cross_entropy.cuh>
 #include <flamingo/kernels/cuda/dropout.cuh>
 #include <flamingo/kernels/cuda/embedding.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>

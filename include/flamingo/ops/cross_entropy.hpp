@@ -74,10 +74,9 @@ void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added,
   const auto shares = detail::shares<AccumulateOf<P>>("cross_entropy", table, added, smoothing);
   check(nll.shape == targets.shape && lse.shape == targets.shape, "cross_entropy", "targets are ", targets.shape,
         ", nll is ", nll.shape, " and lse is ", lse.shape, ": their lengths differ");
-  kernels::CrossEntropy<P>::check_targets(targets, int(table.rows) + int(added.rows));
   const auto scope = ctx.scope();
   const auto sum = take_vector<AccumulateOf<P>>(ctx, x.rows), target = take_vector<AccumulateOf<P>>(ctx, x.rows);
-  kernels::CrossEntropy<P>::begin(ctx, lse, sum, target);
+  kernels::CrossEntropy<P>::begin(ctx, targets, int(table.rows) + int(added.rows), lse, sum, target);
   detail::each_chunk(table, added, NoGrad{}, NoGrad{}, chunk, [&](const auto& w, int first, NoGrad) {
     const auto inner = ctx.scope();
     const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk)

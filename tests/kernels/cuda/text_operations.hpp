@@ -1,7 +1,9 @@
 /// The ops that decoders, training and generation need besides operations.hpp's, run once on a platform.
 #pragma once
+#include <flamingo/ops/activation.hpp>
 #include <flamingo/ops/adamw.hpp>
 #include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/cross_entropy.hpp>
 #include <flamingo/ops/dropout.hpp>
 #include <flamingo/ops/embedding.hpp>
 #include <flamingo/ops/rotary.hpp>
@@ -65,6 +67,35 @@ struct TextOperations : Run<P> {
     rotary("stretched", {.head_dim = 16, .turned = 16, .base = 500000, .scaling = {8, 1, 4, 512}}, 1);
   }
 
+  /// Chunks that divide the vocabulary and chunks that do not, added rows, and a share for every entry.
+  void cross_entropy(int chunk, float smoothing) {
+    const int N = 5, D = 7, V = 1036, added_rows = 3;
+    const std::string name = "cross_entropy " + std::to_string(chunk) + (smoothing > 0 ? " smooth " : " ");
+    const std::vector<int> targets{0, 1035, 1036, 1038, 511};
+    const std::vector<A> shares{A(0.5), A(0.25), A(-1), A(0), A(2)};
+    const auto asked = table(ctx, targets);
+    const View<P, 1, const A> weights{this->put(shares), {N}};
+    const auto x = this->rows(N, D, 41), dx = this->blank(N, D);
+    const auto w = this->matrix(V, D, 42), added = this->matrix(added_rows, D, 43), dw = this->matrix(V, D, 44),
+               dadded = this->matrix(added_rows, D, 45);
+    const View<P, 1, A> nll{this->template blank<1, A>(N).data, {N}}, lse{this->template blank<1, A>(N).data, {N}};
+    ops::cross_entropy(ctx, x, w, added, asked, chunk, nll, lse, smoothing);
+    ops::cross_entropy_backward(ctx, x, w, added, asked, chunk, lse, weights, dx, dw, dadded, smoothing);
+    this->report(name + "nll", nll);
+    this->report(name + "lse", lse);
+    this->report(name + "dx", dx);
+    this->report(name + "dw", dw);
+    this->report(name + "dadded", dadded);
+  }
+
+  void clamps() {
+    const auto x = this->rows(5, 7, 51, -3, 3), dx = this->rows(5, 7, 52);
+    ops::clamp(ctx, 1.25f, x);
+    ops::clamp_backward(ctx, 1.25f, x, dx);
+    this->report("clamp", x);
+    this->report("clamp dx", dx);
+  }
+
   void adamw(int size) {
     const std::string name = "adamw " + std::to_string(size) + ' ';
     const auto length = static_cast<std::size_t>(size);
@@ -97,6 +128,9 @@ Results text_operations() {
   run.rotaries();
   for (const int size : {5003, 4100}) run.adamw(size);  // one by one, and 16 bytes at a time
   run.dropout();
+  for (const int chunk : {2000, 256}) run.cross_entropy(chunk, 0);
+  run.cross_entropy(1000, 0.125f);
+  run.clamps();
   return run.results;
 }
 

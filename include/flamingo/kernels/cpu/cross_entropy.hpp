@@ -13,13 +13,12 @@ struct CrossEntropy<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
   using A = AccumulateOf<P>;
 
-  static void check_targets(View<P, 1, const int> targets, int vocabulary) {
+  /// `lse` holds the running maximum until finish.
+  static void begin(Context<P>&, View<P, 1, const int> targets, int vocabulary, View<P, 1, A> maximum,
+                    View<P, 1, A> sum, View<P, 1, A> target) {
     for (int n = 0; n < targets.shape[0]; ++n)
       check(targets.data[n] >= 0 && targets.data[n] < vocabulary, "cross_entropy", "target ", targets.data[n],
             " at row ", n, ": the vocabulary has ", vocabulary, " entries");
-  }
-  /// `lse` holds the running maximum until finish.
-  static void begin(Context<P>&, View<P, 1, A> maximum, View<P, 1, A> sum, View<P, 1, A> target) {
     line(maximum.data, maximum.size()).setConstant(-std::numeric_limits<A>::infinity());
     line(sum.data, sum.size()).setZero();
     line(target.data, target.size()).setZero();

@@ -46,6 +46,13 @@ struct Activate<Cuda<R>> {
     check_cuda(raw::activate_backward<Function<A>>(bare(x.data), bare(dy.data), bare(dx.data), x.size(), ctx.stream()),
                "activate_backward");
   }
+  static void clamp(Context<P>& ctx, float limit, Out<P> x) {
+    check_cuda(raw::clamp(AccumulateOf<P>(limit), bare(x.data), x.size(), ctx.stream()), "clamp");
+  }
+  static void clamp_backward(Context<P>& ctx, float limit, In<P> x, Out<P> dx) {
+    check_cuda(raw::clamp_backward(AccumulateOf<P>(limit), bare(x.data), bare(dx.data), x.size(), ctx.stream()),
+               "clamp_backward");
+  }
   template <Activation A>
   static void scaled(Context<P>& ctx, double scale, In<P> x, Out<P> y) {
     check_cuda(

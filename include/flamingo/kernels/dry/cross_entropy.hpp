@@ -9,8 +9,7 @@ struct CrossEntropy<Dry<Q>> {
   using P = Dry<Q>;
   using A = AccumulateOf<P>;
 
-  static void check_targets(View<P, 1, const int>, int) {}
-  static void begin(Context<P>&, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
+  static void begin(Context<P>&, View<P, 1, const int>, int, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
   static void update(Context<P>&, In<P>, int, View<P, 1, const int>, TargetShares<A>, View<P, 1, A>, View<P, 1, A>,
                      View<P, 1, A>) {}
   static void finish(Context<P>&, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}

@@ -1,6 +1,7 @@
 /// The raw kernels that words need, for every element type, compiled by nvcc: nothing runs.
 #include <flamingo/kernels/cuda/raw/adamw.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
+#include <flamingo/kernels/cuda/raw/cross_entropy.cuh>
 #include <flamingo/kernels/cuda/raw/dropout.cuh>
 #include <flamingo/kernels/cuda/raw/rotary.cuh>
 
@@ -15,13 +16,24 @@ namespace flamingo::raw {
   template cudaError_t dropout<R>(PhiloxKey, std::uint64_t, std::uint64_t, Accumulate<R>, const R*, R*, std::size_t, \
                                   cudaStream_t);
 
+#define INSTANTIATE_ENTROPY(R)                                                                              \
+  template cudaError_t entropy_update<R>(const R*, int, int, int, const int*, Accumulate<R>, Accumulate<R>, \
+                                         Accumulate<R>*, Accumulate<R>*, Accumulate<R>*, cudaStream_t);     \
+  template cudaError_t entropy_gradient<R>(R*, int, int, int, const int*, Accumulate<R>, Accumulate<R>,     \
+                                           const Accumulate<R>*, const Accumulate<R>*, cudaStream_t);
+
 #define INSTANTIATE_UPDATE(T)                                                                             \
   template cudaError_t adamw<T>(const AdamWNumbers<T>&, T*, const T*, T*, T*, std::size_t, cudaStream_t); \
+  template cudaError_t entropy_begin<T>(const int*, int, T*, T*, T*, int, cudaStream_t);                  \
+  template cudaError_t entropy_finish<T>(T*, const T*, const T*, T*, int, cudaStream_t);                  \
   template cudaError_t sum_of_squares<T>(const T*, std::size_t, double*, double*, cudaStream_t);
 
 INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)
 INSTANTIATE_ALL(__nv_bfloat16)
+INSTANTIATE_ENTROPY(float)
+INSTANTIATE_ENTROPY(double)
+INSTANTIATE_ENTROPY(__nv_bfloat16)
 INSTANTIATE_UPDATE(float)
 INSTANTIATE_UPDATE(double)
 template cudaError_t scatter_add<__nv_bfloat16, float>(const __nv_bfloat16*, const int*, int, int, float*, int, int,

@@ -199,6 +199,23 @@ static __global__ void __launch_bounds__(pointwise_threads)
   if (i < size) dbranch[i] = narrow<R>(gate_of(gate, gates, i, D) * widen(dy[i]));
 }
 
+/// x = max(-limit, min(x, limit))
+template <class R, class A>
+static __global__ void __launch_bounds__(pointwise_threads) clamp_kernel(A limit, R* x, long long size) {
+  const long long i = element_index();
+  if (i >= size) return;
+  const A z = widen(x[i]);
+  x[i] = narrow<R>(z > limit ? limit : z < -limit ? -limit : z);
+}
+template <class R, class A>
+static __global__ void __launch_bounds__(pointwise_threads)
+    clamp_backward_kernel(A limit, const R* x, R* dx, long long size) {
+  const long long i = element_index();
+  if (i >= size) return;
+  const A z = widen(x[i]);
+  if (!(z < limit && z > -limit)) dx[i] = narrow<R>(0);
+}
+
 /// partial (chunks, D): the sums of dy branch over the rows of each chunk, first to last.
 template <class R, class A>
 static __global__ void __launch_bounds__(pointwise_threads)
@@ -263,6 +280,18 @@ template <class F, class R>
 cudaError_t gate_activate_backward(const R* gate, const R* up, const R* dy, R* dgate, R* dup, std::size_t size,
                                    cudaStream_t stream) {
   return launch_elements(size, stream, gate_activate_backward_kernel<F, R>, gate, up, dy, dgate, dup,
+                         static_cast<long long>(size));
+}
+
+/// x = max(-limit, min(x, limit))
+template <class R>
+cudaError_t clamp(Accumulate<R> limit, R* x, std::size_t size, cudaStream_t stream) {
+  return launch_elements(size, stream, clamp_kernel<R, Accumulate<R>>, limit, x, static_cast<long long>(size));
+}
+/// dx = 0 where the clamped x lies at a limit.
+template <class R>
+cudaError_t clamp_backward(Accumulate<R> limit, const R* x, R* dx, std::size_t size, cudaStream_t stream) {
+  return launch_elements(size, stream, clamp_backward_kernel<R, Accumulate<R>>, limit, x, dx,
                          static_cast<long long>(size));
 }
 
