@@ -1,5 +1,5 @@
-/// The CUDA platform: its kernels so far, what the Resampler and the gated blocks need. Include it before or after
-/// flamingo.hpp, in each .cu file that computes.
+/// The CUDA platform: its kernels so far, what a Flamingo over given features needs, in training and in generation.
+/// Include it before or after flamingo.hpp, in each .cu file that computes.
 #pragma once
 #include <flamingo/kernels/cuda/activation.cuh>
 #include <flamingo/kernels/cuda/adamw.cuh>
@@ -7,15 +7,15 @@
 #include <flamingo/kernels/cuda/attention.cuh>
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
-#include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/cross_entropy.cuh>
 #include <flamingo/kernels/cuda/dropout.cuh>
 #include <flamingo/kernels/cuda/embedding.cuh>
+#include <flamingo/kernels/cuda/excitation.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>
 #include <flamingo/kernels/cuda/pooling.cuh>
 #include <flamingo/kernels/cuda/residual.cuh>
-#include <flamingo/kernels/cuda/sinusoid.cuh>
-#include <flamingo/kernels/cuda/standardise.cuh>
 #include <flamingo/kernels/cuda/rotary.cuh>
+#include <flamingo/kernels/cuda/sinusoid.cuh>
 #include <flamingo/kernels/cuda/split.cuh>
+#include <flamingo/kernels/cuda/standardise.cuh>

@@ -1,7 +1,9 @@
 /// What an op needs besides its tensors: memory, threads, counters. One per session or trainer; never global. Each
 /// platform's own is beside its kernels (kernels/cpu/context.hpp, kernels/cuda/context.cuh).
 #pragma once
+#include <algorithm>
 #include <cstddef>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -98,6 +100,35 @@ template <class T, bool Kept = false, Platform P>
 View<P, 1, T> take_vector(Context<P>& ctx, int size) {
   const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
   return {reinterpret_cast<T*>(Kept ? ctx.arena().keep(bytes) : ctx.arena().scratch(bytes)), {size}};
+}
+
+/// Copies `count` numbers of the host to P's memory, in the order of what P is asked to do.
+template <Platform P, class T>
+void upload(Context<P>&, const T* host, std::size_t count, T* to) {
+  std::copy_n(host, count, to);
+}
+/// Copies `count` numbers of P to the host when everything before it is done.
+template <Platform P, class T>
+void download(Context<P>&, const T* from, std::size_t count, T* host) {
+  std::copy_n(from, count, host);
+}
+/// `count` numbers of P where the host can read them: in place, or a copy (a vector) where P has memory of its own.
+template <Platform P, class T>
+std::span<const T> host_copy(Context<P>&, const T* numbers, std::size_t count) {
+  return {numbers, count};
+}
+template <Platform P, int Rank, class T>
+auto host_copy(Context<P>& ctx, const View<P, Rank, T>& x) {
+  return host_copy(ctx, static_cast<const T*>(x.data), x.size());
+}
+template <Platform P, int D, class T>
+auto host_copy(Context<P>& ctx, const Rows<P, D, T>& x) {
+  return host_copy(ctx, static_cast<const T*>(x.data), x.size());
+}
+/// Sets `count` numbers of P to zero.
+template <Platform P, class T>
+void clear_numbers(Context<P>&, T* numbers, std::size_t count) {
+  std::fill_n(numbers, count, T(0));
 }
 
 /// Host tables where P's kernels can read them. The CPU reads them in place: they must outlive the run.

@@ -48,6 +48,20 @@ struct Dry {
   static constexpr std::string_view name = "dry";
 };
 
+namespace detail {
+template <class P>
+struct HostPlatform {
+  using type = P;
+};
+template <class R>
+struct HostPlatform<Cuda<R>> {
+  using type = Cpu<R, Isa::portable>;
+};
+}  // namespace detail
+/// The platform of P's numbers where the host reads them: P itself, unless it has memory of its own.
+template <Platform P>
+using HostOf = typename detail::HostPlatform<P>::type;
+
 /// The type in which P keeps sums, statistics, weight gradients, moments, gates and losses.
 template <Platform P>
 using AccumulateOf = Accumulate<typename P::Real>;

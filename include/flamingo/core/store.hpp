@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
+#include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/random.hpp>
 
@@ -57,24 +60,54 @@ void initialise(Parameters& p, std::uint64_t seed) {
   Layer::each(draw, p);
 }
 
-/// Owns a flat buffer on the host and the views into it.
+/// What owns numbers of a Store in P's memory. A platform whose memory is not the host's specialises it: with a type
+/// that is made of a number of zeros or of a vector, and has data() and size().
+template <Platform P, class T>
+struct Buffer : std::type_identity<std::vector<T>> {};
+
+/// Owns a flat buffer in P's memory and the views into it.
 template <class Layer, Platform P, class T = typename P::Real>
 struct Store {
   using Views = typename Layer::template Parameters<Stored<P, T>>;
-  std::vector<T> flat;
+  typename Buffer<P, T>::type flat;
   Views views{};
 
   /// All zero: gradients, moments.
   Store() : flat(flat_size<Layer>()) { place<Layer>(flat.data(), views); }
   /// As the layer asks: new weights.
-  explicit Store(std::uint64_t seed) : Store() { initialise<Layer>(views, seed); }
+  explicit Store(std::uint64_t seed) : Store(drawn(seed)) {}
+  /// The numbers of another Store of the layer, on whatever platform.
+  explicit Store(std::vector<T> host) : flat(std::move(host)) {
+    check(flat.size() == flat_size<Layer>(), "store", flat.size(), " numbers for a layer of ", flat_size<Layer>());
+    place<Layer>(flat.data(), views);
+  }
 
   Store(Store&&) = default;
   Store& operator=(Store&&) = default;
   Store(const Store&) = delete;  // views point into flat
   Store& operator=(const Store&) = delete;
 
+  /// Zeros, in the order of what P is asked to do; without a context, where the host can write them.
+  void clear(Context<P>& ctx) { clear_numbers(ctx, flat.data(), flat.size()); }
   void clear() { std::fill(flat.begin(), flat.end(), T(0)); }
+
+ private:
+  static std::vector<T> drawn(std::uint64_t seed) {
+    std::vector<T> host(flat_size<Layer>());
+    Views on_host{};
+    place<Layer>(host.data(), on_host);
+    initialise<Layer>(on_host, seed);
+    return host;
+  }
 };
+
+/// A Store where the host can read it: itself, or a copy where P has memory of its own.
+template <class Layer, Platform P, class T>
+decltype(auto) host_copy(Context<P>& ctx, const Store<Layer, P, T>& store) {
+  if constexpr (std::is_same_v<HostOf<P>, P>)
+    return (store);
+  else
+    return Store<Layer, HostOf<P>, T>(host_copy(ctx, store.flat.data(), store.flat.size()));
+}
 
 }  // namespace flamingo

@@ -131,10 +131,11 @@ class Engine {
           Resampler::E);
     check(visible >= 0 && visible <= M::R, "engine", visible, " rows to be seen, expected 1 to ", M::R, ", or 0: all");
     const int rows = visible ? visible : M::R;
-    const std::uint64_t key =
-        content_key(std::as_bytes(std::span(features.data, features.size())), frames, place, rows);
+    const auto seen = host_copy(ctx_, features);
+    const std::uint64_t key = content_key(std::as_bytes(std::span(seen)), frames, place, rows);
     return media_.get(key, rows, [&](int at) {
       const auto scope = ctx_.scope();
+      const auto kept = ctx_.kept_scope();
       const std::array medium{Medium{0, features.rows, frames, place}};
       const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
       const auto latents = media_.latents.slice(at * M::R, M::R);
@@ -201,6 +202,7 @@ class Engine {
     const int N = static_cast<int>(plan.ids.size()), first = plan.first;
     const auto hidden = scratch<D>(ctx_, N);
     const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
     const auto positions = positions_of(plan);
     const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
     const auto blind = table(ctx_, plan.blind);
@@ -280,24 +282,27 @@ class Engine {
   }
   Logits logits(const Rows<P, D>& hidden, const std::vector<int>& rows) {
     const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
     const int n = static_cast<int>(rows.size());
     const auto chosen = scratch<D>(ctx_, n);
     const auto y = scratch<V>(ctx_, n);
     ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
     M::Decoder::logits(ctx_, lm_, chosen, y);
-    return Logits(y.data, y.data + y.size());
+    const auto seen = host_copy(ctx_, y);
+    return Logits(seen.begin(), seen.end());
   }
   /// log p(targets[n] | hidden row rows[n]).
   std::vector<double> log_likelihoods(const Rows<P, D>& hidden, const std::vector<int>& rows,
                                       const std::vector<int>& targets) {
     const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
     const int n = static_cast<int>(rows.size());
     const auto chosen = scratch<D>(ctx_, n);
     const auto nll = take_vector<AccumulateOf<P>>(ctx_, n);
     ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
     M::Decoder::template loss<no_gradients>(ctx_, lm_, chosen, table(ctx_, targets), options_.vocabulary_chunk, nll);
-    std::vector<double> log_p(rows.size());
-    for (std::size_t i = 0; i < log_p.size(); ++i) log_p[i] = -static_cast<double>(nll.data[i]);
+    std::vector<double> log_p;
+    for (const auto lost : host_copy(ctx_, nll)) log_p.push_back(-static_cast<double>(lost));
     return log_p;
   }
 

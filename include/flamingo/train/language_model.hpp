@@ -95,7 +95,7 @@ struct TextPass {
     ops::gather(ctx, x, loss_rows, asked_rows);
     const auto lost = Decoder::template loss<need>(ctx, w, asked_rows, targets, vocabulary_chunk, nll);
     TextLoss report{0, asked};
-    for (int i = 0; i < asked; ++i) report.loss += static_cast<double>(nll.data[i]) / asked;
+    for (const A lost_at : host_copy(ctx, nll)) report.loss += static_cast<double>(lost_at) / asked;
 
     if constexpr (something)
       if (lambda != 0 && asked > 0) {
@@ -146,7 +146,7 @@ class LanguageModelTrainer {
     check(pieces > 0 && all > 0, "trainer", "a batch of ", batch.size(), " sequences with ", all, " targets in ",
           pieces, " pieces, expected at least one of each");
     Update report;
-    gradients.clear();
+    gradients.clear(ctx_);
     double sum = 0;
     const std::size_t part = (batch.size() + static_cast<std::size_t>(pieces) - 1) / static_cast<std::size_t>(pieces);
     for (std::size_t at = 0; at < batch.size(); at += part) {

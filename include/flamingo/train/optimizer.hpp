@@ -51,10 +51,11 @@ class Optimizer {
   /// Updates weights by gradients; returns the gradient's global norm before clipping. torch's clipping:
   /// g *= min(1, clip / (norm + 1e-6)). Throws, with nothing changed, where the norm is not finite.
   double step(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate) {
-    double squares = 0;
-    ops::sum_of_squares<P, const T>(ctx, {gradients.flat.data(), {static_cast<int>(gradients.flat.size())}},
-                                    {&squares, {1}});
-    const double norm = std::sqrt(squares);
+    const auto scope = ctx.scope();
+    const auto squares = take_vector<double>(ctx, 1);
+    clear_numbers(ctx, squares.data, 1);
+    ops::sum_of_squares<P, const T>(ctx, {gradients.flat.data(), {static_cast<int>(gradients.flat.size())}}, squares);
+    const double norm = std::sqrt(host_copy(ctx, squares)[0]);
     check(std::isfinite(norm), "optimizer", "the gradient's norm at step ", steps_ + 1, " is ", norm,
           ", expected a finite number: weights and moments are as they were");
     AdamWStep update{.beta1 = options_.beta1, .beta2 = options_.beta2, .epsilon = options_.epsilon};

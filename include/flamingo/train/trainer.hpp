@@ -101,7 +101,7 @@ class Trainer {
     check(!mixture.empty(), "trainer", "a mixture without datasets");
     const long step = optimizer.steps() + 1;
     UpdateReport report;
-    gradients.clear();
+    gradients.clear(ctx_);
     const auto add = [&](const TrainingBatch<R>& batch, double lambda, const std::string& name) {
       report.datasets.push_back(pass(batch, lambda));
       check(std::isfinite(report.datasets.back().loss), "trainer", "the loss of dataset ", name, " at step ", step,
@@ -145,7 +145,7 @@ class Trainer {
     const auto lost =
         Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
     LossReport report{0, asked, N};
-    for (int i = 0; i < asked; ++i) report.loss += static_cast<double>(nll.data[i]) / asked;
+    for (const A lost_at : host_copy(ctx_, nll)) report.loss += static_cast<double>(lost_at) / asked;
 
     if (lambda != 0 && asked > 0) {
       const std::vector<A> share(static_cast<std::size_t>(asked), static_cast<A>(lambda / asked));
@@ -190,7 +190,7 @@ class Trainer {
         typename Vision::template Saved<weight_gradients> saved;
         Rows<P, Resampler::E> features;
       } seen{{}, keep<Resampler::E>(ctx_, rows)};
-      const Rows<P, 3, const R> pixels{batch.pixels.data(), static_cast<int>(batch.pixels.size()) / 3, {}};
+      const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
       if (rows > 0)
         seen.saved = Vision::template forward<weight_gradients>(ctx_, weights.views.vision, pixels, batch.pictures,
                                                                 seen.features);
@@ -200,7 +200,7 @@ class Trainer {
             " features, expected whole rows of ", Resampler::E);
       struct {
         Rows<P, Resampler::E, const R> features;
-      } seen{{batch.features.data(), static_cast<int>(batch.features.size()) / Resampler::E, {}}};
+      } seen{{table(ctx_, batch.features).data, static_cast<int>(batch.features.size()) / Resampler::E, {}}};
       return seen;
     }
   }

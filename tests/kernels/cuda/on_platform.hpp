@@ -18,14 +18,6 @@ struct Result {
 };
 using Results = std::vector<Result>;
 
-template <Real R, Isa Set, class T>
-void upload(Context<Cpu<R, Set>>&, const T* host, std::size_t count, T* to) {
-  std::copy_n(host, count, to);
-}
-template <Real R, Isa Set, class T>
-void download(Context<Cpu<R, Set>>&, const T* from, std::size_t count, T* host) {
-  std::copy_n(from, count, host);
-}
 template <Platform P>
 Context<P> small_context() {
   constexpr std::size_t capacity = std::size_t{1} << 22;
@@ -82,7 +74,7 @@ struct Run {
   template <class Layer>
   auto parameters(std::uint64_t seed) {
     typename Layer::template Parameters<Stored<P>> views;
-    place<Layer>(put(drawn<Layer, P>(seed).flat), views);
+    place<Layer>(put(drawn<Layer, HostOf<P>>(seed).flat), views);
     return views;
   }
   template <class Layer>

@@ -1,4 +1,5 @@
-/// The CUDA half of core/context.hpp: device memory, a stream, and tables that travel from host to device.
+/// The CUDA half of core/context.hpp and core/store.hpp: device memory, a stream, and numbers that travel between host
+/// and device.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/function.hpp>
+#include <flamingo/core/store.hpp>
 #include <flamingo/kernels/cuda/memory.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 
@@ -73,6 +75,10 @@ class Context<Cuda<R>> : public Memory {
   Staging staging_;
 };
 
+/// Weights and what belongs to them, in the device's memory.
+template <Real R, class T>
+struct Buffer<Cuda<R>, T> : std::type_identity<DeviceNumbers<T>> {};
+
 /// Copies `count` numbers to the device, in the order of the stream. The source may go at once.
 template <Real R, class T>
 void upload(Context<Cuda<R>>& ctx, const T* host, std::size_t count, T* device) {
@@ -85,9 +91,16 @@ void download(Context<Cuda<R>>& ctx, const T* device, std::size_t count, T* host
     check_cuda(cudaMemcpyAsync(host, device, count * sizeof(T), cudaMemcpyDeviceToHost, ctx.stream()), "download");
   ctx.wait();
 }
+/// A copy of `count` numbers, which is waited for.
+template <Real R, class T>
+std::vector<T> host_copy(Context<Cuda<R>>& ctx, const T* device, std::size_t count) {
+  std::vector<T> host(count);
+  download(ctx, device, count, host.data());
+  return host;
+}
 /// Sets `count` numbers to zero.
 template <Real R, class T>
-void clear_numbers(Context<Cuda<R>>& ctx, T* device, std::size_t count, std::string_view op) {
+void clear_numbers(Context<Cuda<R>>& ctx, T* device, std::size_t count, std::string_view op = "clear") {
   if (count) check_cuda(cudaMemsetAsync(device, 0, count * sizeof(T), ctx.stream()), op);
 }
 

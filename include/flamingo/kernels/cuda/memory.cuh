@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <flamingo/kernels/cuda/error.cuh>
 
@@ -51,6 +52,32 @@ class Stream {
 
  private:
   cudaStream_t stream_ = nullptr;
+};
+
+/// Numbers in the current device's memory, owned: zeros, or what a host begins them with. Both are waited for; who
+/// reads or writes them later does it in the order of a context's stream.
+template <class T>
+class DeviceNumbers {
+ public:
+  explicit DeviceNumbers(std::size_t count) : range_(count * sizeof(T)), count_(count) {
+    const Stream stream;
+    if (count) check_cuda(cudaMemsetAsync(data(), 0, range_.size(), stream.get()), "cudaMemset");
+    check_cuda(cudaStreamSynchronize(stream.get()), "cudaMemset");
+  }
+  explicit DeviceNumbers(const std::vector<T>& host) : range_(host.size() * sizeof(T)), count_(host.size()) {
+    const Stream stream;
+    if (count_)
+      check_cuda(cudaMemcpyAsync(data(), host.data(), range_.size(), cudaMemcpyHostToDevice, stream.get()),
+                 "cudaMemcpy");
+    check_cuda(cudaStreamSynchronize(stream.get()), "cudaMemcpy");
+  }
+  T* data() { return reinterpret_cast<T*>(range_.data()); }
+  const T* data() const { return reinterpret_cast<const T*>(range_.data()); }
+  std::size_t size() const { return count_; }
+
+ private:
+  DeviceRange range_;
+  std::size_t count_;
 };
 
 /// Pinned host memory through which host tables reach the device: the caller's memory may go as soon as upload returns.
