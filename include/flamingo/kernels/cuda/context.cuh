@@ -14,6 +14,7 @@
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/kernels/cuda/memory.cuh>
+#include <flamingo/kernels/cuda/products.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 
 namespace flamingo {
@@ -61,6 +62,7 @@ class Context<Cuda<R>> : public Memory {
 
   cudaStream_t stream() const { return stream_.get(); }
   Staging& staging() { return staging_; }
+  CudaProducts& products() { return products_; }
 
   /// Adds `count` numbers of the device over all processes of a split model, in place and in the order of the stream.
   /// Set by whoever splits; unset: one process.
@@ -73,6 +75,7 @@ class Context<Cuda<R>> : public Memory {
   DeviceRange range_;
   Stream stream_;
   Staging staging_;
+  CudaProducts products_;
 };
 
 /// Weights and what belongs to them, in the device's memory.

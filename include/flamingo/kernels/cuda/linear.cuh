@@ -14,10 +14,7 @@ struct Linear<Cuda<R>> {
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
     check_stored<W>();
-    using B = std::remove_pointer_t<decltype(bare(y.data))>;
-    check_cuda(raw::linear_forward(bare(x.data), bare(w.data), static_cast<const B*>(nullptr), bare(y.data), x.rows,
-                                   w.columns, w.rows, ctx.stream()),
-               "linear");
+    ctx.products().forward(bare(x.data), bare(w.data), bare(y.data), x.rows, w.columns, w.rows, ctx.stream(), "linear");
   }
   template <class B>
   static void add_bias(Context<P>& ctx, const B& b, Out<P> y) {
@@ -27,15 +24,13 @@ struct Linear<Cuda<R>> {
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
     check_stored<W>();
-    check_cuda(raw::linear_backward_input(bare(dy.data), bare(w.data), bare(dx.data), dy.rows, w.columns, w.rows,
-                                          ctx.stream()),
-               "linear_backward");
+    ctx.products().backward_input(bare(dy.data), bare(w.data), bare(dx.data), dy.rows, w.columns, w.rows, ctx.stream(),
+                                  "linear_backward");
   }
   template <int O, int D>
   static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, D, AccumulateOf<P>>& dw) {
-    check_cuda(raw::linear_backward_weight(bare(dy.data), bare(x.data), dw.data, static_cast<AccumulateOf<P>*>(nullptr),
-                                           x.rows, dw.columns, dw.rows, ctx.stream()),
-               "linear_backward");
+    ctx.products().backward_weight(bare(dy.data), bare(x.data), dw.data, x.rows, dw.columns, dw.rows, ctx.stream(),
+                                   "linear_backward");
   }
   template <class B>
   static void backward_bias(Context<P>& ctx, In<P> dy, const B& db) {

@@ -1,5 +1,6 @@
 /// Every raw kernel for every element type, compiled by nvcc: nothing runs.
 #include <flamingo/kernels/cuda/raw/attention.cuh>
+#include <flamingo/kernels/cuda/raw/few_rows.cuh>
 #include <flamingo/kernels/cuda/raw/layer_norm.cuh>
 #include <flamingo/kernels/cuda/raw/linear.cuh>
 
@@ -18,6 +19,7 @@ namespace flamingo::raw {
 
 #define INSTANTIATE_LINEAR(R)                                                                                       \
   template cudaError_t linear_forward<R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t);            \
+  template cudaError_t few_rows_forward<R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t);          \
   template cudaError_t linear_backward_input<R>(const R*, const R*, R*, int, int, int, cudaStream_t);               \
   template cudaError_t linear_backward_weight<R>(const R*, const R*, Accumulate<R>*, Accumulate<R>*, int, int, int, \
                                                  cudaStream_t);
