@@ -14,49 +14,83 @@
 
 namespace flamingo::raw {
 
-/// One warp a row: a row is at most some ten thousand wide, and its second and third reading come from the cache.
+/// One warp a row, which is read once into registers; what does not fit comes from the cache the second time.
 struct NormPolicy {
   int warps = 4;
-  int columns = 32, row_lanes = 8;         ///< of a block that sums gradients of scale and bias
+  int packs = 8;                           ///< of 16 bytes a lane: 2048 bf16 or 1024 float
+  int lanes = 32, row_lanes = 8;           ///< of a block that sums gradients of scale and bias: a lane has a pack
   int chunk_rows = 64, most_chunks = 128;  ///< rows such a block sums at least; blocks along the rows at most
 };
 inline constexpr NormPolicy norm_policy{};
 
+/// A lane's packs of a row: the first ones stay in registers.
+template <int Count, class R>
+struct NormRow {
+  static constexpr int held = norm_policy.packs;
+  const R* row;
+  int D;
+  Array<Pack<R, Count>, held> packs;
+
+  __device__ NormRow(const R* row_, int D_) : row(row_), D(D_) {
+    FLAMINGO_UNROLL
+    for (int p = 0; p < held; ++p) {
+      const int c = (p * 32 + lane_index()) * Count;
+      if (c < D) packs[p] = load_pack<Count>(row + c);
+    }
+  }
+};
+/// f(first column, pack of each row...) for all of a lane's packs.
+template <int Count, class F, class R, class... Rest>
+__device__ inline void for_each_pack(const F& f, const NormRow<Count, R>& row, const Rest&... rest) {
+  constexpr int held = NormRow<Count, R>::held;
+  FLAMINGO_UNROLL
+  for (int p = 0; p < held; ++p) {
+    const int c = (p * 32 + lane_index()) * Count;
+    if (c < row.D) f(c, row.packs[p], rest.packs[p]...);
+  }
+  for (int c = (held * 32 + lane_index()) * Count; c < row.D; c += 32 * Count)
+    f(c, load_pack<Count>(row.row + c), load_pack<Count>(rest.row + c)...);
+}
+
 template <int Warps, int Count, bool Centred, class R, class W, class A>
 static __global__ void __launch_bounds__(Warps * 32)
     norm_forward_kernel(const R* x, const W* scale, const W* bias, R* y, A* mean, A* rstd, int N, int D, A epsilon) {
-  const int row = block_index_x() * Warps + warp_index(), first = lane_index() * Count;
+  const int row = block_index_x() * Warps + warp_index();
   if (row >= N) return;  // a whole warp
-  x += static_cast<long long>(row) * D;
+  const NormRow<Count, R> own(x + static_cast<long long>(row) * D, D);
   y += static_cast<long long>(row) * D;
 
   A centre = 0;
   if constexpr (Centred) {
-    for (int c = first; c < D; c += 32 * Count) {
-      const auto pack = load_pack<Count>(x + c);
-      for (int i = 0; i < Count; ++i) centre += widen(pack.value[i]);
-    }
+    for_each_pack<Count>(
+        [&](int, const Pack<R, Count>& pack) {
+          for (int i = 0; i < Count; ++i) centre += widen(pack.value[i]);
+        },
+        own);
     centre = warp_sum(centre) / static_cast<A>(D);
   }
   A squares = 0;  // around the mean: E[x^2] - mean^2 would cancel
-  for (int c = first; c < D; c += 32 * Count) {
-    const auto pack = load_pack<Count>(x + c);
-    for (int i = 0; i < Count; ++i) {
-      const A centred = widen(pack.value[i]) - centre;
-      squares += centred * centred;
-    }
-  }
+  for_each_pack<Count>(
+      [&](int, const Pack<R, Count>& pack) {
+        for (int i = 0; i < Count; ++i) {
+          const A centred = widen(pack.value[i]) - centre;
+          squares += centred * centred;
+        }
+      },
+      own);
   const A r = A(1) / square_root(warp_sum(squares) / static_cast<A>(D) + epsilon);
-  for (int c = first; c < D; c += 32 * Count) {
-    auto pack = load_pack<Count>(x + c);
-    for (int i = 0; i < Count; ++i) {
-      A value = (widen(pack.value[i]) - centre) * r;
-      if (scale) value *= static_cast<A>(widen(scale[c + i]));
-      if (bias) value += static_cast<A>(widen(bias[c + i]));
-      pack.value[i] = narrow<R>(value);
-    }
-    store_pack(y + c, pack);
-  }
+  for_each_pack<Count>(
+      [&](int c, const Pack<R, Count>& pack) {
+        Pack<R, Count> result;
+        for (int i = 0; i < Count; ++i) {
+          A value = (widen(pack.value[i]) - centre) * r;
+          if (scale) value *= static_cast<A>(widen(scale[c + i]));
+          if (bias) value += static_cast<A>(widen(bias[c + i]));
+          result.value[i] = narrow<R>(value);
+        }
+        store_pack(y + c, result);
+      },
+      own);
   if (lane_index() == 0) {
     if (Centred && mean) mean[row] = centre;
     if (rstd) rstd[row] = r;
@@ -69,66 +103,78 @@ template <int Warps, int Count, bool Centred, class R, class W, class A>
 static __global__ void __launch_bounds__(Warps * 32)
     norm_backward_rows_kernel(const R* dy, const R* x, const W* scale, const A* mean, const A* rstd, R* dx, int N,
                               int D) {
-  const int row = block_index_x() * Warps + warp_index(), first = lane_index() * Count;
+  const int row = block_index_x() * Warps + warp_index();
   if (row >= N) return;  // a whole warp
-  dy += static_cast<long long>(row) * D;
-  x += static_cast<long long>(row) * D;
+  const NormRow<Count, R> own_dy(dy + static_cast<long long>(row) * D, D),
+      own_x(x + static_cast<long long>(row) * D, D);
   dx += static_cast<long long>(row) * D;
   const A centre = Centred ? mean[row] : A(0), r = rstd[row];
 
   A sum_g = 0, sum_gx = 0;
-  for (int c = first; c < D; c += 32 * Count) {
-    const auto dys = load_pack<Count>(dy + c), xs = load_pack<Count>(x + c);
-    for (int i = 0; i < Count; ++i) {
-      const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
-      sum_g += g;
-      sum_gx += g * ((widen(xs.value[i]) - centre) * r);
-    }
-  }
+  for_each_pack<Count>(
+      [&](int c, const Pack<R, Count>& dys, const Pack<R, Count>& xs) {
+        for (int i = 0; i < Count; ++i) {
+          const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+          sum_g += g;
+          sum_gx += g * ((widen(xs.value[i]) - centre) * r);
+        }
+      },
+      own_dy, own_x);
   const A mean_g = Centred ? warp_sum(sum_g) / static_cast<A>(D) : A(0), mean_gx = warp_sum(sum_gx) / static_cast<A>(D);
-  for (int c = first; c < D; c += 32 * Count) {
-    const auto dys = load_pack<Count>(dy + c);
-    auto xs = load_pack<Count>(x + c);
-    for (int i = 0; i < Count; ++i) {
-      const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
-      xs.value[i] = narrow<R>(r * (g - mean_g - (widen(xs.value[i]) - centre) * r * mean_gx));
-    }
-    store_pack(dx + c, xs);
-  }
+  for_each_pack<Count>(
+      [&](int c, const Pack<R, Count>& dys, const Pack<R, Count>& xs) {
+        Pack<R, Count> result;
+        for (int i = 0; i < Count; ++i) {
+          const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+          result.value[i] = narrow<R>(r * (g - mean_g - (widen(xs.value[i]) - centre) * r * mean_gx));
+        }
+        store_pack(dx + c, result);
+      },
+      own_dy, own_x);
 }
 
 /// partial (chunks, 2, D): the sums of dy xhat and of dy over the rows of each chunk, in a fixed order.
-template <int Columns, int RowLanes, bool Centred, class R, class A>
-static __global__ void __launch_bounds__(Columns* RowLanes)
+template <int Lanes, int RowLanes, int Count, bool Centred, class R, class A>
+static __global__ void __launch_bounds__(Lanes* RowLanes)
     norm_backward_partial_kernel(const R* dy, const R* x, const A* mean, const A* rstd, A* partial, int N, int D,
                                  int chunk_rows) {
+  constexpr int columns = Lanes * Count;
   struct Sums {
-    Array<Array<A, Columns>, RowLanes> scale, bias;
+    Array<Array<A, columns>, RowLanes> scale, bias;
   };
   Sums& sums = shared_memory<Sums>();
-  const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;
-  const int column = block_index_x() * Columns + lane, chunk = block_index_y();
+  const int lane = thread_index() % Lanes * Count, row_lane = thread_index() / Lanes;
+  const int first_column = block_index_x() * columns, chunk = block_index_y();
   const int end = chunk * chunk_rows + chunk_rows < N ? chunk * chunk_rows + chunk_rows : N;
 
-  A scale = 0, bias = 0;
-  if (column < D)
+  Array<A, Count> scale = {}, bias = {};
+  if (first_column + lane < D)
     for (int row = chunk * chunk_rows + row_lane; row < end; row += RowLanes) {
-      const long long at = static_cast<long long>(row) * D + column;
-      const A g = widen(dy[at]), centre = Centred ? mean[row] : A(0);
-      scale += g * ((widen(x[at]) - centre) * rstd[row]);
-      bias += g;
+      const long long at = static_cast<long long>(row) * D + first_column + lane;
+      const auto gs = load_pack<Count>(dy + at), xs = load_pack<Count>(x + at);
+      const A centre = Centred ? mean[row] : A(0), r = rstd[row];
+      FLAMINGO_UNROLL
+      for (int i = 0; i < Count; ++i) {
+        const A g = widen(gs.value[i]);
+        scale[i] += g * ((widen(xs.value[i]) - centre) * r);
+        bias[i] += g;
+      }
     }
-  sums.scale[row_lane][lane] = scale;
-  sums.bias[row_lane][lane] = bias;
-  __syncthreads();
-  if (row_lane != 0 || column >= D) return;
-  for (int i = 1; i < RowLanes; ++i) {
-    scale += sums.scale[i][lane];
-    bias += sums.bias[i][lane];
+  for (int i = 0; i < Count; ++i) {
+    sums.scale[row_lane][lane + i] = scale[i];
+    sums.bias[row_lane][lane + i] = bias[i];
   }
-  A* to = partial + static_cast<long long>(chunk) * 2 * D;
-  to[column] = scale;
-  to[D + column] = bias;
+  __syncthreads();
+  A* to = partial + static_cast<long long>(chunk) * 2 * D + first_column;
+  for (int c = thread_index(); c < columns && first_column + c < D; c += Lanes * RowLanes) {
+    A scale_sum = 0, bias_sum = 0;
+    for (int i = 0; i < RowLanes; ++i) {
+      scale_sum += sums.scale[i][c];
+      bias_sum += sums.bias[i][c];
+    }
+    to[c] = scale_sum;
+    to[D + c] = bias_sum;
+  }
 }
 
 /// Adds the chunks' sums, first to last, to dscale and dbias.
@@ -180,11 +226,15 @@ cudaError_t norm_backward(const R* dy, const R* x, const W* scale, const Accumul
     if (error != cudaSuccess) return error;
   }
   if (!dscale && !dbias) return cudaSuccess;
-  constexpr int columns = norm_policy.columns, row_lanes = norm_policy.row_lanes, threads = columns * row_lanes;
+  constexpr int lanes = norm_policy.lanes, row_lanes = norm_policy.row_lanes, threads = lanes * row_lanes;
   const int chunk_rows = norm_chunk_rows(N), chunks = tiles_over(N, chunk_rows);
-  const cudaError_t error = launch(grid_of(tiles_over(D, columns), chunks), threads, 2 * threads * sizeof(A), stream,
-                                   norm_backward_partial_kernel<columns, row_lanes, Centred, R, A>, dy, x, mean, rstd,
-                                   workspace, N, D, chunk_rows);
+  const bool packed = packs(dy, D) && packs(x, D);
+  const int each = packed ? count : 1;
+  const cudaError_t error = launch(grid_of(tiles_over(D, lanes * each), chunks), threads,
+                                   sizeof(A) * static_cast<std::size_t>(2 * threads * each), stream,
+                                   packed ? norm_backward_partial_kernel<lanes, row_lanes, count, Centred, R, A>
+                                          : norm_backward_partial_kernel<lanes, row_lanes, 1, Centred, R, A>,
+                                   dy, x, mean, rstd, workspace, N, D, chunk_rows);
   if (error != cudaSuccess) return error;
   return launch(grid_of(tiles_over(D, threads)), threads, 0, stream, norm_backward_sum_kernel<threads, A>, workspace,
                 dscale, dbias, D, chunks);
