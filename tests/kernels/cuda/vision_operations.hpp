@@ -30,11 +30,6 @@ struct VisionOperations : Run<P> {
   std::array<Grid, 4> pictures = ragged;
   int cells = cells_of(ragged), count = 4;
 
-  void pictures_are(const std::array<Grid, 4>& grids) {
-    pictures = grids;
-    cells = cells_of(pictures);
-  }
-
   void pooling(const std::string& name, const Window& window, int D) {
     const int windows = cells_of(windows_of(pictures, window));
     const auto x = this->rows(cells, D, 1), dy = this->rows(windows, D, 2), y = this->blank(windows, D),
@@ -118,6 +113,14 @@ struct VisionOperations : Run<P> {
     excitation(35);
   }
 
+  void of_pictures(const std::array<Grid, 4>& grids) {
+    pictures = grids;
+    cells = cells_of(pictures);
+    poolings();
+    convolutions();
+    excitations();
+  }
+
   void standardise(const Standardisation& rule, int N) {
     const int O = 7;
     const auto w = this->matrix(O, N, 21), y = this->matrix(O, N, 22), dw = this->matrix(O, N, 23),
@@ -181,12 +184,8 @@ struct VisionOperations : Run<P> {
 template <Platform P>
 Results vision_operations() {
   VisionOperations<P> run;
-  for (const auto& pictures : {run.ragged, run.alike}) {
-    run.pictures_are(pictures);
-    run.poolings();
-    run.convolutions();
-    run.excitations();
-  }
+  run.of_pictures(run.ragged);
+  run.of_pictures(run.alike);
   run.standardisations();
   run.scaled(8);
   run.scaled(5);
