@@ -69,7 +69,7 @@ static __global__ void __launch_bounds__(scatter_threads)
   const int column = (block_index_y() * scatter_threads + thread_index()) * Count;
   const bool mine = column < D;
   T* const to = y + static_cast<long long>(target - first) * D + column;
-  Array<Accumulate<T>, Count> sum;
+  Array<Accumulate<T>, Count> sum = {};
   if (mine) {
     const Pack<T, Count> before = load_pack<Count>(to);
     for (int i = 0; i < Count; ++i) sum[i] = widen(before.value[i]);
