@@ -74,13 +74,7 @@ Results encoder(const std::string& name, const std::vector<Grid>& grids, const D
   run.report(name + " y", y);
   run.report(name + " dpixels", dx);
   run.template report_parameters<Encoder>(name + " d ", g);
-  // The gradient of a bias of all keys is 0 by nature: what is left of it is held against the queries', before it.
-  for (std::size_t i = 1; i < run.results.size(); ++i)
-    if (run.results[i].name.ends_with("key_bias")) {
-      std::vector<double>&to = run.results[i - 1].numbers, &from = run.results[i].numbers;
-      to.insert(to.end(), from.begin(), from.end());
-      from.clear();
-    }
+  hold_key_biases_to_queries(run.results);
   return run.results;
 }
 
