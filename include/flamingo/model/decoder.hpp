@@ -1,5 +1,8 @@
 /// Which layer computes a decoder's config. A host specialises DecoderLayer for a config type of its own.
 #pragma once
+#include <concepts>
+#include <type_traits>
+
 #include <flamingo/model/decoders/chinchilla.hpp>
 #include <flamingo/model/decoders/gpt_neox.hpp>
 #include <flamingo/model/decoders/llama.hpp>
@@ -11,21 +14,31 @@ namespace flamingo {
 template <auto C, Platform P>
 struct DecoderLayer;
 
-template <Llama C, Platform P>
+namespace detail {
+/// In place of a parameter of that type, by which nvcc does not tell specialisations apart.
+template <auto C, class Config>
+inline constexpr bool same_config = std::same_as<std::remove_cvref_t<decltype(C)>, Config>;
+}  // namespace detail
+
+template <auto C, Platform P>
+  requires detail::same_config<C, Llama>
 struct DecoderLayer<C, P> {
-  using type = model::LlamaDecoder<C, P>;
+  using type = model::LlamaDecoder<value_of(C), P>;
 };
-template <Mpt C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, Mpt>
 struct DecoderLayer<C, P> {
-  using type = model::MptDecoder<C, P>;
+  using type = model::MptDecoder<value_of(C), P>;
 };
-template <GptNeox C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, GptNeox>
 struct DecoderLayer<C, P> {
-  using type = model::GptNeoxDecoder<C, P>;
+  using type = model::GptNeoxDecoder<value_of(C), P>;
 };
-template <Chinchilla C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, Chinchilla>
 struct DecoderLayer<C, P> {
-  using type = model::ChinchillaDecoder<C, P>;
+  using type = model::ChinchillaDecoder<value_of(C), P>;
 };
 
 /// The decoder of config value C on P: Llama -> model::LlamaDecoder.

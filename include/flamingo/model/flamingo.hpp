@@ -73,7 +73,7 @@ struct Flamingo {
                 "FlamingoConfig: resampler.vision_dim differs from the width of the encoder's features");
 
   using Real = typename P::Real;
-  using Connect = Connector<C, P>;
+  using Connect = Connector<value_of(C), P>;
   using ResamplerLayer = typename Connect::ResamplerLayer;
   using Gated = typename Connect::GatedLayer;
   using Decoder = DecoderOf<C.lm, P>;
@@ -151,7 +151,8 @@ struct Flamingo {
       }
       if (i == all_blocks) break;
       const bool last = i + 1 == all_blocks && !gated_last;
-      if (i < first_kept(t)) {
+      const bool kept = i + 1 > first_kept(t);  // nvcc warns of i < 0
+      if (!kept) {
         const auto inner = ctx.scope();
         const auto k = scratch<Block::KV>(ctx, N), v = scratch<Block::KV>(ctx, N);
         const auto z = scratch<D>(ctx, N);

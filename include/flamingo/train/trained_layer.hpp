@@ -75,7 +75,7 @@ struct TrainedVision<C, P, true> {
 /// The connector's parameters under their own names, then "lm..." and "vision...".
 template <auto C, Platform P, TrainedParts parts>
 struct TrainedLayer {
-  using Connect = model::Connector<C, P>;
+  using Connect = model::Connector<value_of(C), P>;
   using Lm = typename detail::TrainedLm<C.lm, P, parts>::type;
   using Vision = typename detail::TrainedVision<C.vision, P, parts.vision>::type;
 
@@ -93,7 +93,8 @@ struct TrainedLayer {
 };
 /// Nothing but the connector is the connector.
 template <auto C, Platform P, TrainedParts parts>
-using TrainedOf = std::conditional_t<parts.connector_alone(), model::Connector<C, P>, TrainedLayer<C, P, parts>>;
+using TrainedOf =
+    std::conditional_t<parts.connector_alone(), model::Connector<value_of(C), P>, TrainedLayer<C, P, parts>>;
 
 /// What each parameter of a TrainedLayer gets: no decay on the Resampler, 0.1 elsewhere, as the paper; the decoder and
 /// the encoder at a share of the rate of their own (the paper trains a pretrained decoder with a tenth).

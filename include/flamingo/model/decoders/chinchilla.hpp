@@ -26,7 +26,7 @@ template <Chinchilla C, Platform P>
 using ChinchillaBlock = nn::TransformerBlock<block_of(C), P>;
 
 template <Chinchilla C, Platform P>
-struct ChinchillaDecoder : DecoderStack<C, ChinchillaBlock<C, P>, norm_of(C), P> {
+struct ChinchillaDecoder : DecoderStack<value_of(C), ChinchillaBlock<C, P>, norm_of(C), P> {
   static_assert(C.head_dim > 0 || C.dim % C.heads == 0, "Chinchilla: heads must divide dim, or head_dim must be given");
 };
 

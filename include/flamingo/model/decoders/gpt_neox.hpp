@@ -26,7 +26,7 @@ template <GptNeox C, Platform P>
 using GptNeoxBlock = nn::TransformerBlock<block_of(C), P>;
 
 template <GptNeox C, Platform P>
-struct GptNeoxDecoder : DecoderStack<C, GptNeoxBlock<C, P>, NormKind::layer, P> {
+struct GptNeoxDecoder : DecoderStack<value_of(C), GptNeoxBlock<C, P>, NormKind::layer, P> {
   static_assert(C.dim % C.heads == 0, "GptNeox: heads must divide dim");
 };
 

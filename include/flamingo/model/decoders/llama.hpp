@@ -27,7 +27,7 @@ template <Llama C, Platform P>
 using LlamaBlock = nn::TransformerBlock<block_of(C), P>;
 
 template <Llama C, Platform P>
-struct LlamaDecoder : DecoderStack<C, LlamaBlock<C, P>, NormKind::rms, P> {
+struct LlamaDecoder : DecoderStack<value_of(C), LlamaBlock<C, P>, NormKind::rms, P> {
   static_assert(C.head_dim > 0 || C.dim % C.heads == 0, "Llama: heads must divide dim, or head_dim must be given");
 };
 

@@ -26,7 +26,7 @@ template <Mpt C, Platform P>
 using MptBlock = nn::TransformerBlock<block_of(C), P>;
 
 template <Mpt C, Platform P>
-struct MptDecoder : DecoderStack<C, MptBlock<C, P>, NormKind::layer_unbiased, P> {
+struct MptDecoder : DecoderStack<value_of(C), MptBlock<C, P>, NormKind::layer_unbiased, P> {
   static_assert(C.dim % C.heads == 0, "Mpt: heads must divide dim");
 };
 

@@ -1,0 +1,26 @@
+/// A whole Flamingo on Cuda as a host would write it, trained and asked, compiled by nvcc: nothing runs.
+#include <flamingo/cuda.cuh>
+#include <flamingo/flamingo.hpp>
+
+namespace flamingo {
+
+struct Given {};  ///< features: there is no encoder
+
+/// Flamingo-3B's shapes, of another decoder.
+constexpr FlamingoConfig<Given, Llama> config{
+    .resampler = {.vision_dim = 1536, .dim = 1536, .heads = 16, .head_dim = 96, .frames = 8},
+    .lm = {.dim = 2048, .layers = 24, .heads = 16, .kv_heads = 4, .hidden = 8192, .vocabulary = 32000, .added = 2}};
+
+using P = Cuda<float>;
+using Model = model::Flamingo<config, P>;
+using Lm = Store<Model::Decoder, P>;
+using ConnectorTrainer = Trainer<config, P, Lm::Views>;
+using Answers = Engine<Model, Store<Model::Connect, P>::Views, Lm::Views>;
+
+UpdateReport update(ConnectorTrainer& trainer, const std::vector<DatasetStream<float>>& mixture) {
+  return trainer.update(mixture);
+}
+CachedMedium show(Answers& engine, const Rows<P, 1536>& features) { return engine.add_medium(features); }
+std::vector<Generated> write(Answers& engine, std::span<TextState> states) { return generate(engine, states); }
+
+}  // namespace flamingo
