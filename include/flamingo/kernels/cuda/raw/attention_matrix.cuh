@@ -239,7 +239,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         const Segment& s = *at.segment;
         const Strided<const bf16> k = pools.k[s.pool], v = pools.v[s.pool];
         const long long row = s.first + at.offset;
-        const int visible = visible_keys(s, at.last_position) - at.offset;
+        const int visible = at.seen - at.offset;
         copy_head_async<columns, K>(shared.k[stage], k.data + row * k.stride + own.kv_head * d, k.stride, visible, d,
                                     packed);
         copy_head_async<columns, K>(shared.v[stage], v.data + row * v.stride + own.kv_head * d, v.stride, visible, d,
@@ -346,7 +346,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         const Segment& s = *at.segment;
         const Strided<const bf16> k = pools.k[s.pool], v = pools.v[s.pool];
         const long long row = s.first + at.offset;
-        const int visible = visible_keys(s, at.last_position) - at.offset;
+        const int visible = at.seen - at.offset;
         copy_head_async<columns, K>(shared.k[stage], k.data + row * k.stride + own.kv_head * d, k.stride, visible, d,
                                     packed);
         copy_head_async<columns, K>(shared.v[stage], v.data + row * v.stride + own.kv_head * d, v.stride, visible, d,

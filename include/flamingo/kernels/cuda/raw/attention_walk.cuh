@@ -62,13 +62,17 @@ struct KeyCursor {
   const Segment* end;
   int last_position;
   int offset = 0;
+  int seen = -1;  ///< keys of the segment that the last position sees; -1: not asked yet
 
   __device__ bool done() {
-    while (segment != end && offset >= visible_keys(*segment, last_position)) {
+    while (segment != end) {
+      if (seen < 0) seen = visible_keys(*segment, last_position);
+      if (offset < seen) return false;
       ++segment;
       offset = 0;
+      seen = -1;
     }
-    return segment == end;
+    return true;
   }
   __device__ void next() { offset += Step; }
 };
@@ -109,19 +113,19 @@ struct QueryCursor {
 /// Runs multiply(cursor, stage) for all tiles of the stream, copy(cursor, stage) having begun its copies one tile
 /// ahead where there are two stages.
 template <int Stages, class Cursor, class Copy, class Multiply>
-__device__ inline void for_each_tile(Cursor now, Copy copy, Multiply multiply) {
-  Cursor ahead = now;
+__device__ inline void for_each_tile(Cursor at, Copy copy, Multiply multiply) {
+  bool more = !at.done();
   const auto copy_next = [&](int stage) {
-    if (!ahead.done()) {
-      copy(ahead, stage);
-      ahead.next();
-    }
+    if (more) copy(at, stage);
     commit_async();
   };
   copy_next(0);
-  for (int step = 0; !now.done(); ++step, now.next()) {
+  for (int step = 0; more; ++step) {
     wait_async<0>();
     __syncthreads();  // the tile is there, and nobody reads the one before any more
+    const Cursor now = at;
+    at.next();
+    more = !at.done();
     if constexpr (Stages == 2) copy_next((step + 1) % 2);
     multiply(now, step % Stages);
     if constexpr (Stages == 1) {

@@ -4,8 +4,8 @@
 ///
 /// x (N, D) with N at most 8; w (O, D); bias (O); y (N, O); rows packed. Sums in Accumulate<R>. What it costs is
 /// reading w once, so a block takes few of w's rows and its warps share their depth: many loads of 16 bytes are on
-/// their way at a time, on every multiprocessor. Every sum has one order, which depends on D alone: the bits of a row
-/// depend neither on the other rows nor on how many there are.
+/// their way at a time, on every multiprocessor. Every sum has one order, which depends on D and O alone: the bits of a
+/// row depend neither on the other rows nor on how many there are.
 ///
 ///   const cudaError_t error = flamingo::raw::few_rows_forward(x, w, bias, y, N, D, O, stream);
 #pragma once
@@ -18,12 +18,14 @@ namespace flamingo::raw {
 inline constexpr int few_rows = 8;  ///< the columns of a matrix tile
 
 struct FewRowsPolicy {
-  int warps, outputs, unroll;  ///< a block's; w's rows a block; packs of each row that a lane has on their way
+  int warps, outputs;  ///< of a block: warps that share the depth, rows of w
 };
 template <class R>
-constexpr FewRowsPolicy few_rows_policy = {8, 4, 1};
+constexpr FewRowsPolicy few_rows_policy = {8, 4};
 template <>
-inline constexpr FewRowsPolicy few_rows_policy<__nv_bfloat16> = {8, 16, 4};  // the rows of a matrix tile
+inline constexpr FewRowsPolicy few_rows_policy<__nv_bfloat16> = {8, 16};  // the rows of a matrix tile
+
+inline constexpr int few_rows_blocks = 256;  ///< up to so many, twice the warps share the depth of bf16 rows
 
 /// Sixteen bytes that are read once: they need not stay in the cache, where x should.
 template <int Count, class R>
@@ -104,11 +106,11 @@ __device__ inline DepthPack load_depths(const __nv_bfloat16* row, int k, int D, 
 
 /// bf16 on the matrix units: sixteen rows of w by the eight of x. Which depths a lane holds is free as long as both
 /// operands agree, so each holds eight neighbours, and what is loaded is what is multiplied.
-template <int Warps, int Unroll, bool Packed>
+template <int Warps, bool Packed>
 static __global__ void __launch_bounds__(Warps * 32)
     few_rows_bf16_kernel(const __nv_bfloat16* x, const __nv_bfloat16* w, const __nv_bfloat16* bias, __nv_bfloat16* y,
                          int N, int D, int O) {
-  constexpr int outputs = 16, step = 32, stride = Warps * Unroll * step;
+  constexpr int outputs = 16, step = 32;
   struct Sums {
     Array<Array<float, outputs * few_rows>, Warps> value;
   };
@@ -120,21 +122,17 @@ static __global__ void __launch_bounds__(Warps * 32)
   const __nv_bfloat16* const x_row = x + static_cast<long long>(group < N ? group : 0) * D;
 
   float sums[2][4] = {};  // two, so that a product need not wait for the one before it
-  for (int base = warp_index() * Unroll * step; base < D; base += stride) {
-    Array<DepthPack, Unroll> uppers, lowers, xs;
-    for (int u = 0; u < Unroll; ++u) {
-      const int k = base + u * step + quad * 8;
-      uppers[u] = load_depths<Packed, true>(w_upper, k, D, upper < O);
-      lowers[u] = load_depths<Packed, true>(w_lower, k, D, lower < O);
-      xs[u] = load_depths<Packed, false>(x_row, k, D, group < N);
+  for (int base = warp_index() * step; base < D; base += Warps * step) {
+    const int k = base + quad * 8;
+    const DepthPack above = load_depths<Packed, true>(w_upper, k, D, upper < O),
+                    below = load_depths<Packed, true>(w_lower, k, D, lower < O),
+                    own = load_depths<Packed, false>(x_row, k, D, group < N);
+    for (int half = 0; half < 2; ++half) {
+      const unsigned a[4] = {above.pair[2 * half], below.pair[2 * half], above.pair[2 * half + 1],
+                             below.pair[2 * half + 1]};
+      const unsigned b[2] = {own.pair[2 * half], own.pair[2 * half + 1]};
+      multiply_add_16x8x16(sums[half], a, b);
     }
-    for (int u = 0; u < Unroll; ++u)
-      for (int half = 0; half < 2; ++half) {
-        const unsigned a[4] = {uppers[u].pair[2 * half], lowers[u].pair[2 * half], uppers[u].pair[2 * half + 1],
-                               lowers[u].pair[2 * half + 1]};
-        const unsigned b[2] = {xs[u].pair[2 * half], xs[u].pair[2 * half + 1]};
-        multiply_add_16x8x16(sums[half], a, b);
-      }
   }
   for (int i = 0; i < 4; ++i)
     shared.value[warp_index()][(quad * 2 + i % 2) * outputs + group + i / 2 * 8] = sums[0][i] + sums[1][i];
@@ -152,20 +150,25 @@ cudaError_t few_rows_forward(const R* x, const R* w, const R* bias, R* y, int N,
   const bool packable = packs(x, D) && packs(w, D);
   using Kernel = void (*)(const R*, const R*, const R*, R*, int, int, int);
   Kernel kernel;
+  const int blocks = tiles_over(O, p.outputs);
+  int warps = p.warps;
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
-    kernel = packable ? few_rows_bf16_kernel<p.warps, p.unroll, true> : few_rows_bf16_kernel<p.warps, p.unroll, false>;
+    if (blocks <= few_rows_blocks) warps = 2 * p.warps;
+    kernel = !packable          ? few_rows_bf16_kernel<p.warps, false>
+             : warps == p.warps ? few_rows_bf16_kernel<p.warps, true>
+                                : few_rows_bf16_kernel<2 * p.warps, true>;
+    if (!packable) warps = p.warps;
   } else {
-    constexpr int warps = p.warps, outputs = p.outputs;
     if (packable)
-      kernel = N == 1   ? few_rows_kernel<warps, outputs, count, 1, R>
-               : N == 2 ? few_rows_kernel<warps, outputs, count, 2, R>
-               : N <= 4 ? few_rows_kernel<warps, outputs, count, 4, R>
-                        : few_rows_kernel<warps, outputs, count, 8, R>;
+      kernel = N == 1   ? few_rows_kernel<p.warps, p.outputs, count, 1, R>
+               : N == 2 ? few_rows_kernel<p.warps, p.outputs, count, 2, R>
+               : N <= 4 ? few_rows_kernel<p.warps, p.outputs, count, 4, R>
+                        : few_rows_kernel<p.warps, p.outputs, count, 8, R>;
     else
-      kernel = few_rows_kernel<warps, outputs, 1, 8, R>;
+      kernel = few_rows_kernel<p.warps, p.outputs, 1, 8, R>;
   }
-  return launch(grid_of(tiles_over(O, p.outputs)), p.warps * 32,
-                static_cast<std::size_t>(p.warps * p.outputs * few_rows) * sizeof(Accumulate<R>), stream, kernel, x, w,
+  return launch(grid_of(blocks), warps * 32,
+                static_cast<std::size_t>(warps * p.outputs * few_rows) * sizeof(Accumulate<R>), stream, kernel, x, w,
                 bias, y, N, D, O);
 }
 

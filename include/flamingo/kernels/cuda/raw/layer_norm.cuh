@@ -9,6 +9,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "tile.cuh"
 
@@ -52,6 +53,23 @@ __device__ inline void for_each_pack(const F& f, const NormRow<Count, R>& row, c
     f(c, load_pack<Count>(row.row + c), load_pack<Count>(rest.row + c)...);
 }
 
+/// Count numbers of scale or bias, 16 bytes at a time where there are more than one; `missing` where there are none.
+template <int Count, class W>
+__device__ inline void load_columns(Array<Accumulate<W>, Count>& to, const W* from, int column, Accumulate<W> missing) {
+  constexpr int piece = Count < pack_count<W> ? Count : pack_count<W>;
+  FLAMINGO_UNROLL
+  for (int i = 0; i < Count; i += piece) {
+    Pack<W, piece> pack;
+    if (from) pack = load_pack<piece>(from + column + i);
+    FLAMINGO_UNROLL
+    for (int k = 0; k < piece; ++k) to[i + k] = from ? widen(pack.value[k]) : missing;
+  }
+}
+template <class W>
+bool begins_on_16(const W* numbers) {
+  return reinterpret_cast<std::uintptr_t>(numbers) % 16 == 0;
+}
+
 template <int Warps, int Count, bool Centred, class R, class W, class A>
 static __global__ void __launch_bounds__(Warps * 32)
     norm_forward_kernel(const R* x, const W* scale, const W* bias, R* y, A* mean, A* rstd, int N, int D, A epsilon) {
@@ -82,12 +100,12 @@ static __global__ void __launch_bounds__(Warps * 32)
   for_each_pack<Count>(
       [&](int c, const Pack<R, Count>& pack) {
         Pack<R, Count> result;
-        for (int i = 0; i < Count; ++i) {
-          A value = (widen(pack.value[i]) - centre) * r;
-          if (scale) value *= static_cast<A>(widen(scale[c + i]));
-          if (bias) value += static_cast<A>(widen(bias[c + i]));
-          result.value[i] = narrow<R>(value);
-        }
+        Array<Accumulate<W>, Count> scales, biases;
+        load_columns<Count>(scales, scale, c, 1);
+        load_columns<Count>(biases, bias, c, 0);
+        for (int i = 0; i < Count; ++i)
+          result.value[i] =
+              narrow<R>((widen(pack.value[i]) - centre) * r * static_cast<A>(scales[i]) + static_cast<A>(biases[i]));
         store_pack(y + c, result);
       },
       own);
@@ -113,8 +131,10 @@ static __global__ void __launch_bounds__(Warps * 32)
   A sum_g = 0, sum_gx = 0;
   for_each_pack<Count>(
       [&](int c, const Pack<R, Count>& dys, const Pack<R, Count>& xs) {
+        Array<Accumulate<W>, Count> scales;
+        load_columns<Count>(scales, scale, c, 1);
         for (int i = 0; i < Count; ++i) {
-          const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+          const A g = widen(dys.value[i]) * static_cast<A>(scales[i]);
           sum_g += g;
           sum_gx += g * ((widen(xs.value[i]) - centre) * r);
         }
@@ -124,8 +144,10 @@ static __global__ void __launch_bounds__(Warps * 32)
   for_each_pack<Count>(
       [&](int c, const Pack<R, Count>& dys, const Pack<R, Count>& xs) {
         Pack<R, Count> result;
+        Array<Accumulate<W>, Count> scales;
+        load_columns<Count>(scales, scale, c, 1);
         for (int i = 0; i < Count; ++i) {
-          const A g = widen(dys.value[i]) * (scale ? static_cast<A>(widen(scale[c + i])) : A(1));
+          const A g = widen(dys.value[i]) * static_cast<A>(scales[i]);
           result.value[i] = narrow<R>(r * (g - mean_g - (widen(xs.value[i]) - centre) * r * mean_gx));
         }
         store_pack(dx + c, result);
@@ -205,8 +227,9 @@ cudaError_t norm_forward(const R* x, const W* scale, const W* bias, R* y, Accumu
                          int N, int D, Accumulate<R> epsilon, cudaStream_t stream) {
   using A = Accumulate<R>;
   constexpr int warps = norm_policy.warps, count = pack_count<R>;
-  const auto kernel = packs(x, D) && packs(y, D) ? norm_forward_kernel<warps, count, Centred, R, W, A>
-                                                 : norm_forward_kernel<warps, 1, Centred, R, W, A>;
+  const auto kernel = packs(x, D) && packs(y, D) && begins_on_16(scale) && begins_on_16(bias)
+                          ? norm_forward_kernel<warps, count, Centred, R, W, A>
+                          : norm_forward_kernel<warps, 1, Centred, R, W, A>;
   return launch(grid_of(tiles_over(N, warps)), warps * 32, 0, stream, kernel, x, scale, bias, y, mean, rstd, N, D,
                 epsilon);
 }
@@ -218,7 +241,7 @@ cudaError_t norm_backward(const R* dy, const R* x, const W* scale, const Accumul
   using A = Accumulate<R>;
   constexpr int warps = norm_policy.warps, count = pack_count<R>;
   if (dx) {
-    const auto kernel = packs(dy, D) && packs(x, D) && packs(dx, D)
+    const auto kernel = packs(dy, D) && packs(x, D) && packs(dx, D) && begins_on_16(scale)
                             ? norm_backward_rows_kernel<warps, count, Centred, R, W, A>
                             : norm_backward_rows_kernel<warps, 1, Centred, R, W, A>;
     const cudaError_t error =
