@@ -88,7 +88,14 @@ struct Run {
   void report(const std::string& name, const T* numbers, std::size_t count) {
     std::vector<std::remove_const_t<T>> host(count);
     download(ctx, numbers, count, host.data());
-    results.push_back({name, std::vector<double>(host.begin(), host.end())});
+    std::vector<double> wide;
+    for (const auto x : host) {
+      if constexpr (std::is_floating_point_v<T>)
+        wide.push_back(static_cast<double>(x));
+      else
+        wide.push_back(static_cast<double>(static_cast<float>(x)));
+    }
+    results.push_back({name, wide});
   }
   template <class X>
   void report(const std::string& name, const X& x) {

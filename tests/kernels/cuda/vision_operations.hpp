@@ -30,6 +30,11 @@ struct VisionOperations : Run<P> {
   std::array<Grid, 4> pictures = ragged;
   int cells = cells_of(ragged), count = 4;
 
+  MatrixView<P, dynamic, dynamic, A> gradients(int out, int in, std::uint64_t stream) {
+    const auto size = static_cast<std::size_t>(out) * static_cast<std::size_t>(in);
+    return {this->put(this->template drawn_numbers<A>(size, stream)), Extent<dynamic>(out), Extent<dynamic>(in)};
+  }
+
   void pooling(const std::string& name, const Window& window, int D) {
     const int windows = cells_of(windows_of(pictures, window));
     const auto x = this->rows(cells, D, 1), dy = this->rows(windows, D, 2), y = this->blank(windows, D),
@@ -64,8 +69,7 @@ struct VisionOperations : Run<P> {
     const auto x = this->rows(cells, in, 31), dy = this->rows(windows, out, 32), y = this->blank(windows, out),
                dx = this->blank(cells, in);
     const auto w = this->matrix(out, columns, 33);
-    const MatrixView<P, dynamic, dynamic, A> dw{this->put(this->template drawn_numbers<A>(w.size(), 34)), w.rows,
-                                                w.columns};
+    const auto dw = gradients(out, columns, 34);
     const auto b = this->vector(out, 35), db = this->vector(out, 36);
     ops::convolution(ctx, x, pictures, w, b, window, groups, y, clip);
     this->report(name + " y", y);
@@ -123,8 +127,8 @@ struct VisionOperations : Run<P> {
 
   void standardise(const Standardisation& rule, int N) {
     const int O = 7;
-    const auto w = this->matrix(O, N, 21), y = this->matrix(O, N, 22), dw = this->matrix(O, N, 23),
-               dy = this->matrix(O, N, 24);
+    const auto w = this->matrix(O, N, 21), y = this->matrix(O, N, 22);
+    const auto dw = gradients(O, N, 23), dy = gradients(O, N, 24);
     const auto gain = this->vector(O, 25), dgain = this->vector(O, 26);
     ops::standardise(ctx, rule, w, gain, y);
     ops::standardise_backward(ctx, rule, w, gain, dy, dw, dgain);

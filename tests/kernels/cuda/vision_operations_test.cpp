@@ -26,3 +26,14 @@ TEMPLATE_TEST_CASE("each operation of vision on Cuda agrees with the CPU's", "[c
   INFO(worst.name);
   CHECK(worst.distance < allowed);
 }
+
+TEST_CASE("each operation of vision on Cuda computes in bfloat16 too", "[cuda]") {
+  const Results got = vision_operations<Cuda<bfloat16>>(), expected = vision_operations<Cpu<double, Isa::portable>>();
+  REQUIRE(got.size() == expected.size());
+  // Numbers rounded to eight bits, going in and coming out, in sums that add up their errors at random.
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    INFO(got[i].name);
+    if (!got[i].name.ends_with("max dx"))  // which of two near numbers is larger, rounding decides
+      CHECK(worst_distance({got[i]}, {expected[i]}).distance < 4 * 0x1p-8);
+  }
+}
