@@ -1,4 +1,4 @@
-/// The CUDA platform: its kernels so far, what a Flamingo over given features needs, in training and in generation.
+/// The CUDA platform: its kernels so far, what a Flamingo and its vision encoders need, in training and in generation.
 /// Include it before or after flamingo.hpp, in each .cu file that computes.
 #pragma once
 #include <flamingo/kernels/cuda/activation.cuh>
