@@ -97,3 +97,19 @@ TEST_CASE("a frozen part takes no place, and the lists stay parallel", "[store]"
   place<Forwards>(flat.data(), none);
   CHECK(flat[0] == 7);
 }
+
+TEST_CASE("a rounded store holds matrices in the platform's type and vectors in that of sums", "[store]") {
+  using B = Cpu<bfloat16>;
+  const Store<Forwards, B, float> source(7);
+  const RoundedStore<Forwards, B> rounded(source);
+  for (std::size_t i = 0; i < 31 * 37; ++i) CHECK(rounded.views.w.data[i] == bfloat16(source.views.w.data[i]));
+  for (std::size_t i = 0; i < 7; ++i) CHECK((rounded.views.scale.data[i] == 1 && rounded.views.bias.data[i] == 0));
+}
+
+TEST_CASE("a store is made of numbers of its own length alone", "[store]") {
+  const Store<Forwards, P> a(7), copy(a.flat);
+  CHECK((copy.flat == a.flat && copy.views.w.data == copy.flat.data()));
+  CHECK_THROWS_WITH((Store<Forwards, P>(std::vector<float>(5))), "[store] 5 numbers for a layer of 1184");
+  Context<P>* no_context = nullptr;
+  static_assert(std::is_same_v<decltype(host_copy(*no_context, a)), const Store<Forwards, P>&>);
+}

@@ -101,6 +101,45 @@ struct Store {
   }
 };
 
+/// Owns weights that are read alone, each in P's own type: matrices in Real, vectors in the type of sums, rounded from
+/// a Store of the latter. So a model runs in bfloat16.
+template <class Layer, Platform P>
+class RoundedStore {
+ public:
+  using Views = typename Layer::template Parameters<Stored<P>>;
+  Views views{};
+
+  explicit RoundedStore(const Store<Layer, HostOf<P>, AccumulateOf<P>>& source) : bytes_(rounded(source.views, views)) {
+    place_in(bytes_.data(), views);
+  }
+
+ private:
+  using Source = typename Layer::template Parameters<Stored<HostOf<P>, AccumulateOf<P>>>;
+
+  /// Points every view into bytes, each at a multiple of 64; returns how many there are.
+  static std::size_t place_in(std::byte* bytes, Views& p) {
+    std::size_t at = 0;
+    auto put = [&](const Spec& spec, auto& leaf) {
+      leaf.data = bytes ? reinterpret_cast<decltype(leaf.data)>(bytes + at) : nullptr;
+      at += (spec.size() * sizeof(*leaf.data) + 63) / 64 * 64;
+    };
+    Layer::each(put, p);
+    return at;
+  }
+  static std::vector<std::byte> rounded(const Source& source, Views& p) {
+    std::vector<std::byte> bytes(place_in(nullptr, p));
+    place_in(bytes.data(), p);
+    auto round = [](const Spec& spec, const auto& from, auto& to) {
+      for (std::size_t i = 0; i < spec.size(); ++i)
+        to.data[i] = static_cast<std::remove_reference_t<decltype(to.data[i])>>(from.data[i]);
+    };
+    Layer::each(round, source, p);
+    return bytes;
+  }
+
+  typename Buffer<P, std::byte>::type bytes_;
+};
+
 /// A Store where the host can read it: itself, or a copy where P has memory of its own.
 template <class Layer, Platform P, class T>
 decltype(auto) host_copy(Context<P>& ctx, const Store<Layer, P, T>& store) {

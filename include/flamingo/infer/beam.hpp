@@ -137,7 +137,7 @@ inline void check_options(const BeamOptions& o, int V) {
 /// keep waiting for their own tokens. Fewer hypotheses than asked for come back where the vocabulary allows no more.
 template <class E>
 std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const TextState> prompts, const BeamOptions& o) {
-  using Real = typename E::Real;
+  using Logit = typename E::Logit;
   check_options(o, E::V);
   struct Search {
     std::vector<detail::Beam> beams;
@@ -166,7 +166,7 @@ std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const Text
       if (search.done) continue;
       const auto own = std::span(logits).subspan(row * std::size_t{E::V}, search.beams.size() * std::size_t{E::V});
       row += search.beams.size();
-      const auto best = detail::best_candidates<Real>(search.beams, own, E::V, o.rules(), candidates);
+      const auto best = detail::best_candidates<Logit>(search.beams, own, E::V, o.rules(), candidates);
       std::vector<detail::Beam> next;
       for (std::size_t rank = 0; rank < best.size() && next.size() < static_cast<std::size_t>(o.beams); ++rank) {
         const detail::Candidate& c = best[rank];

@@ -267,8 +267,9 @@ class Engine {
     return result.hidden;
   }
 
-  /// Logits on the host: those of row n begin at n * V.
-  using Logits = std::vector<Real>;
+  /// Logits on the host, floats where Real is narrower: those of row n begin at n * V.
+  using Logit = AccumulateOf<P>;
+  using Logits = std::vector<Logit>;
   /// Reads everything that waits; logits of what follows each state. Each must have a token that waits.
   Logits next_logits(std::span<TextState* const> states) {
     std::vector<int> last;

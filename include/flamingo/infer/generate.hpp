@@ -144,10 +144,10 @@ std::vector<Generated> generate(E& engine, std::span<TextState> states, const Ge
       TextState& state = states[i];
       Generated& done = all[i];
       const auto row = std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V});
-      const double total = detail::log_sum_exp<typename E::Real>(row);
+      const double total = detail::log_sum_exp<typename E::Logit>(row);
       const double uniform =
           static_cast<double>(Random(o.seed, state.stream, static_cast<std::uint64_t>(state.length())).uniform());
-      const int id = detail::choose<typename E::Real>(row, state, o, uniform);
+      const int id = detail::choose<typename E::Logit>(row, state, o, uniform);
       state.append(id);
       if (std::find(o.stop_ids.begin(), o.stop_ids.end(), id) != o.stop_ids.end()) {
         done.stopped = StopReason::stop_id;

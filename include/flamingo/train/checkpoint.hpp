@@ -19,7 +19,7 @@ void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, 
                      const io::Metadata& notes = {}) {
   io::Metadata metadata = connector_metadata(C);
   metadata.insert(metadata.end(), notes.begin(), notes.end());
-  save_state(path, trainer.weights, trainer.optimizer, std::move(metadata));
+  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, std::move(metadata));
 }
 
 /// What save_checkpoint() was told under a name; empty where it was not.

@@ -132,6 +132,8 @@ class LanguageModelTrainer {
                        OptimizerOptions options = default_options())
       : weights(seed), optimizer(std::move(options)), ctx_(ctx), schedule_(schedule) {}
 
+  Context<P>& context() const { return ctx_; }
+
   Store<Decoder, P> weights, gradients;
   Optimizer<Decoder, P> optimizer;
 

@@ -16,18 +16,32 @@ namespace detail {
 inline TensorTable after(std::string prefix) {
   return {[prefix](std::string_view name) { return prefix + std::string(name); }};
 }
+template <class Layer, Platform P, class T, class Moments>
+void write_state(const std::filesystem::path& path, const Store<Layer, P, T>& weights, const Moments& first,
+                 const Moments& second, long steps, io::Metadata metadata) {
+  TensorWriter writer(std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32);
+  writer.add<Layer>(weights.views, after("weights."));
+  writer.add<Layer>(first.views, after("first."));
+  writer.add<Layer>(second.views, after("second."));
+  metadata.emplace_back("step", std::to_string(steps));
+  writer.save(path, metadata);
+}
 }  // namespace detail
 
 /// Writes everything at full precision, beside the file, and renames it. `metadata` tells what the tensors do not show.
+/// The context brings what P has in memory of its own.
 template <class Layer, Platform P>
+void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P>& weights,
+                const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
+  detail::write_state(path, host_copy(ctx, weights), host_copy(ctx, optimizer.first), host_copy(ctx, optimizer.second),
+                      optimizer.steps(), std::move(metadata));
+}
+/// The same where the host reads P's memory.
+template <class Layer, Platform P>
+  requires std::is_same_v<HostOf<P>, P>
 void save_state(const std::filesystem::path& path, const Store<Layer, P>& weights, const Optimizer<Layer, P>& optimizer,
                 io::Metadata metadata = {}) {
-  TensorWriter writer(std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32);
-  writer.add<Layer>(weights.views, detail::after("weights."));
-  writer.add<Layer>(optimizer.first.views, detail::after("first."));
-  writer.add<Layer>(optimizer.second.views, detail::after("second."));
-  metadata.emplace_back("step", std::to_string(optimizer.steps()));
-  writer.save(path, metadata);
+  detail::write_state(path, weights, optimizer.first, optimizer.second, optimizer.steps(), std::move(metadata));
 }
 
 /// Reads what save_state() wrote; returns the step to go on after. Throws Error, with everything as it was, where a
@@ -48,14 +62,14 @@ long load_state(const std::filesystem::path& path, Store<Layer, P>& weights, Opt
           "', expected a number of steps");
   }
   check(step >= 0, "state", path.string(), " has no 'step' in its metadata");
-  Store<Layer, P> new_weights;
-  decltype(optimizer.first) first, second;
+  Store<Layer, HostOf<P>> new_weights;
+  Store<Layer, HostOf<P>, AccumulateOf<P>> first, second;
   load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
   load_numbers<Layer>(file, first.views, detail::after("first."));
   load_numbers<Layer>(file, second.views, detail::after("second."));
-  weights = std::move(new_weights);
-  optimizer.first = std::move(first);
-  optimizer.second = std::move(second);
+  weights = Store<Layer, P>(std::move(new_weights.flat));
+  optimizer.first = Store<Layer, P, AccumulateOf<P>>(std::move(first.flat));
+  optimizer.second = Store<Layer, P, AccumulateOf<P>>(std::move(second.flat));
   optimizer.set_steps(step);
   return step;
 }

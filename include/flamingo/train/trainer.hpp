@@ -93,6 +93,8 @@ class Trainer {
     requires(parts.lm)
       : Trainer(ctx, nothing, seed, schedule, std::move(options)) {}
 
+  Context<P>& context() const { return ctx_; }
+
   Store<Layer, P> weights, gradients;
   Optimizer<Layer, P> optimizer;
 

@@ -1,4 +1,5 @@
-/// A whole Flamingo on Cuda as a host would write it, trained and asked, compiled by nvcc: nothing runs.
+/// A whole Flamingo on Cuda as a host would write it, trained in float and asked in bf16, compiled by nvcc: nothing
+/// runs.
 #include <flamingo/cuda.cuh>
 #include <flamingo/flamingo.hpp>
 
@@ -12,15 +13,20 @@ constexpr FlamingoConfig<Given, Llama> config{
     .lm = {.dim = 2048, .layers = 24, .heads = 16, .kv_heads = 4, .hidden = 8192, .vocabulary = 32000, .added = 2}};
 
 using P = Cuda<float>;
-using Model = model::Flamingo<config, P>;
-using Lm = Store<Model::Decoder, P>;
+using Lm = Store<model::Flamingo<config, P>::Decoder, P>;
 using ConnectorTrainer = Trainer<config, P, Lm::Views>;
-using Answers = Engine<Model, Store<Model::Connect, P>::Views, Lm::Views>;
 
 UpdateReport update(ConnectorTrainer& trainer, const std::vector<DatasetStream<float>>& mixture) {
   return trainer.update(mixture);
 }
-CachedMedium show(Answers& engine, const Rows<P, 1536>& features) { return engine.add_medium(features); }
+
+using Q = Cuda<bfloat16>;
+using Model = model::Flamingo<config, Q>;
+using Connector = RoundedStore<Model::Connect, Q>;
+using Decoder = RoundedStore<Model::Decoder, Q>;
+using Answers = Engine<Model, Connector::Views, Decoder::Views>;
+
+CachedMedium show(Answers& engine, const Rows<Q, 1536>& features) { return engine.add_medium(features); }
 std::vector<Generated> write(Answers& engine, std::span<TextState> states) { return generate(engine, states); }
 
 }  // namespace flamingo

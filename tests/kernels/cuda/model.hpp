@@ -31,7 +31,8 @@ struct ModelReport {
   std::vector<double> losses, norms;  ///< of each update
   std::vector<double> weights;        ///< after the last
   std::vector<std::vector<int>> ids;  ///< that were written after each prompt
-  std::vector<double> log_p;          ///< of them, and of given answers
+  std::vector<double> log_p;          ///< of them
+  std::vector<double> answers;        ///< log p of given ones
 };
 
 /// Documents [tag, word, what the picture shows, ...]; the third has no picture, the second two.
@@ -58,6 +59,35 @@ TrainingBatch<R> mini_batch(std::uint64_t stream) {
   return batch;
 }
 
+/// What the engine says of three prompts: the words that it writes, and how likely given answers are.
+template <class Model, Platform P, class Connect, class Lm>
+void ask(Context<P>& ctx, const Connect& connector, const Lm& lm, ModelReport& report) {
+  using R = typename P::Real;
+  auto engine = make_engine<Model>(ctx, connector, lm, {.text_rows = 128, .media = 4});
+  const std::size_t kept = ctx.arena().kept();
+  const TrainingBatch<R> batch = mini_batch<R>(5000);
+  std::vector<TextState> states;
+  for (const Sequence& s : batch.sequences) {
+    std::vector<CachedMedium> media;
+    for (int i = 0; i < s.media; ++i) {
+      const auto& m = batch.media[static_cast<std::size_t>(s.first_medium + i)];
+      const auto scope = ctx.scope();
+      const auto features = scratch<6>(ctx, m.rows);
+      upload(ctx, batch.features.data() + m.first * 6, features.size(), features.data);
+      media.push_back(engine.add_medium(features, m.frames));
+    }
+    states.push_back(engine.begin(s, media));
+  }
+  TextState scored = states[1];
+  for (const Generated& g : generate(engine, std::span(states), {.max_new_tokens = 8})) {
+    report.ids.push_back(g.ids);
+    report.log_p.insert(report.log_p.end(), g.log_likelihoods.begin(), g.log_likelihoods.end());
+  }
+  const std::vector<std::vector<int>> answers{{1, 2, 3}, {1, 5}, {12}};
+  for (const Score& s : score(engine, scored, answers)) report.answers.push_back(s.sum);
+  check(ctx.arena().kept() == kept && ctx.arena().scratched() == 0, "test", "generation left memory in use");
+}
+
 template <Platform P, TrainedParts parts>
 ModelReport mini_model(int updates) {
   using R = typename P::Real;
@@ -80,35 +110,27 @@ ModelReport mini_model(int updates) {
   report.weights.assign(weights.begin(), weights.end());
   check(ctx.arena().kept() == 0 && ctx.arena().scratched() == 0, "test", "training left memory in use");
 
-  const auto asked = [&](const auto& lm) {
-    auto engine = make_engine<Model>(ctx, trainer.weights.views, lm, {.text_rows = 128, .media = 4});
-    const std::size_t kept = ctx.arena().kept();
-    const TrainingBatch<R> batch = mini_batch<R>(5000);
-    std::vector<TextState> states;
-    for (const Sequence& s : batch.sequences) {
-      std::vector<CachedMedium> media;
-      for (int i = 0; i < s.media; ++i) {
-        const auto& m = batch.media[static_cast<std::size_t>(s.first_medium + i)];
-        const auto scope = ctx.scope();
-        const auto features = scratch<6>(ctx, m.rows);
-        upload(ctx, batch.features.data() + m.first * 6, features.size(), features.data);
-        media.push_back(engine.add_medium(features, m.frames));
-      }
-      states.push_back(engine.begin(s, media));
-    }
-    TextState scored = states[1];
-    for (const Generated& g : generate(engine, std::span(states), {.max_new_tokens = 8})) {
-      report.ids.push_back(g.ids);
-      report.log_p.insert(report.log_p.end(), g.log_likelihoods.begin(), g.log_likelihoods.end());
-    }
-    const std::vector<std::vector<int>> answers{{1, 2, 3}, {1, 5}, {12}};
-    for (const Score& s : score(engine, scored, answers)) report.log_p.push_back(s.sum);
-    check(ctx.arena().kept() == kept && ctx.arena().scratched() == 0, "test", "generation left memory in use");
-  };
   if constexpr (parts.lm)
-    asked(trainer.weights.views.lm);
+    ask<Model>(ctx, trainer.weights.views, trainer.weights.views.lm, report);
   else
-    asked(frozen_lm.views);
+    ask<Model>(ctx, trainer.weights.views, frozen_lm.views, report);
+  return report;
+}
+
+/// The same questions to weights that nobody trained, in P's own number type.
+template <Platform P>
+ModelReport drawn_model() {
+  using Model = model::Flamingo<mini_config, P>;
+  using A = AccumulateOf<P>;
+  const auto weights = []<class Layer>(std::type_identity<Layer>) {
+    auto numbers = drawn<Layer, Cpu<double, Isa::portable>>(41);
+    return RoundedStore<Layer, P>(Store<Layer, HostOf<P>, A>(std::vector<A>(numbers.flat.begin(), numbers.flat.end())));
+  };
+  Context<P> ctx = small_context<P>();
+  const auto connector = weights(std::type_identity<typename Model::Connect>{});
+  const auto lm = weights(std::type_identity<typename Model::Decoder>{});
+  ModelReport report;
+  ask<Model>(ctx, connector.views, lm.views, report);
   return report;
 }
 

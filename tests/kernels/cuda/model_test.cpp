@@ -32,6 +32,7 @@ void check_training(int updates) {
   CHECK(got.losses.back() < got.losses[1]);
   CHECK(got.ids == expected.ids);
   CHECK(most_apart(got.log_p, expected.log_p) < 1e-9);
+  CHECK(most_apart(got.answers, expected.answers) < 1e-9);
 }
 
 }  // namespace

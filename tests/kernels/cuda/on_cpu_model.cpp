@@ -7,5 +7,6 @@ namespace flamingo::test {
 
 template ModelReport mini_model<Cpu<double, Isa::portable>, connector_alone>(int);
 template ModelReport mini_model<Cpu<double, Isa::portable>, every_part>(int);
+template ModelReport drawn_model<Cpu<double, Isa::portable>>();
 
 }  // namespace flamingo::test

@@ -1,0 +1,41 @@
+#include <catch2/catch.hpp>
+
+#include <flamingo/cuda.cuh>
+#include <flamingo/train/state_file.hpp>
+
+#include "io/files.hpp"
+#include "kernels/cuda/text_model.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace flamingo::test {
+extern template std::vector<double> text_model<text_mpt, Cpu<double, Isa::portable>>();
+extern template std::vector<double> text_model<text_neox, Cpu<double, Isa::portable>>();
+}  // namespace flamingo::test
+
+namespace {
+
+void check_alike(const std::vector<double>& got, const std::vector<double>& expected) {
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
+}
+
+}  // namespace
+
+TEST_CASE("decoders of other types train on Cuda as on the CPU", "[cuda]") {
+  check_alike(text_model<text_mpt, Cuda<double>>(), text_model<text_mpt, Cpu<double, Isa::portable>>());
+  check_alike(text_model<text_neox, Cuda<double>>(), text_model<text_neox, Cpu<double, Isa::portable>>());
+}
+
+TEST_CASE("a run on Cuda that is stopped and resumed goes on bit for bit", "[cuda]") {
+  using P = Cuda<double>;
+  const tests::TemporaryFolder folder;
+  const auto path = folder.path() / "state.safetensors";
+  Context<P> ctx = small_context<P>();
+  LanguageModelTrainer<text_mpt, P> straight(ctx, 5, {.peak = 0.02}), resumed(ctx, 6, {.peak = 0.02});
+  trained_text(straight, 2);
+  save_state(ctx, path, straight.weights, straight.optimizer);
+  CHECK(load_state(path, resumed.weights, resumed.optimizer) == 2);
+  CHECK(trained_text(resumed, 1) == trained_text(straight, 1));
+}
