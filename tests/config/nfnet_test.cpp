@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace nfnet_test {
+
 using namespace flamingo;
 
 TEST_CASE("blocks of an NFNet-F", "[config]") {
@@ -49,3 +51,5 @@ TEST_CASE("the variance that an NFNet keeps account of", "[config]") {
   CHECK(.61085 == beta(3, 0));
   CHECK(.74536 == beta(3, 20));
 }
+
+}  // namespace nfnet_test

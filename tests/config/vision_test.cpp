@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <flamingo/config/vision.hpp>
 
+namespace vision_test {
+
 using namespace flamingo;
 
 TEST_CASE("vision configs derive what they leave out", "[config]") {
@@ -13,3 +15,5 @@ TEST_CASE("vision configs derive what they leave out", "[config]") {
   STATIC_REQUIRE(lite0.blocks() == 16);
   STATIC_REQUIRE(EfficientNetLite{.features = EfficientNetFeatures::blocks}.dim() == 320);
 }
+
+}  // namespace vision_test

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+namespace arena_test {
+
 using namespace flamingo;
 
 TEST_CASE("an arena's two ends grow towards each other in steps of 64 bytes", "[arena]") {
@@ -65,3 +67,5 @@ TEST_CASE("an address range costs memory only once touched", "[arena]") {
   CHECK_THROWS_WITH(AddressRange(std::size_t{1} << 62),
                     "[arena] the system refused 4611686018427387904 bytes of address space");
 }
+
+}  // namespace arena_test

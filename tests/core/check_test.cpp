@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <sstream>
 
+namespace check_test {
+
 using namespace flamingo;
 
 namespace {
@@ -41,3 +43,5 @@ TEST_CASE("what holds builds no text", "[check]") {
   check(true, "linear", 1);
   CHECK_NOTHROW(check(true, "linear", "yes"));
 }
+
+}  // namespace check_test

@@ -6,6 +6,8 @@
 
 #include <flamingo/kernels/cpu/context.hpp>
 
+namespace context_test {
+
 using namespace flamingo;
 using P = Cpu<float>;
 
@@ -64,3 +66,5 @@ TEST_CASE("a dry context has no memory, and counts", "[context]") {
   ctx.forget_operations();
   CHECK(ctx.operations() == 0);
 }
+
+}  // namespace context_test

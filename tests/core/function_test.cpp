@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+namespace function_test {
+
 using flamingo::Function;
 using flamingo::FunctionRef;
 
@@ -63,3 +65,5 @@ TEST_CASE("A reference calls what it refers to") {
   for (int n = 1; n < 4; ++n) reference(n);
   CHECK(sum == 6);
 }
+
+}  // namespace function_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace kinds_test {
+
 using namespace flamingo;
 
 // What the kinds compute is tested with the ops that take them; here, that their numbers, which configs may be saved
@@ -18,3 +20,5 @@ TEST_CASE("kinds keep their numbers", "[kinds]") {
   static_assert(RotaryPairs::halves != RotaryPairs::adjacent);
   SUCCEED();
 }
+
+}  // namespace kinds_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace need_test {
+
 using namespace flamingo;
 
 TEST_CASE("what is needed is chosen while compiling", "[need]") {
@@ -9,3 +11,5 @@ TEST_CASE("what is needed is chosen while compiling", "[need]") {
   static_assert(all_gradients.inputs && all_gradients.weights && !input_gradients.weights && !weight_gradients.inputs);
   SUCCEED();
 }
+
+}  // namespace need_test

@@ -5,6 +5,8 @@
 
 #include "support/packing.hpp"
 
+namespace panels_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("a slice of panels begins with one", "[panels]") {
   CHECK(slice(w, 64, 3).panels);
   CHECK_THROWS_WITH(slice(w, 5, 3), "[slice] row 5 begins no panel of 32 rows");
 }
+
+}  // namespace panels_test

@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace parameters_test {
+
 using namespace flamingo;
 using P = Cpu<float>;
 
@@ -109,3 +111,5 @@ TEST_CASE("a slice of a matrix is its rows, stored or packed", "[parameters]") {
   CHECK(start(Format::q4_0) == 2 * 2 * 18);
   CHECK(start(Format::q4_1) == 2 * 2 * 20);
 }
+
+}  // namespace parameters_test

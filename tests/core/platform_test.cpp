@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <type_traits>
 
+namespace platform_test {
+
 using namespace flamingo;
 
 TEST_CASE("a platform is a device and a number type", "[platform]") {
@@ -15,3 +17,5 @@ TEST_CASE("a platform is a device and a number type", "[platform]") {
   CHECK(Cuda<float>::name == "cuda");
   CHECK(Dry<Cpu<float>>::name == "dry");
 }
+
+}  // namespace platform_test

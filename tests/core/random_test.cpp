@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+namespace random_test {
+
 using namespace flamingo;
 
 TEST_CASE("Philox 4x32-10 gives the known answers of its authors", "[random]") {
@@ -70,3 +72,5 @@ TEST_CASE("names hash as FNV-1a", "[random]") {
   static_assert(hash("a") == 0xaf63dc4c8601ec8cu);
   static_assert(hash("foobar") == 0x85944171f73967e8u);
 }
+
+}  // namespace random_test

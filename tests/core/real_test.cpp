@@ -5,6 +5,8 @@
 #include <limits>
 #include <type_traits>
 
+namespace real_test {
+
 using namespace flamingo;
 
 namespace {
@@ -72,3 +74,5 @@ TEST_CASE("sums are kept in double for double, else in float", "[real]") {
   static_assert(!std::is_convertible_v<bfloat16, float> && !std::is_convertible_v<float, half>);
   SUCCEED();
 }
+
+}  // namespace real_test

@@ -4,6 +4,8 @@
 #include <thread>
 #include <vector>
 
+namespace shared_test {
+
 using flamingo::Shared;
 
 namespace {
@@ -53,3 +55,5 @@ TEST_CASE("Threads may copy and drop references to the same") {
   shared = {};
   CHECK(alive == 0);
 }
+
+}  // namespace shared_test

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <type_traits>
 
+namespace spans_test {
+
 using namespace flamingo;
 
 TEST_CASE("span tables are plain numbers, so that they can be copied to a device", "[spans]") {
@@ -17,3 +19,5 @@ TEST_CASE("span tables are plain numbers, so that they can be copied to a device
   CHECK(tables.spans.data[1].position == 0);
   CHECK(tables.spans.data[1].uniform == 0);
 }
+
+}  // namespace spans_test

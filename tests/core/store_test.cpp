@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+namespace store_test {
+
 using namespace flamingo;
 using P = Cpu<float>;
 
@@ -113,3 +115,5 @@ TEST_CASE("a store is made of numbers of its own length alone", "[store]") {
   Context<P>* no_context = nullptr;
   static_assert(std::is_same_v<decltype(host_copy(*no_context, a)), const Store<Forwards, P>&>);
 }
+
+}  // namespace store_test

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+namespace threads_test {
+
 using namespace flamingo;
 
 TEST_CASE("each task runs once, on any number of threads", "[threads]") {
@@ -89,3 +91,5 @@ TEST_CASE("tasks are shared between threads", "[threads]") {
   });
   CHECK(other);
 }
+
+}  // namespace threads_test

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <type_traits>
 
+namespace view_test {
+
 using namespace flamingo;
 using P = Cpu<float>;
 
@@ -48,3 +50,5 @@ TEST_CASE("sizes do not overflow an int", "[view]") {
   const View<P, 3> y{nullptr, {1 << 20, 1 << 20, 3}};
   CHECK(y.size() == (std::size_t{1} << 40) * 3);
 }
+
+}  // namespace view_test

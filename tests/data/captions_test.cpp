@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace captions_test {
+
 using namespace flamingo;
 using Cases = std::vector<std::pair<std::string_view, std::string_view>>;
 
@@ -62,3 +64,5 @@ TEST_CASE("captions of other scripts pass untouched", "[captions]") {
     CHECK(without_places(caption) == caption);
   }
 }
+
+}  // namespace captions_test

@@ -9,6 +9,8 @@
 
 #include <flamingo/core/random.hpp>
 
+namespace contamination_test {
+
 using namespace flamingo;
 
 namespace {
@@ -91,3 +93,5 @@ TEST_CASE("a thumbnail has length 1, and none where there is nothing to see", "[
   CHECK(squares == Approx(1));
   for (const float x : thumbnail_embedding({3, 3, std::vector<std::uint8_t>(27, 50)})) CHECK(x == 0);
 }
+
+}  // namespace contamination_test

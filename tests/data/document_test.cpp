@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace document_test {
+
 using namespace flamingo;
 using Ids = std::vector<int>;
 
@@ -144,3 +146,5 @@ TEST_CASE("documents that make no sense are refused in one sentence", "[document
   CHECK_THROWS_WITH(sequence_of(page, tokenizer, tags, {.context = 5}),
                     "[document] the document has 6 tokens, the context holds 5");
 }
+
+}  // namespace document_test

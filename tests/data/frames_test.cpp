@@ -5,6 +5,8 @@
 #include "check/frames.hpp"
 #include "support/golden.hpp"
 
+namespace frames_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -36,3 +38,5 @@ TEST_CASE("what cannot be sampled is refused", "[frames]") {
                     "[frames] a clip of 0 frames at place 0.5, expected at least one and a place between 0 and 1");
   CHECK_THROWS_WITH(spread_frames(5, 0, Spread::round), "[frames] 0 frames cannot be chosen of 5");
 }
+
+}  // namespace frames_test

@@ -11,6 +11,8 @@
 
 #include "support/golden.hpp"
 
+namespace idefics_prompt_test {
+
 using namespace flamingo;
 
 TEST_CASE("a prompt is written as IdeficsProcessor writes it", "[idefics_prompt]") {
@@ -75,3 +77,5 @@ TEST_CASE("tokens and the images that they see are IdeficsProcessor's", "[idefic
   CHECK_THROWS_WITH(idefics_sequence(Document{}.image("a"), tokenizer, other),
                     Catch::Contains("the tokenizer has no token <picture>"));
 }
+
+}  // namespace idefics_prompt_test

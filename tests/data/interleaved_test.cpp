@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace interleaved_test {
+
 using namespace flamingo;
 
 namespace {
@@ -67,3 +69,5 @@ TEST_CASE("broken records are refused with their place", "[interleaved]") {
         "[record] line 3: part 0 has the width -1, expected pixels");
   CHECK(problem(R"({"texts": []})").find("there is no member 'images'") != std::string::npos);
 }
+
+}  // namespace interleaved_test

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace sampling_test {
+
 using namespace flamingo;
 using Ids = std::vector<int>;
 
@@ -205,3 +207,5 @@ TEST_CASE("windows that make no sense are refused", "[sampling]") {
   CHECK_THROWS_AS(window_of(page, -1, 8, 1, false), Error);
   CHECK_THROWS_AS(window_of(page, 0, 0, 1, false), Error);
 }
+
+}  // namespace sampling_test

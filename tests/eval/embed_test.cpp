@@ -4,6 +4,8 @@
 
 #include "model/contrastive/pairs.hpp"
 
+namespace embed_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -29,3 +31,5 @@ TEST_CASE("embeddings are the same however many are made at a time", "[eval]") {
                     "[embed] got 0 pictures at a time, expected at least 1");
   CHECK_THROWS_WITH(embed_texts<Net>(ctx, w.views, texts, 0), "[embed] got 0 texts at a time, expected at least 1");
 }
+
+}  // namespace embed_test

@@ -7,6 +7,8 @@
 
 #include "support/tensor.hpp"
 
+namespace nearest_picture_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -35,3 +37,5 @@ TEST_CASE("a label's score is the distance to its nearest picture", "[nearest_pi
   CHECK_THROWS_WITH(nearest_picture_scores<P>(ctx, x, y, of, 2, D), Catch::Contains("picture 2 has label 2"));
   CHECK_THROWS_WITH(nearest_picture_scores<P>(ctx, x, y, of, labels, D + 1), Catch::Contains("expected 6 numbers"));
 }
+
+}  // namespace nearest_picture_test

@@ -4,6 +4,8 @@
 #include <limits>
 #include <vector>
 
+namespace retrieval_test {
+
 using namespace flamingo;
 
 TEST_CASE("recall counts questions whose right answer is among the first", "[retrieval]") {
@@ -56,3 +58,5 @@ TEST_CASE("retrieval goes both ways over cosines", "[retrieval]") {
   CHECK(r.pictures.at_1 == 0.5);  // text 0 lies nearer to picture 1: 0.98 against 0.9
   CHECK_THROWS_WITH(retrieval<float>(pictures, labels, texts, labels, 3), Catch::Contains("expected 3 each"));
 }
+
+}  // namespace retrieval_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+namespace zero_shot_test {
+
 using namespace flamingo;
 
 TEST_CASE("a class's name goes into the place of each template", "[zero_shot]") {
@@ -29,3 +31,5 @@ TEST_CASE("a class is the mean of its prompts, of length 1, and a picture is the
   CHECK(class_embeddings<double>(std::vector<double>{1, 0, -1, 0}, 2, 2) == std::vector<double>{0, 0});
   CHECK_THROWS_WITH(class_embeddings<double>(embeddings, 3, 2), Catch::Contains("expected 3 embeddings of 2"));
 }
+
+}  // namespace zero_shot_test

@@ -7,6 +7,8 @@
 
 #include "infer/tiny.hpp"
 
+namespace attention_map_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -129,3 +131,5 @@ TEST_CASE("Without a Resampler a heat map is the mean of what a token attends to
   }
   CHECK(sum(maps.heat(1, 1)) == 0);
 }
+
+}  // namespace attention_map_test

@@ -6,6 +6,8 @@
 
 #include "support/golden.hpp"
 
+namespace beam_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -151,3 +153,5 @@ TEST_CASE("Beam search refuses options without a sense") {
   CHECK_THROWS_WITH(beam_search(golden.engine, prompts, {.banned = {84}}),
                     "[beam_search] banned has the id 84, expected 0 to 83");
 }
+
+}  // namespace beam_test

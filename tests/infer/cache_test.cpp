@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace cache_test {
+
 using namespace flamingo;
 
 TEST_CASE("Rows are free again when the last sequence that reads them is gone") {
@@ -64,3 +66,5 @@ TEST_CASE("A content key depends on every byte, the frames and the place") {
     b = std::byte{7};
   }
 }
+
+}  // namespace cache_test

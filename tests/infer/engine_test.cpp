@@ -6,6 +6,8 @@
 
 #include "infer/tiny.hpp"
 
+namespace engine_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -244,3 +246,5 @@ TEST_CASE("The engine refuses prompts that make no sense") {
   TextState* const other[] = {&four};
   CHECK_THROWS_WITH(small.next_logits(other), Catch::Contains("4 adjacent rows asked for, 3 of 3 are free"));
 }
+
+}  // namespace engine_test

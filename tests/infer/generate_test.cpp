@@ -8,6 +8,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace generate_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -210,3 +212,5 @@ TEST_CASE("Generation refuses what makes no sense") {
   TextState empty;
   CHECK_THROWS_WITH(generate(golden.engine, empty, {}), Catch::Contains("no token that waits"));
 }
+
+}  // namespace generate_test

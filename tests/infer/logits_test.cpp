@@ -12,6 +12,8 @@
 
 #include "support/golden.hpp"
 
+namespace logits_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -259,3 +261,5 @@ TEST_CASE("Rules that leave nothing or make no sense are refused", "[logits]") {
                     "[beam_search] repetition_penalty is -1, expected a positive number");
   CHECK(beam_search(golden.engine, state, {.hook = forbidding(every)}).empty());  // no continuation, no hypothesis
 }
+
+}  // namespace logits_test

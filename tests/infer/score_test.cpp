@@ -8,6 +8,8 @@
 
 #include "infer/tiny.hpp"
 
+namespace score_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -103,3 +105,5 @@ TEMPLATE_LIST_TEST_CASE("A document's likelihood is that of its continuations, t
   CHECK_THROWS_WITH(log_likelihood(tiny.engine, short_one),
                     Catch::Contains("the document has 1 tokens, expected at least 2"));
 }
+
+}  // namespace score_test

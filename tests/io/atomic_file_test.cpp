@@ -8,6 +8,8 @@
 
 #include "files.hpp"
 
+namespace atomic_file_test {
+
 using namespace flamingo::tests;
 using flamingo::io::AtomicFile;
 
@@ -61,3 +63,5 @@ TEST_CASE("an unusable place is refused", "[io][atomic_file]") {
   CHECK_THAT(error_of([&] { AtomicFile(folder.path() / "full").commit(); }), Catch::Contains("cannot rename"));
   CHECK(count_files(folder.path()) == 1);
 }
+
+}  // namespace atomic_file_test

@@ -10,6 +10,8 @@
 
 #include "torch_writer.hpp"
 
+namespace checkpoint_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 namespace pkl = flamingo::tests::pickle;
@@ -167,3 +169,5 @@ TEST_CASE("hostile and damaged indices are refused", "[io][checkpoint]") {
     CHECK(Checkpoint(path).tensors().size() == 3);
   }
 }
+
+}  // namespace checkpoint_test

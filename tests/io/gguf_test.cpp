@@ -10,6 +10,8 @@
 #include "files.hpp"
 #include "gguf_writer.hpp"
 
+namespace gguf_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -190,3 +192,5 @@ TEST_CASE("the packaged SmolLM2 file", "[io][gguf]") {
   CHECK(std::sqrt(squares / static_cast<double>(values.size())) > 0.01);
   CHECK(std::sqrt(squares / static_cast<double>(values.size())) < 1.0);
 }
+
+}  // namespace gguf_test

@@ -8,6 +8,8 @@
 
 #include "files.hpp"
 
+namespace hf_config_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -122,3 +124,5 @@ TEST_CASE("hostile configs are refused", "[io][hf_config]") {
   }
   CHECK_THAT(error_of([&] { read_hf_config(folder.path() / "none"); }), Catch::Contains("none: cannot open it"));
 }
+
+}  // namespace hf_config_test

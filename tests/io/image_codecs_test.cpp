@@ -17,6 +17,8 @@
 #include "pictures.hpp"
 #include "png_writer.hpp"
 
+namespace image_codecs_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -182,3 +184,5 @@ TEST_CASE("damaged pictures end in an error or a picture, with the libraries too
   }
   CHECK(refused > 0);
 }
+
+}  // namespace image_codecs_test

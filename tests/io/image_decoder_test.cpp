@@ -14,6 +14,8 @@
 #error "the header left macros of stb_image behind"
 #endif
 
+namespace image_decoder_test {
+
 using namespace flamingo::io::detail;
 using namespace flamingo::tests;
 
@@ -79,3 +81,5 @@ TEST_CASE("Huffman tables of JPEGs are counted before they are read", "[io][imag
   CHECK(huffman_tables_fit(bytes("\xff\xd8\xff")));
   CHECK(huffman_tables_fit(bytes("GIF89a")));
 }
+
+}  // namespace image_decoder_test

@@ -16,6 +16,8 @@
 #include "pictures.hpp"
 #include "png_writer.hpp"
 
+namespace image_file_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -133,3 +135,5 @@ TEST_CASE("damaged pictures end in an error or a picture, nothing else", "[io][i
     }
   CHECK(refused > 0);
 }
+
+}  // namespace image_file_test

@@ -10,6 +10,8 @@
 #include "files.hpp"
 #include "pictures.hpp"
 
+namespace image_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -79,3 +81,5 @@ TEST_CASE("cutting, placing, padding and mirroring", "[io][image]") {
              }),
              Catch::Contains("the picture is 1 x 1 with 3 bytes, expected at least 1 x 1 and 4 a pixel"));
 }
+
+}  // namespace image_test

@@ -8,6 +8,8 @@
 
 #include "files.hpp"
 
+namespace json_test {
+
 using namespace flamingo::io;
 using flamingo::tests::error_of;
 
@@ -118,3 +120,5 @@ TEST_CASE("json accessors say what was got", "[io][json]") {
   CHECK(error_of([&] { json.at("a").as_array()[0].as_integer(); }) == "[json] got the number 1.5, expected an integer");
   CHECK(error_of([&] { json.at("a").at("b"); }) == "[json] got an array, expected an object");
 }
+
+}  // namespace json_test

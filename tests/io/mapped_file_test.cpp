@@ -9,6 +9,8 @@
 
 #include "files.hpp"
 
+namespace mapped_file_test {
+
 using namespace flamingo::tests;
 using flamingo::io::MappedFile;
 
@@ -43,3 +45,5 @@ TEST_CASE("what is no file is refused", "[io][mapped_file]") {
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   CHECK_THAT(error_of([&] { MappedFile{pipe}; }), Catch::Contains("pipe: it is not a regular file"));
 }
+
+}  // namespace mapped_file_test

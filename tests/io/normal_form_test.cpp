@@ -5,6 +5,8 @@
 
 #include <flamingo/io/normal_form.hpp>
 
+namespace normal_form_test {
+
 using namespace flamingo::io;
 
 namespace {
@@ -72,3 +74,5 @@ TEST_CASE("the tables of normal forms agree with each other", "[io][normal_form]
   }
   CHECK(all);
 }
+
+}  // namespace normal_form_test

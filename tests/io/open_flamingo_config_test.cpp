@@ -8,6 +8,8 @@
 
 #include "torch_writer.hpp"
 
+namespace open_flamingo_config_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 namespace pkl = flamingo::tests::pickle;
@@ -94,3 +96,5 @@ TEST_CASE("folders that do not tell their model are refused", "[io][open_flaming
   std::filesystem::remove(folder.path() / "lm/config.json");
   CHECK_THAT(error(), Catch::Contains("lm/config.json: cannot open it"));
 }
+
+}  // namespace open_flamingo_config_test

@@ -9,6 +9,8 @@
 #include "pictures.hpp"
 #include "png_writer.hpp"
 
+namespace orientation_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -52,3 +54,5 @@ TEST_CASE("cut EXIF is never read past its end", "[io][orientation]") {
   for (std::size_t i = 4; i < 8; ++i) far[i] = '\xff';
   CHECK(orientation(bytes(jpeg_with(far))) == 1);
 }
+
+}  // namespace orientation_test

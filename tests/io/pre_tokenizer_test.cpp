@@ -6,6 +6,8 @@
 
 #include <flamingo/io/pre_tokenizer.hpp>
 
+namespace pre_tokenizer_test {
+
 using namespace flamingo::io;
 using Words = std::vector<std::string>;
 
@@ -81,3 +83,5 @@ TEST_CASE("pre-tokenizers by name", "[io][pre_tokenizer]") {
   CHECK_FALSE(pre_tokenizer_of_expression("\\s+"));
   CHECK_FALSE(pre_tokenizer_of_expression(""));
 }
+
+}  // namespace pre_tokenizer_test

@@ -12,6 +12,8 @@
 #include "files.hpp"
 #include "pictures.hpp"
 
+namespace resize_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -80,3 +82,5 @@ TEST_CASE("resizing keeps what it must", "[io][resize]") {
   CHECK_THAT(error_of([&] { resize(flat, 1 << 30, 2); }), Catch::Contains("at most 2^30 pixels"));
   CHECK_THAT(error_of([&] { resize(Image{}, 3, 3); }), Catch::Contains("the picture is 0 x 0 with 0 bytes"));
 }
+
+}  // namespace resize_test

@@ -11,6 +11,8 @@
 
 #include "files.hpp"
 
+namespace safetensors_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -205,3 +207,5 @@ TEST_CASE("every truncation of a file is refused", "[io][safetensors]") {
   for (std::size_t size = 0; size < whole.size(); ++size)
     CHECK_FALSE(error_of([&] { Safetensors(folder.write("cut", whole.substr(0, size))); }).empty());
 }
+
+}  // namespace safetensors_test

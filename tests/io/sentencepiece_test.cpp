@@ -12,6 +12,8 @@
 #include "check/tokenizers.hpp"
 #include "files.hpp"
 
+namespace sentencepiece_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 using Ids = std::vector<std::int32_t>;
@@ -156,3 +158,5 @@ TEST_CASE("damaged models are refused or work", "[io][sentencepiece]") {
   CHECK(refused + worked == 82);
   CHECK(refused > 20);
 }
+
+}  // namespace sentencepiece_test

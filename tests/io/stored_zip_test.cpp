@@ -8,6 +8,8 @@
 
 #include "torch_writer.hpp"
 
+namespace stored_zip_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -94,3 +96,5 @@ TEST_CASE("every truncation of an archive is refused", "[io][stored_zip]") {
       CHECK_FALSE(error_of([&] { StoredZip(folder.write("cut", whole.substr(0, size))); }).empty());
   }
 }
+
+}  // namespace stored_zip_test

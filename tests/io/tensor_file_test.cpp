@@ -10,6 +10,8 @@
 
 #include "files.hpp"
 
+namespace tensor_file_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -109,3 +111,5 @@ TEST_CASE("close names", "[io][tensor_file]") {
   CHECK(close_names("layer.0.weight", names) == "; close: 'layers.0.weight', 'layers.1.weight'");
   CHECK(close_names("completely different", names).empty());
 }
+
+}  // namespace tensor_file_test

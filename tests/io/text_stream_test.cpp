@@ -7,6 +7,8 @@
 
 #include <flamingo/io/text_stream.hpp>
 
+namespace text_stream_test {
+
 using namespace flamingo::io;
 using Ids = std::vector<std::int32_t>;
 
@@ -136,3 +138,5 @@ TEST_CASE("a stream equals decoding at once", "[io][text_stream]") {
   agree(llama(Decoding::Leading::first_piece, Decoding::Broken::byte));
   agree(llama(Decoding::Leading::each_piece, Decoding::Broken::byte));
 }
+
+}  // namespace text_stream_test

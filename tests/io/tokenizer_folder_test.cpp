@@ -8,6 +8,8 @@
 
 #include "files.hpp"
 
+namespace tokenizer_folder_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 using Ids = std::vector<std::int32_t>;
@@ -141,3 +143,5 @@ TEST_CASE("a tokenizer_config.json that contradicts the tokenizer is refused", "
   CHECK_THAT(Folder(R"("bos_token": 3)").error(), Catch::Contains("bos_token is an integer, expected an object"));
   CHECK_THAT(Folder(R"("add_prefix_space": "yes")").error(), Catch::Contains("add_prefix_space is a string"));
 }
+
+}  // namespace tokenizer_folder_test

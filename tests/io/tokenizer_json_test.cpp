@@ -9,6 +9,8 @@
 
 #include "files.hpp"
 
+namespace tokenizer_json_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 using Ids = std::vector<std::int32_t>;
@@ -203,3 +205,5 @@ TEST_CASE("hostile tokenizer.json ends in one clear error", "[io][tokenizer_json
     REQUIRE_THAT(error(whole.substr(0, length)), Catch::Contains("t.json"));
   CHECK(error(whole).empty());
 }
+
+}  // namespace tokenizer_json_test

@@ -13,6 +13,8 @@
 #include "files.hpp"
 #include "gguf_writer.hpp"
 
+namespace tokenizer_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 using Ids = std::vector<std::int32_t>;
@@ -247,3 +249,5 @@ TEST_CASE("a template stands around a text on request", "[io][tokenizer]") {
   CHECK(tokenizer.decode(Ids{261, ab, 263}) == "<s>ab</s>");
   CHECK(tokenizer.decode(Ids{261, ab, 263}, {.skip_special = true}) == "ab");
 }
+
+}  // namespace tokenizer_test

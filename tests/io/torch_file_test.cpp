@@ -13,6 +13,8 @@
 #include "support/golden.hpp"
 #include "torch_writer.hpp"
 
+namespace torch_file_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 namespace pkl = flamingo::tests::pickle;
@@ -210,3 +212,5 @@ TEST_CASE("dicts that hold themselves are no trap", "[io][torch_file]") {
   const TorchFile file(folder.write("a", torch_file_of("}q\1(" + pkl::text("model_state_dict") + "h\1u", {})));
   CHECK(file.tensors().empty());
 }
+
+}  // namespace torch_file_test

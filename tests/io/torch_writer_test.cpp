@@ -10,6 +10,8 @@
 
 #include "files.hpp"
 
+namespace torch_writer_test {
+
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
@@ -61,3 +63,5 @@ TEST_CASE("what torch cannot hold is refused before anything is written", "[io][
              Catch::Contains("tensor 'f' has 34 bytes, expected 36"));
   CHECK(read_bytes(path) == "old");
 }
+
+}  // namespace torch_writer_test

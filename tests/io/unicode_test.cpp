@@ -5,6 +5,8 @@
 
 #include <flamingo/io/unicode.hpp>
 
+namespace unicode_test {
+
 using namespace flamingo::io;
 
 TEST_CASE("every code point goes through UTF-8 and back", "[io][unicode]") {
@@ -73,3 +75,5 @@ TEST_CASE("the tables ascend without overlap", "[io][unicode]") {
   CHECK(ascends(other_numbers));
   CHECK(ascends(marks));
 }
+
+}  // namespace unicode_test

@@ -6,6 +6,8 @@
 #include "model/flamingo_case.hpp"
 #include "support/gradient_check.hpp"
 
+namespace conditioning_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -99,3 +101,5 @@ TEST_CASE("without gates there are no gates' parameters, and VANILLA XATTN has i
   STATIC_REQUIRE(parameter_count<FlamingoCase<vanilla, P>::Model::Gated>() == attention + 2 * D + 1);
   STATIC_REQUIRE(parameter_count<FlamingoCase<grafted, P>::Model::Gated>() == attention + 4 * D + 2 * D * D);
 }
+
+}  // namespace conditioning_test

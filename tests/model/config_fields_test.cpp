@@ -5,6 +5,8 @@
 
 #include <flamingo/model/config_fields.hpp>
 
+namespace config_fields_test {
+
 using namespace flamingo;
 
 namespace {
@@ -130,3 +132,5 @@ TEST_CASE("configs that differ are told apart field by field", "[model][config_f
                  Catch::Contains("lm.dim: compiled 32, the checkpoint has 40"));
   CHECK_NOTHROW(check_config(model, model, "folder"));
 }
+
+}  // namespace config_fields_test

@@ -9,6 +9,8 @@
 #include "io/files.hpp"
 #include "support/golden.hpp"
 
+namespace config_report_test {
+
 using namespace flamingo;
 using namespace flamingo::tests;
 
@@ -94,3 +96,5 @@ TEST_CASE("presets are told by their names, as a program may include them", "[mo
   CHECK(flamingo_config({"--preset", "nfnet_f6", "--output", output}) == 0);
   CHECK(read_bytes(output) == preset_header("nfnet_f6", "nfnet_f6"));
 }
+
+}  // namespace config_report_test

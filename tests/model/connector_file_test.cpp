@@ -7,6 +7,8 @@
 #include "io/files.hpp"
 #include "support/layer.hpp"
 
+namespace connector_file_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::error_of;
@@ -63,3 +65,5 @@ TEST_CASE("which pictures a token sees lies in the file: another rule is refused
   load_connector<other, P>(path, read.views);
   CHECK(read.flat == weights.flat);
 }
+
+}  // namespace connector_file_test

@@ -5,6 +5,8 @@
 
 #include <flamingo/config/flamingo.hpp>
 
+namespace decoder_test {
+
 using namespace flamingo;
 
 namespace {
@@ -19,11 +21,14 @@ struct BigramDecoder {
 };
 
 }  // namespace
+}  // namespace decoder_test
 
-template <Bigrams C, Platform P>
+template <decoder_test::Bigrams C, flamingo::Platform P>
 struct flamingo::DecoderLayer<C, P> {
-  using type = BigramDecoder<C, P>;
+  using type = decoder_test::BigramDecoder<C, P>;
 };
+
+namespace decoder_test {
 
 TEST_CASE("a config's type picks its decoder, a host's own too", "[decoder]") {
   using P = Cpu<float>;
@@ -34,3 +39,5 @@ TEST_CASE("a config's type picks its decoder, a host's own too", "[decoder]") {
   STATIC_REQUIRE(std::is_same_v<DecoderOf<config.lm, P>, BigramDecoder<Bigrams{}, P>>);
   CHECK(config.gated_blocks() == 1);
 }
+
+}  // namespace decoder_test

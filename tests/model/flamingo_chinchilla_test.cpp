@@ -4,6 +4,8 @@
 
 #include "model/flamingo_case.hpp"
 
+namespace flamingo_chinchilla_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -44,3 +46,5 @@ TEST_CASE("the connector's gradient through a frozen Chinchilla is that of diffe
   CHECK(all_zero(c.lm_gradients.flat));
   check_weight_directions(c.connector, c.connector_gradients, [&] { return c.run(); });
 }
+
+}  // namespace flamingo_chinchilla_test

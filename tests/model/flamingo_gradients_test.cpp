@@ -6,6 +6,8 @@
 #include "model/flamingo_case.hpp"
 #include "support/gradient_check.hpp"
 
+namespace flamingo_gradients_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -99,3 +101,5 @@ TEST_CASE("gradients end to end, before every second: vector gates, normed media
 TEST_CASE("gradients end to end, before every third: all earlier media, leading text sees all", "[flamingo]") {
   check_differences<every_third>();
 }
+
+}  // namespace flamingo_gradients_test

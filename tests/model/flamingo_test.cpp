@@ -7,6 +7,8 @@
 #include "model/flamingo_case.hpp"
 #include "support/platforms.hpp"
 
+namespace flamingo_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -171,3 +173,5 @@ TEMPLATE_LIST_TEST_CASE("likelihoods of all continuations sum to 1, and the loss
   }
   CHECK(std::abs(total - 1) < 1e-6);
 }
+
+}  // namespace flamingo_test

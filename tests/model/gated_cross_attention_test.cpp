@@ -13,6 +13,8 @@
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
 
+namespace gated_cross_attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -272,3 +274,5 @@ TEST_CASE("an unwanted gradient of a gated block changes no other bit", "[xattn]
   weights.backward(wm, ws, weights.dx.rows_on<P, D>(), NoGrad{}, weights.gradients.views);
   CHECK(weights.gradients.flat == all.gradients.flat);
 }
+
+}  // namespace gated_cross_attention_test

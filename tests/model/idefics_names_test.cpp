@@ -13,6 +13,8 @@
 #include "support/golden.hpp"
 #include "support/layer.hpp"
 
+namespace idefics_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::TemporaryFolder;
@@ -109,3 +111,5 @@ TEST_CASE("what is written under Idefics' names reads back the same", "[idefics]
   CHECK(connector_back.flat == connector.flat);
   CHECK(lm_back.flat == lm.flat);
 }
+
+}  // namespace idefics_names_test

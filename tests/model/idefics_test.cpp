@@ -8,6 +8,8 @@
 #include "check/agree.hpp"
 #include "support/layer.hpp"
 
+namespace idefics_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -160,3 +162,5 @@ TEST_CASE("generation can be kept from writing image tokens", "[idefics]") {
   CHECK(written({}) > 0);
   CHECK(written({image - 1, image}) == 0);
 }
+
+}  // namespace idefics_test

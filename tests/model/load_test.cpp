@@ -11,6 +11,8 @@
 #include "io/files.hpp"
 #include "support/layer.hpp"
 
+namespace load_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::error_of;
@@ -134,3 +136,5 @@ TEST_CASE("a folder with a tensor too few or too many is refused by its name", "
     CHECK_THAT(load_error(), Catch::Contains("nobody asks for all of 'vision_encoder.surprise'"));
   }
 }
+
+}  // namespace load_test

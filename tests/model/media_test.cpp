@@ -9,6 +9,8 @@
 
 #include <flamingo/core/random.hpp>
 
+namespace media_test {
+
 using namespace flamingo;
 
 namespace {
@@ -271,3 +273,5 @@ TEST_CASE("a sequence whose lists differ in length is refused", "[media]") {
   CHECK_THROWS_WITH(DecoderPlan::of(phi, {}, 4), "[sequence] 3 tokens with 2 φ and 0 targets");
   CHECK_THROWS_WITH(DecoderPlan::of(targets, {}, 4), "[sequence] 2 tokens with 2 φ and 1 targets");
 }
+
+}  // namespace media_test

@@ -8,6 +8,8 @@
 #include "check/mllama.hpp"
 #include "support/layer.hpp"
 
+namespace mllama_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -150,3 +152,5 @@ TEST_CASE("rows that are not there change nothing, and an id that is read alone 
   CHECK_THROWS_WITH(all.engine.add_medium(x.rows_on<P, F>(), 1, 0, R + 1),
                     "[engine] 21 rows to be seen, expected 1 to 20, or 0: all");
 }
+
+}  // namespace mllama_names_test

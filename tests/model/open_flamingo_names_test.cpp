@@ -9,6 +9,8 @@
 #include "model/round_trip.hpp"
 #include "support/golden.hpp"
 
+namespace open_flamingo_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -129,3 +131,5 @@ TEST_CASE("Modules by themselves have the peers' names") {
   check_round_trip<model::GatedCrossAttention<gated, 20, 20, P>>(file("xattn_lucidrains_all.safetensors"),
                                                                  gated_cross_attention_names(gated), "param.");
 }
+
+}  // namespace open_flamingo_names_test

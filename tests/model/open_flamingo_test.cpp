@@ -6,6 +6,8 @@
 #include "support/compare.hpp"
 #include "support/tolerance.hpp"
 
+namespace open_flamingo_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -160,3 +162,5 @@ TEST_CASE("An <image> that OpenFlamingo writes stays with the last picture, and 
     CHECK(distance(one_pass.data(), b.data(), V).relative < chain_bound<float>(64));
   }
 }
+
+}  // namespace open_flamingo_test

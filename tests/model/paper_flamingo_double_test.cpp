@@ -1,5 +1,7 @@
 #include "model/paper_flamingo.hpp"
 
+namespace paper_flamingo_double_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using P = Cpu<double>;
@@ -17,3 +19,5 @@ TEST_CASE("(5) any cells and frames give as many latents of the decoder's width,
   check_sizes<P>();
 }
 TEST_CASE("(6) the order of a picture's cells does not matter, in double", "[paper]") { check_order<P>(); }
+
+}  // namespace paper_flamingo_double_test

@@ -1,5 +1,7 @@
 #include "model/paper_flamingo.hpp"
 
+namespace paper_flamingo_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using P = Cpu<float>;
@@ -25,3 +27,5 @@ TEST_CASE("(3) the paper's example has 8, 11 and 10 tokens before, of and after 
   CHECK((std::count(phi.begin(), phi.end(), 0) == 8 && std::count(phi.begin(), phi.end(), 1) == 11 &&
          std::count(phi.begin(), phi.end(), 2) == 10));
 }
+
+}  // namespace paper_flamingo_test

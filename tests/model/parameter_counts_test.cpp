@@ -6,6 +6,8 @@
 #include <flamingo/model/parameter_counts.hpp>
 #include <flamingo/model/vision/encoder.hpp>
 
+namespace parameter_counts_test {
+
 using namespace flamingo;
 using P = Cpu<float>;
 
@@ -134,3 +136,5 @@ TEST_CASE("published sizes", "[model][parameter_counts]") {
   CHECK(parameter_count_of(Chinchilla{.layers = 25}) == 1'429'456'896);
   CHECK(parameter_count_of(Chinchilla{.dim = 3584, .layers = 40, .heads = 28}) == 6'796'274'688);
 }
+
+}  // namespace parameter_counts_test

@@ -10,6 +10,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace projector_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -50,3 +52,5 @@ TEST_CASE("a projector maps each row by itself, and has the gradients of its dif
   CHECK(gradient_check(x, dx, loss).relative < difference_bound());
   check_weight_gradients(weights, gradients, loss);
 }
+
+}  // namespace projector_test

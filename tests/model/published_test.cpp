@@ -7,6 +7,8 @@
 
 #include "io/files.hpp"
 
+namespace published_test {
+
 using namespace flamingo;
 using namespace flamingo::tests;
 
@@ -227,3 +229,5 @@ TEST_CASE("a compiled config that a folder contradicts is refused", "[model][pub
   CHECK_THAT(error_of([&] { check_config_of(Llama{}, folder.path()); }),
              Catch::Contains("holds a flamingo::Mpt, the compiled config is a flamingo::Llama"));
 }
+
+}  // namespace published_test

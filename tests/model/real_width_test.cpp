@@ -10,6 +10,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace real_width_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -160,3 +162,5 @@ TEST_CASE("a gated block of the 80B at its real width", "[.all]") {
   check_input(media, dmedia, noise, loss);
   check_directions(weights, gradients, noise, loss);
 }
+
+}  // namespace real_width_test

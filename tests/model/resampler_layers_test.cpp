@@ -6,6 +6,8 @@
 #include "model/resampler_case.hpp"
 #include "support/platforms.hpp"
 
+namespace resampler_layers_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -108,3 +110,5 @@ TEST_CASE("an MLP's latents are means of neighbouring rows", "[resampler]") {
       (rows_of_latent(3) == Rows{3, 4, 5} && rows_of_latent(4) == Rows{5, 6, 7} && rows_of_latent(5) == Rows{7, 8, 9}));
   CHECK((rows_of_latent(6) == Rows{10} && rows_of_latent(7) == Rows{10, 11} && rows_of_latent(8) == Rows{11}));
 }
+
+}  // namespace resampler_layers_test

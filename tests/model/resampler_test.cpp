@@ -11,6 +11,8 @@
 #include "model/resampler_case.hpp"
 #include "support/platforms.hpp"
 
+namespace resampler_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -220,3 +222,5 @@ TEST_CASE("without layers features pass as they are, forward and backward", "[re
   const std::vector<Medium> other{{0, 7, 1, 0}, {7, 6, 1, 1}};
   CHECK_THROWS_WITH(ResamplerPlan::of(C, other), "[resampler] medium 1 has 6 rows, expected 7: there is no Resampler");
 }
+
+}  // namespace resampler_test

@@ -4,6 +4,8 @@
 
 #include "io/files.hpp"
 
+namespace tensor_map_test {
+
 using namespace flamingo;
 using flamingo::tests::error_of;
 
@@ -54,3 +56,5 @@ TEST_CASE("without rules names are as they are, or as a function says", "[tensor
   CHECK(TensorTable().place(matrix("a.b")).name == "a.b");
   CHECK(TensorTable([](std::string_view name) { return "x." + std::string(name); }).place(matrix("a")).name == "x.a");
 }
+
+}  // namespace tensor_map_test

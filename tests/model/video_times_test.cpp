@@ -7,6 +7,8 @@
 #include "check/video.hpp"
 #include "support/platforms.hpp"
 
+namespace video_times_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -39,3 +41,5 @@ TEST_CASE("by halves the outer frames stay on the outer rows", "[video_times]") 
   CHECK((at(0) == 0 && at(1) == 0 && at(29) == 7));
   for (int t = 2; t < 28; ++t) CHECK(std::abs(at(t) - ((t + 0.5) * 8 / 30 - 0.5)) < 1e-6);
 }
+
+}  // namespace video_times_test

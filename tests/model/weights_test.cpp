@@ -10,6 +10,8 @@
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
 
+namespace weights_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::error_of;
@@ -282,3 +284,5 @@ TEST_CASE("a load may expect some parameters to be missing", "[weights]") {
   CHECK(std::equal(stored.views.up.data, stored.views.up.data + F * D, fresh.views.up.data));
   CHECK(stored.views.down.data[3] == written.store.views.down.data[3]);
 }
+
+}  // namespace weights_test

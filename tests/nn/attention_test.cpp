@@ -5,6 +5,8 @@
 #include "nn/attention_case.hpp"
 #include "support/platforms.hpp"
 
+namespace attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -108,3 +110,5 @@ TEST_CASE("an unwanted gradient of attention changes no other bit", "[nn]") {
   check_frozen<cross>();
   check_frozen<cross_normed>();
 }
+
+}  // namespace attention_test

@@ -8,6 +8,8 @@
 #include "support/gradient_check.hpp"
 #include "support/platforms.hpp"
 
+namespace feed_forward_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -124,3 +126,5 @@ TEST_CASE("a split layer without a communicator says so", "[nn][split]") {
   CHECK_THROWS_WITH(c.run<no_gradients>(ctx),
                     "[split] the model is split but the context has no communicator: set sum_over_processes");
 }
+
+}  // namespace feed_forward_test

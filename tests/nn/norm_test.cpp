@@ -9,6 +9,8 @@
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
 
+namespace norm_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -123,3 +125,5 @@ TEST_CASE("norm layers name and begin their parameters as they say", "[nn]") {
   CHECK(parameter_count<nn::RmsNorm<D, P>>() == D);
   CHECK(parameter_count<nn::Norm<NormKind::rms_biased, D, P>>() == 2 * D);
 }
+
+}  // namespace norm_test

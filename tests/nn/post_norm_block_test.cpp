@@ -7,6 +7,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace post_norm_block_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -84,3 +86,5 @@ TEST_CASE("what leaves a block with norms after its sums is normed, and keeping 
   c.run<all_gradients>();
   CHECK(c.z == z);
 }
+
+}  // namespace post_norm_block_test

@@ -5,6 +5,8 @@
 #include "nn/attention_case.hpp"
 #include "support/platforms.hpp"
 
+namespace relative_attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -145,3 +147,5 @@ TEMPLATE_LIST_TEST_CASE("relative attention over a cache has the bits of the who
 TEST_CASE("an unwanted gradient of relative attention changes no other bit", "[nn][relative]") {
   check_frozen<biased>();
 }
+
+}  // namespace relative_attention_test

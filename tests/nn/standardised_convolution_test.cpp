@@ -7,6 +7,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace standardised_convolution_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -79,3 +81,5 @@ TEST_CASE("new filters of n inputs have the deviation 1 / √n", "[nn]") {
   for (const int n : {1, 2, 27, 1152, 1 << 30})
     CHECK(static_cast<double>(nn::inverse_root(n)) == Approx(1 / std::sqrt(double(n))));
 }
+
+}  // namespace standardised_convolution_test

@@ -8,6 +8,8 @@
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
 
+namespace transformer_block_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -168,3 +170,5 @@ TEST_CASE("parallel branches add up: the block less its input is attention's par
   CHECK(distance(whole, sum).relative < chain_bound<double>(8));
   CHECK(distance(attention, dense).relative > 0.1);
 }
+
+}  // namespace transformer_block_test

@@ -12,6 +12,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace activation_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -178,3 +180,5 @@ TEST_CASE("activations say what is wrong", "[activation]") {
   CHECK_THROWS_WITH(ops::gate_activate_backward<Activation::silu>(ctx, x, x, x, x, y),
                     "[gate_activate_backward] gate is (5, 7), dgate is (5, 7) and dup is (7, 5): their shapes differ");
 }
+
+}  // namespace activation_test

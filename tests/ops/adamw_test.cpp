@@ -9,6 +9,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace adamw_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -90,3 +92,5 @@ TEST_CASE("adamw says what is wrong", "[adamw]") {
   CHECK_THROWS_WITH(ops::sum_of_squares(ctx, w.view_on<P>(), sum.view_on<P>()),
                     "[sum_of_squares] sum has 2 numbers, expected 1");
 }
+
+}  // namespace adamw_test

@@ -10,6 +10,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace arrange_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -216,3 +218,5 @@ TEST_CASE("movements of rows say what is wrong", "[arrange]") {
   CHECK_THROWS_WITH(ops::blend(ctx, rows_of(x, 0, 4).rows_on<P>(), places_on<P>(), y.rows_on<P>()),
                     "[blend] index 4 at row 1, expected 0 to 3");
 }
+
+}  // namespace arrange_test

@@ -13,6 +13,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -281,3 +283,5 @@ TEST_CASE("attention says what is wrong", "[attention]") {
                       "[attention_backward] q is (31, 30), dy is (31, 29) and dq is (31, 30): their shapes differ");
   }
 }
+
+}  // namespace attention_test

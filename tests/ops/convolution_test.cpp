@@ -7,6 +7,8 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
+namespace convolution_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -242,3 +244,5 @@ TEST_CASE("a convolution refuses shapes that do not fit", "[convolution]") {
       ops::convolution(ctx, x.rows_on<P>(), grids, w.matrix_on<P>(), b.vector_on<P>(), square(3), 2, y.rows_on<P>()),
       "[convolution] b has 7 numbers, expected 10");
 }
+
+}  // namespace convolution_test

@@ -15,6 +15,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace cross_entropy_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -201,3 +203,5 @@ TEST_CASE("cross_entropy says what is wrong", "[cross_entropy]") {
                       "their last axes differ");
   }
 }
+
+}  // namespace cross_entropy_test

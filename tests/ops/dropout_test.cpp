@@ -7,6 +7,8 @@
 #include "support/platforms.hpp"
 #include "support/tensor.hpp"
 
+namespace dropout_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -44,3 +46,5 @@ TEST_CASE("dropout refuses what is no probability", "[dropout]") {
   CHECK_THROWS_WITH(ops::dropout(ctx, {1, Random(), 0}, x.rows_on<P>(), x.rows_on<P>()),
                     "[dropout] the probability is 1, expected one in [0, 1)");
 }
+
+}  // namespace dropout_test

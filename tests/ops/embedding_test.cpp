@@ -8,6 +8,8 @@
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
 
+namespace embedding_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -96,3 +98,5 @@ TEST_CASE("embed says what is wrong", "[embedding]") {
   CHECK_THROWS_WITH(ops::embed(ctx, bad.view_on<P>(), t, a, y.rows_on<P>()),
                     "[embed] id -1 at row 4: the vocabulary has 16 entries");
 }
+
+}  // namespace embedding_test

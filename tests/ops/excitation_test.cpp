@@ -10,6 +10,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace excitation_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -90,3 +92,5 @@ TEST_CASE("excitation refuses shapes that do not fit", "[excitation]") {
   CHECK_THROWS_WITH(ops::excite(ctx, x.rows_on<P>(), x.rows_on<P>(), grids, z.rows_on<P>(), x.rows_on<P>()),
                     "[excite] f is (2, 3), expected (3, 3)");
 }
+
+}  // namespace excitation_test

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <flamingo/ops/grid.hpp>
 
+namespace grid_test {
+
 using namespace flamingo;
 
 TEST_CASE("windows along an axis lie as TensorFlow's SAME lays them", "[grid]") {
@@ -38,3 +40,5 @@ TEST_CASE("windows of several pictures lie one after another", "[grid]") {
   CHECK_THROWS_WITH(check_grids("here", grids, 43), "[here] the pictures have 42 cells together and there are 43 rows");
   CHECK(check_windows("here", grids, square(3, 2), 42) == 15);
 }
+
+}  // namespace grid_test

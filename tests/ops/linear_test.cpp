@@ -11,6 +11,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace linear_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -214,3 +216,5 @@ TEST_CASE("linear says what is wrong", "[linear]") {
       ops::linear_backward(ctx, x.rows_on<P>(), W, y.rows_on<P>(), NoGrad{}, NoGrad{}, short_b.vector_on<P>()),
       "[linear_backward] db has 3 numbers, expected 11");
 }
+
+}  // namespace linear_test

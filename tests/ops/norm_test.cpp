@@ -10,6 +10,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace norm_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -187,3 +189,5 @@ TEST_CASE("norms say what is wrong", "[norm]") {
     CHECK_THROWS_WITH(c.backward(ctx), "[layer_norm_backward] x is (7, 37) and dy is (5, 37): their shapes differ");
   }
 }
+
+}  // namespace norm_test

@@ -8,6 +8,8 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
+namespace pooling_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -134,3 +136,5 @@ TEST_CASE("pooling refuses shapes that do not fit", "[pooling]") {
   CHECK_THROWS_WITH(ops::picture_mean(ctx, x.rows_on<P>(), one, mean.rows_on<P>()),
                     "[picture_mean] y is (2, 3), expected (1, 3)");
 }
+
+}  // namespace pooling_test

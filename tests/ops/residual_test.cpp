@@ -10,6 +10,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace residual_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -170,3 +172,5 @@ TEST_CASE("residual ops say what is wrong", "[residual]") {
   CHECK_THROWS_WITH(ops::gated_add_backward(ctx, g, x, x, y, NoGrad{}),
                     "[gated_add_backward] dbranch is (7, 5) and dy is (5, 7): their shapes differ");
 }
+
+}  // namespace residual_test

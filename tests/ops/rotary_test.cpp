@@ -10,6 +10,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace rotary_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -94,3 +96,5 @@ TEST_CASE("rotary says what is wrong", "[rotary]") {
   CHECK_THROWS_WITH(ops::rotary_backward(ctx, {.head_dim = 14, .turned = 16}, at.view_on<P>(), x.rows_on<P>()),
                     "[rotary_backward] 16 of 14 features turn: the first must be even and at most the second");
 }
+
+}  // namespace rotary_test

@@ -9,6 +9,8 @@
 #include "support/platforms.hpp"
 #include "support/tolerance.hpp"
 
+namespace sinusoid_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -41,3 +43,5 @@ TEST_CASE("sinusoid says what is wrong", "[sinusoid]") {
   CHECK_THROWS_WITH(ops::sinusoid(ctx, -1, even.rows_on<P>()),
                     "[sinusoid] y is (3, 4), from distance -1 on: the width must be even and a distance at least 0");
 }
+
+}  // namespace sinusoid_test

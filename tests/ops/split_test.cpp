@@ -7,6 +7,8 @@
 #include "support/platforms.hpp"
 #include "support/tensor.hpp"
 
+namespace split_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -44,3 +46,5 @@ TEST_CASE("a split model without a communicator says so", "[split]") {
   CHECK_THROWS_WITH(ops::leave<2>(ctx, y.rows_on<P>()),
                     "[split] the model is split but the context has no communicator: set sum_over_processes");
 }
+
+}  // namespace split_test

@@ -12,6 +12,8 @@
 
 #include "support/tolerance.hpp"
 
+namespace standardise_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -122,3 +124,5 @@ TEST_CASE("standardisation refuses shapes that do not fit", "[standardise]") {
   CHECK_THROWS_WITH(ops::standardise(ctx, {}, w.matrix_on<P>(), gain.vector_on<P>(), good.matrix_on<P>()),
                     "[standardise] gain has 2 numbers, expected 3");
 }
+
+}  // namespace standardise_test

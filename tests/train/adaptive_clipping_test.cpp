@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace adaptive_clipping_test {
+
 using namespace flamingo;
 
 namespace {
@@ -69,3 +71,5 @@ TEST_CASE("a tiny gradient is divided by no less than the smallest norm", "[trai
   CHECK(clip_adaptively(w, g, {.share = 1e-6}) == 1);
   CHECK(get(g.views.gain)[0] == Approx(1e-7 * 1e-9 / 1e-6));
 }
+
+}  // namespace adaptive_clipping_test

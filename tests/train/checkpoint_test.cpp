@@ -13,6 +13,8 @@
 #include "support/platforms.hpp"
 #include "train/trainer_case.hpp"
 
+namespace checkpoint_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::error_of;
@@ -147,3 +149,5 @@ TEST_CASE("a damaged checkpoint ends in one clear error and changes nothing", "[
     CHECK_THAT(error(partial), Catch::EndsWith(": its step is '" + step + "', expected a number of steps"));
   }
 }
+
+}  // namespace checkpoint_test

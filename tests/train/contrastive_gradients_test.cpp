@@ -6,6 +6,8 @@
 
 #include "train/contrastive_case.hpp"
 
+namespace contrastive_gradients_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -135,3 +137,5 @@ TEST_CASE("a contrastive step that is not finite is refused, and nothing has cha
                     "[contrastive] a batch has 5 pictures and 4 texts, expected as many, and some");
   CHECK(unchanged());
 }
+
+}  // namespace contrastive_gradients_test

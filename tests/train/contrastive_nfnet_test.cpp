@@ -4,6 +4,8 @@
 
 #include "train/contrastive_case.hpp"
 
+namespace contrastive_nfnet_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -41,3 +43,5 @@ TEST_CASE("pictures that are encoded again drop the branches that they dropped",
   looks.weights = drawn<Net, P>(5);
   CHECK(looks.pass(batch) != whole);  // who only looks drops none
 }
+
+}  // namespace contrastive_nfnet_test

@@ -6,6 +6,8 @@
 #include "io/files.hpp"
 #include "train/contrastive_case.hpp"
 
+namespace contrastive_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -57,3 +59,5 @@ TEST_CASE("a resumed contrastive run continues bit for bit, and a foreign file i
   save_state(path, straight.trainer.weights, straight.trainer.optimizer, {{"dual_encoder", "{}"}});
   CHECK_THROWS_WITH(load_checkpoint(path, resumed.trainer), Catch::Contains("its dual_encoder is {}, expected {"));
 }
+
+}  // namespace contrastive_test

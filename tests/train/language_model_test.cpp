@@ -8,6 +8,8 @@
 #include "support/platforms.hpp"
 #include "train/language_model_case.hpp"
 
+namespace language_model_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -125,3 +127,5 @@ TEST_CASE("a batch that asks for nothing moves no weight", "[language_model]") {
   CHECK(c.trainer.weights.flat == weights);
   CHECK(c.trainer.optimizer.steps() == 0);
 }
+
+}  // namespace language_model_test

@@ -10,6 +10,8 @@
 #include "check/optim.hpp"
 #include "support/platforms.hpp"
 
+namespace optimizer_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -75,3 +77,5 @@ TEST_CASE("a gradient without a finite norm is refused and changes nothing", "[o
   CHECK(optimizer.steps() == 0);
   CHECK(weights.flat == Store<Parts, P>(1).flat);
 }
+
+}  // namespace optimizer_test

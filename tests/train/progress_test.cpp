@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+namespace progress_test {
+
 using flamingo::Progress;
 
 namespace {
@@ -52,3 +54,5 @@ TEST_CASE("a terminal's line is rewritten in place and ends when the work does",
   progress.report(5, "");
   CHECK(out.str().ends_with(" left\n"));
 }
+
+}  // namespace progress_test

@@ -25,6 +25,8 @@
 #include "io/files.hpp"
 #include "train/trainer_case.hpp"
 
+namespace resume_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::read_bytes;
@@ -226,3 +228,5 @@ TEST_CASE("a trainer and its loaders, killed and resumed together, give the bits
   forgetful();
   CHECK(forgetful.weights() != straight.weights());
 }
+
+}  // namespace resume_test

@@ -5,6 +5,8 @@
 #include "check/schedules.hpp"
 #include "support/golden.hpp"
 
+namespace schedule_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -34,3 +36,5 @@ TEST_CASE("a cosine ends at its floor and stays there", "[schedule]") {
   const Schedule none{.peak = 2, .warmup = 3, .shape = Schedule::Shape::cosine, .steps = 3};  // nothing left to fall
   CHECK(none.rate(4) == 2);
 }
+
+}  // namespace schedule_test

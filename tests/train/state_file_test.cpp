@@ -5,6 +5,8 @@
 #include "io/files.hpp"
 #include "train/language_model_case.hpp"
 
+namespace state_file_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using flamingo::tests::error_of;
@@ -65,3 +67,5 @@ TEST_CASE("a state that does not fit is refused, and nothing has changed", "[sta
   writer.save(partial, {{"step", "3x"}});
   CHECK_THAT(error(partial), Catch::EndsWith(": its step is '3x', expected a number of steps"));
 }
+
+}  // namespace state_file_test

@@ -10,6 +10,8 @@
 
 #include "support/layer.hpp"
 
+namespace trained_layer_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -199,3 +201,5 @@ TEST_CASE("pictures of batches that are put together keep their places", "[train
   all.append(pictures());
   CHECK((all.pictures.size() == 6 && all.pictures[3].first == 48 && all.pixels.size() == 6 * 48));
 }
+
+}  // namespace trained_layer_test

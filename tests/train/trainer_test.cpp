@@ -8,6 +8,8 @@
 #include "support/platforms.hpp"
 #include "train/trainer_case.hpp"
 
+namespace trainer_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -125,3 +127,5 @@ TEST_CASE("a step that is not finite is refused, and nothing has changed", "[tra
   CHECK_THROWS_WITH(c.trainer.update({foreign}), Catch::Contains("the vocabulary has 11 entries"));
   CHECK(unchanged());
 }
+
+}  // namespace trainer_test

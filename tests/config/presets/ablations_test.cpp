@@ -7,6 +7,8 @@
 
 #include <flamingo/model/parameter_counts.hpp>
 
+namespace ablations_test {
+
 using namespace flamingo;
 using namespace flamingo::presets;
 
@@ -57,3 +59,5 @@ TEST_CASE("rows differ from the base in what they name alone", "[presets][ablati
   CHECK(ablations::round_robin(flamingo_3b).mixing == Mixing::round_robin);
   CHECK(ablations::without_gates(flamingo_3b).config.xattn.gate == Gate::none);
 }
+
+}  // namespace ablations_test

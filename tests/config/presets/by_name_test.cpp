@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+namespace by_name_test {
+
 using namespace flamingo;
 
 TEST_CASE("each preset has a name of its own", "[presets]") {
@@ -16,3 +18,5 @@ TEST_CASE("each preset has a name of its own", "[presets]") {
   CHECK(static_cast<int>(names.size()) == presets);
   CHECK(names.contains("flamingo_80b"));
 }
+
+}  // namespace by_name_test

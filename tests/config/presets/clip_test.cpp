@@ -5,6 +5,8 @@
 
 #include <flamingo/model/clip/dual_encoder.hpp>
 
+namespace clip_test {
+
 using namespace flamingo;
 
 TEST_CASE("CLIP's presets have the published numbers of parameters", "[config]") {
@@ -24,3 +26,5 @@ TEST_CASE("CLIP's presets have the published numbers of parameters", "[config]")
   CHECK(count(presets::clip_vit_l14) == 427'616'513);
   CHECK(count(presets::open_clip_vit_h14) == 986'109'441);
 }
+
+}  // namespace clip_test

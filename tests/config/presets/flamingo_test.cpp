@@ -8,6 +8,8 @@
 #include <flamingo/model/config_report.hpp>
 #include <flamingo/model/parameter_counts.hpp>
 
+namespace flamingo_test {
+
 using namespace flamingo;
 using namespace flamingo::presets;
 
@@ -77,3 +79,5 @@ TEST_CASE("NFNet-F0 to F6 have the published numbers of parameters", "[presets][
     CHECK(std::round(static_cast<double>(parameter_count_of(c)) / 1e4) / 100 == Approx(*bare++));
   }
 }
+
+}  // namespace flamingo_test

@@ -10,6 +10,8 @@
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/encoder.hpp>
 
+namespace idefics_test {
+
 using namespace flamingo;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("Idefics runs dry in its full sizes, from pixels to logits", "[presets
   run_dry<presets::idefics_9b>(by_hand_9b);
   run_dry<presets::idefics_80b>(by_hand_80b);
 }
+
+}  // namespace idefics_test

@@ -9,6 +9,8 @@
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/mllama_vision.hpp>
 
+namespace mllama_test {
+
 using namespace flamingo;
 
 namespace {
@@ -94,3 +96,5 @@ TEST_CASE("Llama 3.2 Vision runs at full size", "[presets]") {
   CHECK(all == Approx(2 * (rows * blocks + text + media + patches + seen)).epsilon(1e-3));  // and the text's attention
   CHECK(dry_run<presets::llama_3_2_vision_90b>() > all);
 }
+
+}  // namespace mllama_test

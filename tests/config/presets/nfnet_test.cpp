@@ -10,6 +10,8 @@
 
 #include "support/golden.hpp"
 
+namespace presets_nfnet_test {
+
 using namespace flamingo;
 
 namespace {
@@ -80,3 +82,5 @@ TEST_CASE("NFNet-F0 and F6 take the published operations", "[presets][nfnet]") {
   CHECK(multiply_adds<presets::nfnet_f0>() == Approx(12.38).margin(0.005));
   CHECK(multiply_adds<presets::nfnet_f6>() == Approx(377.28).margin(0.005));
 }
+
+}  // namespace presets_nfnet_test

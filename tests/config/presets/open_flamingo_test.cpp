@@ -7,6 +7,8 @@
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/vit.hpp>
 
+namespace open_flamingo_test {
+
 using namespace flamingo;
 
 namespace {
@@ -76,3 +78,5 @@ TEST_CASE("OpenFlamingos of the full size run dry", "[presets]") {
   check_dry_run<presets::open_flamingo_4b>();
   check_dry_run<presets::open_flamingo_9b>();
 }
+
+}  // namespace open_flamingo_test

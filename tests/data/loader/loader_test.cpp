@@ -14,6 +14,8 @@
 
 #include "io/files.hpp"
 
+namespace loader_test {
+
 using namespace flamingo;
 using flamingo::tests::TemporaryFolder;
 
@@ -229,3 +231,5 @@ TEST_CASE("loaders and states that make no sense are refused", "[loader]") {
   CHECK_THROWS_WITH(other.restore(state), Catch::Contains("the state's seed is \"11\", this dataset's is \"12\""));
   CHECK_THROWS_AS(other.restore(io::Json::parse("{}")), Error);
 }
+
+}  // namespace loader_test

@@ -12,6 +12,8 @@
 
 #include "io/files.hpp"
 
+namespace mixture_test {
+
 using namespace flamingo;
 using flamingo::tests::TemporaryFolder;
 
@@ -97,3 +99,5 @@ TEST_CASE("draws follow the weights and are functions of the step", "[mixture]")
   none.add(datasets.loader("x", 0), 0);
   CHECK_THROWS_WITH(none.draw(1, 1), "[mixture] no dataset has a weight");
 }
+
+}  // namespace mixture_test

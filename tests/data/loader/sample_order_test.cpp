@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace sample_order_test {
+
 using namespace flamingo;
 
 namespace {
@@ -86,3 +88,5 @@ TEST_CASE("orders that make no sense are refused", "[sample_order]") {
   CHECK_THROWS_WITH(SampleOrder(negative, 1, true, 10), Catch::Contains("a shard has -1 samples"));
   CHECK_THROWS_WITH(SampleOrder(shards, 1, true, 0), Catch::Contains("a shuffle buffer of 0"));
 }
+
+}  // namespace sample_order_test

@@ -7,6 +7,8 @@
 #include <set>
 #include <vector>
 
+namespace augment_test {
+
 using namespace flamingo;
 
 namespace {
@@ -99,3 +101,5 @@ TEST_CASE("a transform that makes no sense is refused", "[augment]") {
   CHECK(ImageTransform{.side = 100}.at_least() == 200);
   CHECK(ImageTransform{.side = 100, .smallest = 0.5f}.at_least() == 400);
 }
+
+}  // namespace augment_test

@@ -7,6 +7,8 @@
 
 #include "io/files.hpp"
 
+namespace image_reader_test {
+
 using namespace flamingo;
 
 TEST_CASE("pictures of shards are read within bounds, and named where they are broken", "[image_reader]") {
@@ -20,3 +22,5 @@ TEST_CASE("pictures of shards are read within bounds, and named where they are b
   CHECK_THROWS_WITH(image_reader({.max_pixels = 1000})(std::as_bytes(std::span(cat)), "cat", 0),
                     Catch::Contains("at most 1000 are decoded"));
 }
+
+}  // namespace image_reader_test

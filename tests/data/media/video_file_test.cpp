@@ -9,6 +9,8 @@
 
 #include "io/files.hpp"
 
+namespace video_file_test {
+
 using namespace flamingo;
 using flamingo::tests::read_bytes;
 
@@ -108,3 +110,5 @@ TEST_CASE("what a video may cost is bounded", "[video_file]") {
   CHECK_THROWS_WITH(read(mp4, {}, 0, {.packets = 9}), Catch::Contains("more packets than allowed"));
   CHECK_THROWS_WITH(read(mp4, {.rate = 0}), Catch::Contains("expected more than 0"));
 }
+
+}  // namespace video_file_test

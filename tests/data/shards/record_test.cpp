@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+namespace record_test {
+
 using namespace flamingo;
 using namespace std::string_literals;
 
@@ -149,3 +151,5 @@ TEST_CASE("files are known by their first bytes", "[record]") {
   REQUIRE(fields.size() == 3);
   CHECK((fields[0].extension == "jpg" && fields[1].bytes == "a cat" && fields[2].bytes == R"({"source":"x"})"));
 }
+
+}  // namespace record_test

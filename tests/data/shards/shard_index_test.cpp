@@ -7,6 +7,8 @@
 
 #include "io/files.hpp"
 
+namespace shard_index_test {
+
 using namespace flamingo;
 using flamingo::tests::TemporaryFolder;
 
@@ -80,3 +82,5 @@ TEST_CASE("what the index promises and the disk has not is told", "[shard_index]
   empty.write("a.tar", "damaged");
   CHECK_THROWS_WITH(ShardSet::open(empty.path()), Catch::Contains("found 7 bytes, expected a header of 512"));
 }
+
+}  // namespace shard_index_test

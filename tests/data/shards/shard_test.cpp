@@ -8,6 +8,8 @@
 
 #include "io/files.hpp"
 
+namespace shard_test {
+
 using namespace flamingo;
 using flamingo::tests::read_bytes;
 using flamingo::tests::TemporaryFolder;
@@ -74,3 +76,5 @@ TEST_CASE("a field twice, a compressed shard and a missing one are refused", "[s
   const Shard wide(folder.write("wide.tar", many + ending));
   CHECK_THROWS_WITH(wide.sample(0), Catch::Contains("more than 4096 fields"));
 }
+
+}  // namespace shard_test

@@ -8,6 +8,8 @@
 
 #include "io/files.hpp"
 
+namespace shard_writer_test {
+
 using namespace flamingo;
 using flamingo::tests::read_bytes;
 using flamingo::tests::TemporaryFolder;
@@ -97,3 +99,5 @@ TEST_CASE("names that would not read back are refused", "[shard_writer]") {
   CHECK_THROWS_AS(ShardWriter(folder.path(), "x/y"), Error);
   CHECK_THROWS_AS(ShardWriter(folder.path(), "x", {.samples = 0}), Error);
 }
+
+}  // namespace shard_writer_test

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+namespace tar_test {
+
 using namespace flamingo;
 
 namespace {
@@ -136,3 +138,5 @@ TEST_CASE("a name is written so that it reads back, or refused", "[tar]") {
   CHECK_THROWS_WITH(tar_header("a", std::uint64_t{1} << 33), Catch::Contains("less than 8 GiB"));
   CHECK((tar_size(0) == 512 && tar_size(1) == 1024 && tar_size(512) == 1024 && tar_size(513) == 1536));
 }
+
+}  // namespace tar_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+namespace charset_test {
+
 using namespace flamingo;
 using namespace std::string_view_literals;
 
@@ -50,3 +52,5 @@ TEST_CASE("charsets are found in headers however they are written", "[charset]")
   CHECK(web::encoding_of_label(" Latin1 ") == "windows-1252");
   CHECK(web::encoding_of_label("tis-620") == "cp874");
 }
+
+}  // namespace charset_test

@@ -16,6 +16,8 @@
 
 #include <flamingo/core/random.hpp>
 
+namespace extract_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 namespace fs = std::filesystem;
@@ -244,3 +246,5 @@ TEST_CASE("reports of parts make the report of the whole", "[extract]") {
   CHECK(Tallies::of(whole.json()).json() == whole.json());
   CHECK((whole.count("kept") == 7 && whole.count("none") == 0 && whole.total() == 20));
 }
+
+}  // namespace extract_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+namespace html_test {
+
 using namespace flamingo;
 using web::Tag;
 
@@ -95,3 +97,5 @@ TEST_CASE("a long attribute is as long as the page may be", "[html]") {
   const std::string page = "<p title='" + std::string(4'000'000, 'x') + "'>a";
   CHECK(parser.parse(page).nodes.size() == 5);
 }
+
+}  // namespace html_test

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <string>
 
+namespace image_loader_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -74,3 +76,5 @@ TEST_CASE("pictures of an archive are found there, and forgotten with it", "[ima
   loader.close_archive();
   CHECK(loader.judge("http://a/1.jpg").dropped == "missing");
 }
+
+}  // namespace image_loader_test

@@ -11,6 +11,8 @@
 #include <flamingo/io/image_codecs.hpp>
 #include <flamingo/io/image_file.hpp>
 
+namespace image_rules_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -79,3 +81,5 @@ TEST_CASE("half of a hash's bits are set", "[image_rules]") {
   CHECK(std::popcount(perceptual_hash(picture("coffee.jpg"))) == 31);  // above the median of 64: not the median itself
   CHECK(perceptual_hash(filled(70, 70, 0)) == 0);
 }
+
+}  // namespace image_rules_test

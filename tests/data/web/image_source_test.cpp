@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace image_source_test {
+
 using namespace flamingo::web;
 
 namespace {
@@ -43,3 +45,5 @@ TEST_CASE("a picture's sources serve where img has none", "[image_source]") {
       "b.jpg");
   CHECK(source("<picture><source srcset=a.webp><img src=b.jpg></picture>") == "b.jpg");
 }
+
+}  // namespace image_source_test

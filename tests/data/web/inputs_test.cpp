@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace inputs_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -67,3 +69,5 @@ TEST_CASE("paths become parts of addresses", "[inputs]") {
   CHECK(web::detail::percent_encoded("a b/c#?%.html") == "a%20b/c%23%3F%25.html");
   CHECK(web::detail::percent_encoded("\xc3\xa9") == "%C3%A9");
 }
+
+}  // namespace inputs_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace language_test {
+
 using namespace flamingo::web;
 
 namespace {
@@ -40,3 +42,5 @@ TEST_CASE("lists of words without grammar are no language", "[language]") {
   CHECK(english("brightness contrast saturation hue the lightness", {.least_share = 0.1}));
   CHECK(!english("brightness contrast saturation hue the lightness", {.least_share = 0.2}));
 }
+
+}  // namespace language_test

@@ -10,6 +10,8 @@
 #include <flamingo/data/web/charset.hpp>
 #include <flamingo/io/mapped_file.hpp>
 
+namespace main_content_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -144,3 +146,5 @@ TEST_CASE("hand-checked pages keep their text", "[main_content]") {
   CHECK(pages == 30);
   CHECK(sum / pages > 0.96);
 }
+
+}  // namespace main_content_test

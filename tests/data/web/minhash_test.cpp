@@ -6,6 +6,8 @@
 
 #include <flamingo/core/random.hpp>
 
+namespace minhash_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -72,3 +74,5 @@ TEST_CASE("sets join by their smallest", "[minhash]") {
   CHECK((sets.first(4) == 1 && sets.first(3) == 1 && sets.first(0) == 0 && sets.first(2) == 2));
   CHECK_THROWS_WITH(MinHasher({.shingle = 0}), "[minhash] a shingle of 0 words is none");
 }
+
+}  // namespace minhash_test

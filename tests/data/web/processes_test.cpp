@@ -7,6 +7,8 @@
 #include <fstream>
 #include <string>
 
+namespace processes_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -53,3 +55,5 @@ TEST_CASE("failures come back as errors", "[processes]") {
   CHECK_THROWS_WITH(in_processes(4, 2, dies, tick), "[processes] a process ended by signal 9");
   CHECK_NOTHROW(in_processes(0, 4, dies, tick));
 }
+
+}  // namespace processes_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace repetition_test {
+
 using namespace flamingo::web;
 
 namespace {
@@ -90,3 +92,5 @@ TEST_CASE("a finder's table serves one text after another", "[repetition]") {
     CHECK(finder.fault(good, words) == RepetitionFault::none);
   }
 }
+
+}  // namespace repetition_test

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace text_rules_test {
+
 using namespace flamingo::web;
 
 namespace {
@@ -70,3 +72,5 @@ TEST_CASE("every number is a field", "[text_rules]") {
   CHECK(broken_rule("cat", {.least_words = 1, .least_stop_words = 0}) == TextFault::none);
   CHECK(name_of(TextFault::stop_words) == "stop_words");
 }
+
+}  // namespace text_rules_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace url_test {
+
 using namespace flamingo::web;
 
 TEST_CASE("references are resolved as RFC 3986 does", "[url]") {
@@ -46,3 +48,5 @@ TEST_CASE("data addresses hold bytes", "[url]") {
   CHECK(!data_url_bytes("data:nothing"));
   CHECK(!data_url_bytes("http://a/,b"));
 }
+
+}  // namespace url_test

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+namespace warc_test {
+
 using namespace flamingo;
 using namespace flamingo::web;
 
@@ -151,3 +153,5 @@ TEST_CASE("bare and wrapped deflate are both read", "[warc]") {
   CHECK(inflated(std::string_view(wrapped).substr(2, size - 6), 100) == text);
   CHECK(inflated("", 100) == "");
 }
+
+}  // namespace warc_test

@@ -6,6 +6,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace activation_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -36,3 +38,5 @@ TEMPLATE_LIST_TEST_CASE("an activation's bits depend on its number alone", "[act
     for (std::size_t i = 0; i < all.size(); ++i) CHECK(alone[i] == rows_of(all[i], n, 1));
   }
 }
+
+}  // namespace activation_test

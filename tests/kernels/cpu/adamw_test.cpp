@@ -6,6 +6,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace adamw_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -25,3 +27,5 @@ TEMPLATE_LIST_TEST_CASE("adamw has the same bits on any number of threads", "[ad
     return results;
   });
 }
+
+}  // namespace adamw_test

@@ -7,6 +7,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace arrange_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -42,3 +44,5 @@ TEMPLATE_LIST_TEST_CASE("scatter_add adds in the order of its rows", "[arrange]"
     return y;
   });
 }
+
+}  // namespace arrange_test

@@ -7,6 +7,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -101,3 +103,5 @@ TEST_CASE("attention refuses tables that leave their tensors", "[attention]") {
         "[attention] span 1 has keys at distances 11 to 19, expected 0 to 18: r has a row for each distance");
   }
 }
+
+}  // namespace attention_test

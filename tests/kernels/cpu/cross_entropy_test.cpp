@@ -9,6 +9,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace cross_entropy_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -51,3 +53,5 @@ TEMPLATE_LIST_TEST_CASE("a row's likelihood has the bits that it has among other
 TEMPLATE_LIST_TEST_CASE("cross_entropy has the same bits on any number of threads", "[cross_entropy]", Platforms) {
   check_repeatable<TestType>([](Context<TestType>& ctx) { return scored<TestType>(ctx, 0, N); });
 }
+
+}  // namespace cross_entropy_test

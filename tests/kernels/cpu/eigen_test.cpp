@@ -11,6 +11,8 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
+namespace eigen_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -59,3 +61,5 @@ TEST_CASE("pieces cover a range once, and are not smaller than their grain", "[e
       }
   }
 }
+
+}  // namespace eigen_test

@@ -6,6 +6,8 @@
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
 
+namespace embedding_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -25,3 +27,5 @@ TEMPLATE_LIST_TEST_CASE("a token that occurs often adds its gradients in order",
     return dtable;
   });
 }
+
+}  // namespace embedding_test

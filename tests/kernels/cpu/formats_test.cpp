@@ -8,6 +8,8 @@
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
 
+namespace formats_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -65,3 +67,5 @@ TEST_CASE("blocks are as GGUF lays them out", "[formats]") {
   kernels::detail::read_block<Format::q4_1>(block, numbers.data());
   CHECK((numbers[0] == 2.5f && numbers[16] == 9.5f));
 }
+
+}  // namespace formats_test

@@ -5,6 +5,8 @@
 #include "support/platforms.hpp"
 #include "support/tensor.hpp"
 
+namespace gemm_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -77,3 +79,5 @@ TEMPLATE_LIST_TEST_CASE("a product over no k is zero, or adds nothing", "[gemm]"
   CHECK(c == Tensor<R>(3, 5));
   CHECK(c.intact());
 }
+
+}  // namespace gemm_test

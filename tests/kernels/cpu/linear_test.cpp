@@ -7,6 +7,8 @@
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
 
+namespace linear_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -88,3 +90,5 @@ TEMPLATE_LIST_TEST_CASE("linear of no rows writes nothing, and adds nothing", "[
   CHECK((x.intact() && y.intact() && dw.intact()));
   CHECK(dw == Tensor<R>(5, 7, R(3)));
 }
+
+}  // namespace linear_test

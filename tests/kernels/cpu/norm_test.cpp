@@ -6,6 +6,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace norm_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -52,3 +54,5 @@ TEMPLATE_LIST_TEST_CASE("norms have the same bits on any number of threads", "[n
   check_repeatable<P>(
       [](Context<P>& ctx) { return norms<P>(ctx, Tensor<R>::random(1009, D, 1), Tensor<R>::random(1009, D, 4)); });
 }
+
+}  // namespace norm_test

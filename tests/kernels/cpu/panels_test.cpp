@@ -12,6 +12,8 @@
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
 
+namespace panels_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -83,3 +85,5 @@ TEST_CASE("halves are widened to the bits that a conversion gives", "[panels]") 
   }
   CHECK(wrong == 0);
 }
+
+}  // namespace panels_test

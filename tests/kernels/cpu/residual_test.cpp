@@ -6,6 +6,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace residual_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -44,3 +46,5 @@ TEMPLATE_LIST_TEST_CASE("a gated sum's bits depend on its row alone", "[residual
   check_bits<TestType, 1>();
   check_bits<TestType, D>();
 }
+
+}  // namespace residual_test

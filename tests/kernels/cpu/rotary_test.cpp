@@ -6,6 +6,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace rotary_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -32,3 +34,5 @@ TEMPLATE_LIST_TEST_CASE("a turned row's bits depend on it and its position alone
     CHECK(alone == rows_of(all, n, 1));
   }
 }
+
+}  // namespace rotary_test

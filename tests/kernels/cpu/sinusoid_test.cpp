@@ -5,6 +5,8 @@
 #include "support/bits.hpp"
 #include "support/platforms.hpp"
 
+namespace sinusoid_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -22,3 +24,5 @@ TEMPLATE_LIST_TEST_CASE("a sinusoid's bits depend on its distance alone", "[sinu
   const auto all = made(ctx, 0, N);
   for (const int first : {0, 1, 31, 32, 33, 95}) CHECK(made(ctx, first, 5) == rows_of(all, first, 5));
 }
+
+}  // namespace sinusoid_test

@@ -4,6 +4,8 @@
 
 #include "support/attention_case.hpp"
 
+namespace attention_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -37,3 +39,5 @@ TEST_CASE("dry attention counts the pairs of its spans", "[attention]") {
   CHECK(ctx.operations() == product * 3 * scored);
   CHECK(c.y == Tensor<float>(c.N, c.H * c.K, 7));  // nothing is written
 }
+
+}  // namespace attention_test

@@ -6,6 +6,8 @@
 #include <flamingo/kernels/dry/cross_entropy.hpp>
 #include <flamingo/kernels/dry/residual.hpp>
 
+namespace linear_test {
+
 using namespace flamingo;
 using P = Dry<Cpu<float>>;
 
@@ -43,3 +45,5 @@ TEST_CASE("dry cross-entropy takes one chunk of logits at a time", "[cross_entro
   ops::cross_entropy_backward(ctx, x, table, added, targets, 16, numbers, numbers, dx, table, added);
   CHECK(ctx.operations() == 3 * 2 * 5 * 16 * (61 + 3));
 }
+
+}  // namespace linear_test

@@ -9,6 +9,8 @@
 #include "io/files.hpp"
 #include "support/layer.hpp"
 
+namespace clip_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -97,3 +99,5 @@ TEST_CASE("a vision tower alone is read out of a whole model, which has more", "
   Tower::each(name);
   CHECK(named == 3 + 2 + 2 * 16);
 }
+
+}  // namespace clip_names_test

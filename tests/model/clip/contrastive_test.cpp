@@ -8,6 +8,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace contrastive_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -99,3 +101,5 @@ TEST_CASE("the contrastive loss asks for as many texts as pictures", "[clip]") {
   c.texts = Tensor<float>(4, J);
   CHECK_THROWS_WITH(c.forward<no_gradients>(), Catch::Contains("there are 5 pictures, 4 texts and 10 likelihoods"));
 }
+
+}  // namespace contrastive_test

@@ -6,6 +6,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace clip_dual_encoder_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -155,3 +157,5 @@ TEST_CASE("a new dual encoder begins at the logit scale of its config", "[clip]"
   const Store<model::DualEncoder<small, P>, P> fresh(1);
   CHECK(fresh.views.log_scale.data[0] == small.first_log_scale);
 }
+
+}  // namespace clip_dual_encoder_test

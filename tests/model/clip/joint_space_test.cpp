@@ -8,6 +8,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace joint_space_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -51,3 +53,5 @@ TEST_CASE("rows are projected into the joint space and have length 1 there, with
   CHECK(gradient_check(projection, dprojection, loss).relative < difference_bound());
   CHECK((ctx.arena().kept() == 0 && ctx.arena().scratched() == 0));
 }
+
+}  // namespace joint_space_test

@@ -7,6 +7,8 @@
 #include "io/files.hpp"
 #include "support/golden.hpp"
 
+namespace load_clip_test {
+
 using namespace flamingo;
 using flamingo::tests::error_of;
 
@@ -57,3 +59,5 @@ TEST_CASE("a folder that contradicts the compiled dual encoder is refused field 
   CHECK_THAT(error_of([&] { load_clip<golden, P>(test::golden_path("lm_llama")); }),
              Catch::Contains("holds a flamingo::Llama, the compiled config is a flamingo::ClipConfig"));
 }
+
+}  // namespace load_clip_test

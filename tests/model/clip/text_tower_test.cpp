@@ -6,6 +6,8 @@
 
 #include "support/layer.hpp"
 
+namespace text_tower_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -79,3 +81,5 @@ TEST_CASE("the text tower's gradients are those of finite differences", "[clip]"
   ctx.arena().release(0);
   check_weight_gradients(w, g, loss);
 }
+
+}  // namespace text_tower_test

@@ -9,6 +9,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace bert_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -161,3 +163,5 @@ TEST_CASE("BERT's gradients are those of finite differences", "[contrastive]") {
   check_weight_gradients(w, g, [&] { return inner(dy, y = pooled(ctx, w, texts)); });
   for (int i = 0; i < c.dim; ++i) CHECK(g.views.segments.row(1)[i] == 0);  // nobody is in the second segment
 }
+
+}  // namespace bert_test

@@ -5,6 +5,8 @@
 #include "model/contrastive/pairs.hpp"
 #include "support/gradient_check.hpp"
 
+namespace contrastive_dual_encoder_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -99,3 +101,5 @@ TEST_CASE("the defaults of contrastive pretraining are the paper's", "[contrasti
   const Store<SmallPairNet<Cpu<float>>, Cpu<float>> fresh(1);
   CHECK(fresh.views.log_scale.data[0] == small_pair_config.first_log_scale);
 }
+
+}  // namespace contrastive_dual_encoder_test

@@ -9,6 +9,8 @@
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
 
+namespace chinchilla_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -268,3 +270,5 @@ TEMPLATE_LIST_TEST_CASE("Chinchilla reads a tree of continuations as each of the
     }
   }
 }
+
+}  // namespace chinchilla_test

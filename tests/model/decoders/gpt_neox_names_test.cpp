@@ -7,6 +7,8 @@
 #include "model/round_trip.hpp"
 #include "support/golden.hpp"
 
+namespace gpt_neox_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -53,3 +55,5 @@ TEST_CASE("Buffers of older GPT-NeoX files are no parameters") {
   CHECK(names.ignores("gpt_neox.layers.1.attention.bias"));
   CHECK_FALSE(names.ignores("gpt_neox.layers.1.attention.dense.bias"));
 }
+
+}  // namespace gpt_neox_names_test

@@ -5,6 +5,8 @@
 #include "check/agree.hpp"
 #include "check/lm.hpp"
 
+namespace gpt_neox_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -13,3 +15,5 @@ TEST_CASE("A GPT-NeoX decoder agrees with transformers") {
       .dim = 32, .layers = 3, .heads = 2, .hidden = 56, .vocabulary = 80, .context = 64, .rotary_share = 0.25f};
   check_agreement(check_lm<parallel>(golden_path("lm_gptneox_io.safetensors")));
 }
+
+}  // namespace gpt_neox_test

@@ -8,6 +8,8 @@
 #include "model/round_trip.hpp"
 #include "support/golden.hpp"
 
+namespace llama_names_test {
+
 using namespace flamingo;
 using namespace flamingo::tests;
 
@@ -74,3 +76,5 @@ TEST_CASE("A GGUF file that contradicts the compiled config is refused, with bot
   halves.rotary_pairs = RotaryPairs::halves;
   CHECK_THROWS_WITH(check_gguf_llama(halves, io::Gguf(right)), Catch::Contains("adjacent rotary pairs"));
 }
+
+}  // namespace llama_names_test

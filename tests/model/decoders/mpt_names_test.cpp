@@ -7,6 +7,8 @@
 #include "model/round_trip.hpp"
 #include "support/golden.hpp"
 
+namespace mpt_names_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -68,3 +70,5 @@ TEST_CASE("Every parameter of MPT-1B has a place, and every foreign tensor is wr
   CHECK(numbers == parameter_count<Decoder<mpt_1b>>());
   CHECK(writer.tensors().size() == 3 + 2 * 8);
 }
+
+}  // namespace mpt_names_test

@@ -8,6 +8,8 @@
 #include "check/lm.hpp"
 #include "support/layer.hpp"
 
+namespace mpt_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -178,3 +180,5 @@ TEST_CASE("MPT-1B's decoder agrees with a program of plain loops") {
     state.append(text[t]);
   }
 }
+
+}  // namespace mpt_test

@@ -7,6 +7,8 @@
 #include "support/compare.hpp"
 #include "support/layer.hpp"
 
+namespace stack_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -71,3 +73,5 @@ TEST_CASE("Added rows are as good as entries of the vocabulary, in and out, forw
   check_added<tied>();
   check_added<untied>();
 }
+
+}  // namespace stack_test

@@ -10,6 +10,8 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
+namespace efficientnet_io_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -213,3 +215,5 @@ TEST_CASE("a checkpoint that is no such EfficientNet is refused", "[efficientnet
   CHECK_THROWS_WITH(load(), Catch::Contains("'_conv_head.weight' has shape (13, 1, 11, 1), expected (13, 11, 1, 1)"));
   std::filesystem::remove(path);
 }
+
+}  // namespace efficientnet_io_test

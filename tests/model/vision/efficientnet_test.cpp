@@ -6,6 +6,8 @@
 #include "support/platforms.hpp"
 #include "support/tensor.hpp"
 
+namespace efficientnet_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -100,3 +102,5 @@ TEST_CASE("an EfficientNet refuses rows that do not fit its pictures", "[efficie
   CHECK_THROWS_WITH(Net::forward(ctx, w.views, x.rows_on<P, 3>(), grids, y.rows_on<P, Net::D>()),
                     "[efficientnet] y is (2, 13), expected (1, 13)");
 }
+
+}  // namespace efficientnet_test

@@ -11,6 +11,8 @@
 #include "check/report.hpp"
 #include "support/tensor.hpp"
 
+namespace encoder_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -59,11 +61,14 @@ void check_golden(const std::string& output) {
 }
 
 }  // namespace
+}  // namespace encoder_test
 
-template <MeanColour C, Platform P>
+template <encoder_test::MeanColour C, flamingo::Platform P>
 struct flamingo::EncoderOf<C, P> {
-  using type = MeanColourEncoder<C, P>;
+  using type = encoder_test::MeanColourEncoder<C, P>;
 };
+
+namespace encoder_test {
 
 TEST_CASE("a vision config's type picks its encoder, a host's too", "[encoder]") {
   using P = Cpu<float>;
@@ -81,3 +86,5 @@ TEST_CASE("a vision transformer agrees with transformers' CLIP", "[encoder]") {
   check_golden<tiny>("out.openflamingo_tokens");
   check_golden<tiny_with_class>("out.vision_last_hidden_state");
 }
+
+}  // namespace encoder_test

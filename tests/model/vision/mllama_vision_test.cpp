@@ -8,6 +8,8 @@
 
 #include "support/layer.hpp"
 
+namespace mllama_vision_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -151,3 +153,5 @@ TEST_CASE("pictures that the vision transformer of tiles cannot read are refused
   c.pixels = drawn_rows<float>(5 * pixels_of_tile, 3, 1);
   CHECK_THROWS(c.run());
 }
+
+}  // namespace mllama_vision_test

@@ -8,6 +8,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace nfnet_block_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -95,3 +97,5 @@ TEST_CASE("an activation's gain makes the variance of its outputs 1", "[nfnet]")
   }
   STATIC_REQUIRE(model::variance_gain(Activation::squared_relu) == 0);
 }
+
+}  // namespace nfnet_block_test

@@ -7,6 +7,8 @@
 
 #include "support/layer.hpp"
 
+namespace nfnet_fold_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -49,3 +51,5 @@ TEST_CASE("a folded encoder gives the features of the one it was made of", "[nfn
                     "[fold] folded weights lie in no file: choose how they are held");
   CHECK(parameter_count<Folded>() < parameter_count<Net>());  // it has no gains
 }
+
+}  // namespace nfnet_fold_test

@@ -11,6 +11,8 @@
 #include "support/golden.hpp"
 #include "support/layer.hpp"
 
+namespace nfnet_names_test {
+
 using namespace flamingo;
 
 namespace {
@@ -75,3 +77,5 @@ TEST_CASE("DeepMind's names of an NFNet's tensors", "[nfnet]") {
   CHECK(theirs[static_cast<std::size_t>(((k * 3 + l) * depth + i) * outputs + o)] ==
         ours.row(o)[(k * 3 + l) * depth + i]);
 }
+
+}  // namespace nfnet_names_test

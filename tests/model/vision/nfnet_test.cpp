@@ -9,6 +9,8 @@
 #include "support/gradient_check.hpp"
 #include "support/layer.hpp"
 
+namespace nfnet_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -203,3 +205,5 @@ TEST_CASE("an NFNet refuses rows that do not fit its pictures", "[nfnet]") {
   CHECK_THROWS_WITH(Net::forward(ctx, w.views, x.rows_on<P, 3>(), std::vector<Grid>{{0, 5, 7}}, y.rows_on<P, Net::D>()),
                     "[nfnet] y is (2, 10), expected (1, 10)");
 }
+
+}  // namespace nfnet_test

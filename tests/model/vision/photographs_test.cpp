@@ -7,6 +7,8 @@
 #include <flamingo/model/vision/efficientnet_io.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
 
+namespace photographs_test {
+
 using namespace flamingo;
 
 TEST_CASE("EfficientNet-Lite0 names packaged photographs", "[.all]") {
@@ -41,3 +43,5 @@ TEST_CASE("EfficientNet-Lite0 names packaged photographs", "[.all]") {
     CHECK(is_cat(named("cat.jpg", side)));
   }
 }
+
+}  // namespace photographs_test

@@ -6,6 +6,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace positions_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 
@@ -89,3 +91,5 @@ TEST_CASE("taps need room", "[positions]") {
   CHECK_THROWS_WITH(append_cubic({3, 4, 0.75, false}, {3, 4, 0.75, false}, 0, 15, taps),
                     "[positions] a cell reads 16 entries and has room for 15");
 }
+
+}  // namespace positions_test

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
 
+namespace preprocess_test {
+
 using namespace flamingo;
 
 TEST_CASE("a picture becomes pixel rows on white, line by line, scaled", "[preprocess]") {
@@ -27,3 +29,5 @@ TEST_CASE("CLIP's scale is its mean and deviation in 0 .. 1", "[preprocess]") {
   CHECK(rows[1] == Approx((0 - 0.4578275) / 0.26130258));
   CHECK(rows[2] == Approx((0.2 - 0.40821073) / 0.27577711));
 }
+
+}  // namespace preprocess_test

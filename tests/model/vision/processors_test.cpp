@@ -16,6 +16,8 @@
 #include "io/pictures.hpp"
 #include "support/golden.hpp"
 
+namespace processors_test {
+
 using namespace flamingo;
 using namespace flamingo::tests;
 
@@ -139,3 +141,5 @@ TEST_CASE("EfficientNet's input is the whole picture on white", "[processors]") 
   CHECK(rows[0] == 1);
   CHECK(rows[9] == -127.0 / 128);
 }
+
+}  // namespace processors_test

@@ -13,6 +13,8 @@
 #include "io/pictures.hpp"
 #include "support/golden.hpp"
 
+namespace tiles_test {
+
 using namespace flamingo;
 using namespace flamingo::tests;
 
@@ -59,3 +61,5 @@ TEST_CASE("a long line keeps one pixel of its width, on black that is scaled too
   CHECK_THAT(error_of([&] { tiled_picture(MllamaImageProcessor{.side = 0}, raw); }),
              Catch::Contains("got tiles of 0 pixels"));
 }
+
+}  // namespace tiles_test

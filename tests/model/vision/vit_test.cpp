@@ -13,6 +13,8 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
+namespace vit_test {
+
 using namespace flamingo;
 using test::Tensor;
 
@@ -278,3 +280,5 @@ TEST_CASE("a vision transformer refuses pictures of another size", "[vit]") {
                     "[vit] a picture has 1 x 100 pixels, expected at least 2 x 2");
   CHECK_THROWS_WITH(Any::forward(ctx, any_weights.views, picture, uneven, out), "[vit] y is (6, 4), expected (26, 4)");
 }
+
+}  // namespace vit_test
