@@ -27,8 +27,8 @@ def text(header):
 def chains(headers):
     """The fewest chains that hold every header once, each from the included to the including: by a maximum matching
     of headers with headers that they include (Dilworth)."""
-    includes = closures(headers)
-    below = {h: sorted(i for i in includes[h] if i != h and i in includes) for h in headers}
+    includes = closures(house.headers())
+    below = {h: sorted(includes[h].intersection(headers) - {h}) for h in headers}
     above = {}  # included header: the one that follows it in its chain
 
     def find_place(header, tried):
