@@ -7,7 +7,6 @@
 #include "session.hpp"
 
 #include <flamingo/cpu.hpp>
-#include <flamingo/infer/attention_map.hpp>
 #include <flamingo/io/json.hpp>
 
 namespace {
@@ -46,27 +45,6 @@ struct Album {
     return album;
   }
 };
-
-/// Where the words of a caption looked: the mean heat over its tokens, one number a cell.
-std::vector<double> heat_of(flamingo::Context<P>& ctx, const Backbones& backbones,
-                            const Captioner::ConnectorWeights& connector, const Seen& seen, std::string_view said) {
-  const auto document = flamingo::Document{}.image(seen.name).text(" " + std::string(said));
-  const flamingo::Sequence sequence = flamingo::sequence_of(document, backbones.tokenizer, backbones.tags);
-  std::vector<int> words;  // each word is predicted from the token before it
-  for (int t = 0; t < static_cast<int>(sequence.targets.size()) - 1; ++t)
-    if (sequence.targets[static_cast<std::size_t>(t)] >= 0) words.push_back(t);
-  if (words.empty()) return std::vector<double>(cells, 0);
-  const flamingo::Rows<P, Encoder::D, const float> features{seen.features.data(), cells, {}};
-  const std::array medium{flamingo::Medium{0, cells, 1, 0}};
-  const auto maps =
-      flamingo::attention_maps<Model>(ctx, connector, backbones.lm.views, sequence, features, medium, words);
-  std::vector<double> mean(cells, 0);
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto heat = maps.heat(static_cast<int>(i), 0);
-    for (std::size_t s = 0; s < heat.size(); ++s) mean[s] += heat[s] / static_cast<double>(words.size());
-  }
-  return mean;
-}
 
 std::string trimmed(std::string text) {
   text.erase(0, text.find_first_not_of(' '));
@@ -121,8 +99,8 @@ int run(int argc, char** argv) {
     if (!answer.empty()) std::cout << "    which of " << shown.choices.size() << ": " << answer;
     std::cout << std::endl;
     page.add({shown.file, shown.note, shown.truth, zero_shot, four_shot, answer, shown.choices,
-              heat_of(ctx, backbones, connector.views, seen, zero_shot)});
-    captioner.engine().drop_unused_media();
+              captioner.heat_of(seen, zero_shot)});
+    captioner.drop_unused_media();
   }
   if (asked) std::cout << named << " of " << asked << " closed-ended questions answered rightly\n";
   page.write();

@@ -75,61 +75,27 @@ struct Evaluation {
       std::vector<double> nats, f1;
       for (std::size_t from = 0; from < members.size(); from += batch) {
         const std::size_t count = std::min(batch, members.size() - from);
-        std::vector<flamingo::TextState> prompts, documents;
-        std::vector<flamingo::Sequence> sequences;
+        std::vector<flamingo::TextState> prompts;
+        std::vector<std::pair<Seen, std::string>> captions;
         for (std::size_t n = from; n < from + count; ++n) {
           const std::size_t i = members[n], other = members[(n + 1 + members.size() / 2) % members.size()];
           Seen look = look_at(sight == Sight::shuffled ? other : i);
           if (sight == Sight::blank) look.features = blank;
           prompts.push_back(captioner.prompt({}, look));
-          sequences.push_back(
-              flamingo::sequence_of(flamingo::Document{}.image(look.name).text(" " + pictures[i].caption),
-                                    backbones.tokenizer, backbones.tags));
-          documents.push_back(captioner.engine().begin(sequences.back(), std::array{captioner.add(look)}));
+          captions.push_back({std::move(look), pictures[i].caption});
         }
-        const std::vector<double> likely = nats_of(documents, sequences);
+        const std::vector<double> likely = captioner.nats_of(captions);
         nats.insert(nats.end(), likely.begin(), likely.end());
         const auto said = captioner.describe(prompts);
         for (std::size_t n = 0; n < count; ++n)
           f1.push_back(keyword_f1(said[n].text, pictures[members[from + n]].caption));
         prompts.clear();
-        documents.clear();
-        captioner.engine().drop_unused_media();
+        captioner.drop_unused_media();
       }
       all.push_back({name, Json::Object{{"nats_per_token", interval(nats)}, {"keyword_f1", interval(f1)}}});
     }
     all.push_back({"pictures", static_cast<std::int64_t>(members.size())});
     return all;
-  }
-
-  /// Nats a token of what each document asks for.
-  std::vector<double> nats_of(std::vector<flamingo::TextState>& documents,
-                              const std::vector<flamingo::Sequence>& sequences) {
-    const auto scope = ctx.scope();
-    std::vector<flamingo::TextState*> states;
-    for (flamingo::TextState& document : documents) states.push_back(&document);
-    const auto hidden = captioner.engine().read(states);
-    std::vector<int> rows, targets;
-    std::vector<std::size_t> owners;
-    int first = 0;
-    for (std::size_t d = 0; d < sequences.size(); ++d) {
-      const auto& asked = sequences[d].targets;
-      for (std::size_t t = 0; t < asked.size(); ++t)
-        if (asked[t] >= 0) {
-          rows.push_back(first + static_cast<int>(t));
-          targets.push_back(asked[t]);
-          owners.push_back(d);
-        }
-      first += static_cast<int>(asked.size());
-    }
-    const std::vector<double> log_p = captioner.engine().log_likelihoods(hidden, rows, targets);
-    std::vector<double> sums(sequences.size(), 0), counts(sequences.size(), 0);
-    for (std::size_t n = 0; n < log_p.size(); ++n) {
-      sums[owners[n]] -= log_p[n];
-      ++counts[owners[n]];
-    }
-    for (std::size_t d = 0; d < sums.size(); ++d) sums[d] /= counts[d];
-    return sums;
   }
 
   /// The `shots` training pictures whose mean features are most like a picture's, the likest last (the paper's RICES).
@@ -162,7 +128,7 @@ struct Evaluation {
       const auto better = rank_of(captioner, state, names, pictures[i].caption);
       top1.push_back(better == 0);
       top5.push_back(better < 5);
-      captioner.engine().drop_unused_media();
+      captioner.drop_unused_media();
     }
     return Json::Object{{"top1", interval(top1)},
                         {"top5", interval(top5)},

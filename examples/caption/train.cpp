@@ -94,7 +94,7 @@ double named(T& trainer, flamingo::Context<P>& ctx, const std::vector<Picture>& 
   for (const std::size_t i : members) {
     auto prompt = captioner.prompt({}, seen(pictures, features, i));
     right += rank_of(captioner, prompt, names, pictures[i].caption) == 0;
-    captioner.engine().drop_unused_media();
+    captioner.drop_unused_media();
   }
   return right / static_cast<double>(members.size());
 }
