@@ -13,6 +13,7 @@
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/ops/grid.hpp>
 #include <flamingo/train/optimizer.hpp>
+#include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
 #include <flamingo/train/trained_layer.hpp>
 
@@ -95,7 +96,7 @@ class Trainer {
 
   Context<P>& context() const { return ctx_; }
 
-  Store<Layer, P> weights, gradients;
+  Store<Layer, P, A> weights, gradients;  ///< in the accumulation type: P reads weights rounded to its own numbers
   Optimizer<Layer, P> optimizer;
 
   /// One update over the mixture. Throws, with the weights untouched, where a loss or the gradient is not finite.
@@ -132,6 +133,7 @@ class Trainer {
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
     const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R, visible_rows(batch.media, Model::R));
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
+    read_.round(ctx_, weights);  // whoever wrote them
     const auto seen = see(batch);
     const auto latents = keep<Model::E>(ctx_, MR);
     const auto hidden = keep<Model::D>(ctx_, N), asked_rows = keep<Model::D>(ctx_, asked);
@@ -140,9 +142,9 @@ class Trainer {
     const auto& lm = lm_weights();
     const auto& glm = lm_gradients();
 
-    const auto resampled = Resampler::template forward<resampler_need>(ctx_, weights.views.resampler, seen.features,
-                                                                       latents_plan, latents);
-    const auto decoded = Model::template forward<trained>(ctx_, weights.views, lm, plan, latents, hidden);
+    const auto resampled =
+        Resampler::template forward<resampler_need>(ctx_, read_.views.resampler, seen.features, latents_plan, latents);
+    const auto decoded = Model::template forward<trained>(ctx_, read_.views, lm, plan, latents, hidden);
     ops::gather(ctx_, hidden, loss_rows, asked_rows);
     const auto lost =
         Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
@@ -156,16 +158,16 @@ class Trainer {
       Decoder::loss_backward(ctx_, lm, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, glm);
       ops::clear(ctx_, dhidden);
       ops::scatter_add(ctx_, dasked, loss_rows, dhidden);
-      Model::backward(ctx_, weights.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
+      Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
       if constexpr (parts.vision) {
         const auto dfeatures = scratch<Resampler::E>(ctx_, seen.features.rows);
-        Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, dfeatures,
+        Resampler::backward(ctx_, read_.views.resampler, resampled, latents_plan, dlatents, dfeatures,
                             gradients.views.resampler);
         if (dfeatures.rows > 0)
-          Layer::Vision::backward(ctx_, weights.views.vision, seen.saved, batch.pictures, dfeatures, NoGrad{},
+          Layer::Vision::backward(ctx_, read_.views.vision, seen.saved, batch.pictures, dfeatures, NoGrad{},
                                   gradients.views.vision);
       } else {
-        Resampler::backward(ctx_, weights.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
+        Resampler::backward(ctx_, read_.views.resampler, resampled, latents_plan, dlatents, NoGrad{},
                             gradients.views.resampler);
       }
     }
@@ -194,8 +196,8 @@ class Trainer {
       } seen{{}, keep<Resampler::E>(ctx_, rows)};
       const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
       if (rows > 0)
-        seen.saved = Vision::template forward<weight_gradients>(ctx_, weights.views.vision, pixels, batch.pictures,
-                                                                seen.features);
+        seen.saved =
+            Vision::template forward<weight_gradients>(ctx_, read_.views.vision, pixels, batch.pictures, seen.features);
       return seen;
     } else {
       check(batch.features.size() % std::size_t{Resampler::E} == 0, "trainer", "the batch has ", batch.features.size(),
@@ -208,9 +210,9 @@ class Trainer {
   }
   decltype(auto) lm_weights() const {
     if constexpr (parts.lm)
-      return (weights.views.lm);
+      return (read_.views.lm);
     else if constexpr (parts.added_rows)
-      return Layer::Lm::in(lm_, weights.views.lm);
+      return Layer::Lm::in(lm_, read_.views.lm);
     else
       return (lm_);
   }
@@ -226,6 +228,7 @@ class Trainer {
   Context<P>& ctx_;
   const LmWeights& lm_;
   Schedule schedule_;
+  RoundedWeights<Layer, P> read_;
 };
 
 }  // namespace flamingo
