@@ -15,14 +15,14 @@ namespace flamingo::bench {
 
 /// Normal numbers: what a kernel or a matrix unit does with zeros is no measure.
 template <class T>
-static __global__ void draw_kernel(T* x, std::size_t count, std::uint64_t seed) {
+static __global__ void draw_kernel(T* x, std::size_t count, std::uint64_t seed, float deviation) {
   const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= count) return;
   std::uint64_t h = (i + seed * 0x9E3779B97F4A7C15u) * 0xBF58476D1CE4E5B9u;
   h = (h ^ (h >> 31)) * 0x94D049BB133111EBu;
   h ^= h >> 30;
   const float u = static_cast<float>((h >> 40) + 1) * 0x1p-24f, v = static_cast<float>(h & 0xffffff) * 0x1p-24f;
-  x[i] = raw::narrow<T>(static_cast<raw::Accumulate<T>>(sqrtf(-2 * logf(u)) * cospif(2 * v)));
+  x[i] = raw::narrow<T>(static_cast<raw::Accumulate<T>>(deviation * sqrtf(-2 * logf(u)) * cospif(2 * v)));
 }
 
 /// `count` numbers on the device, drawn.
@@ -31,7 +31,7 @@ class Numbers {
  public:
   explicit Numbers(std::size_t count) : range_(count * sizeof(T)) {
     static std::uint64_t seed = 0;
-    draw_kernel<T><<<static_cast<unsigned>((count + 255) / 256), 256>>>(data(), count, ++seed);
+    draw_kernel<T><<<static_cast<unsigned>((count + 255) / 256), 256>>>(data(), count, ++seed, 1.f);
     check_cuda(cudaDeviceSynchronize(), "draw");
   }
   T* data() const { return reinterpret_cast<T*>(range_.data()); }

@@ -1,0 +1,127 @@
+/// A training step of a Flamingo by the library's own trainer: bf16, masters in fp32, the decoder frozen.
+///
+///   step B L M     Flamingo-3B's sizes around a LLaMA of its language model's: B sequences of L tokens with M pictures
+///   each
+///
+/// The trained half is drawn as any new one; the decoder's numbers are drawn here. Pictures are given as features.
+#include <chrono>
+#include <numeric>
+
+#include <flamingo/cuda.cuh>
+#include <flamingo/model/flamingo.hpp>
+#include <flamingo/train/trainer.hpp>
+
+#include "timing.cuh"
+
+namespace flamingo::bench {
+
+using P = Cuda<bfloat16>;
+
+struct Features {};  ///< of pictures are given: there is no encoder
+
+constexpr int features_of_picture = 100;  // NFNet-F6's cells of 320 × 320
+constexpr FlamingoConfig<Features, Llama> config{
+    .resampler =
+        {.vision_dim = 3072, .dim = 1536, .layers = 6, .heads = 16, .head_dim = 128, .frames = 8, .out_dim = 2048},
+    .xattn = {.every = 1, .heads = 16, .head_dim = 128, .norm_media = true},
+    .lm = {.dim = 2048, .layers = 24, .heads = 16, .kv_heads = 16, .hidden = 5504, .vocabulary = 32000, .added = 2}};
+
+/// Scales of norms are one, all else as a trained decoder's.
+template <class Decoder>
+void draw_decoder(Store<Decoder, P, float>& masters) {
+  std::size_t at = 0;
+  const auto draw = [&](const Spec& spec, auto& leaf) {
+    const auto count = static_cast<unsigned>(spec.size());
+    if (spec.init.kind == Init::Kind::one)
+      check_cuda(raw::fill(leaf.data, 1.f, spec.size(), nullptr), "draw");
+    else
+      draw_kernel<float><<<(count + 255) / 256, 256>>>(leaf.data, spec.size(), ++at, 0.02f);
+  };
+  Decoder::each(draw, masters.views);
+  check_cuda(cudaDeviceSynchronize(), "draw");
+}
+
+/// New gates are zero, and so would be most gradients: open, they leave nothing to be multiplied by zeros.
+template <class Connect>
+void open_gates(Store<Connect, P, float>& weights) {
+  const auto open = [](const Spec& spec, auto& leaf) {
+    if (spec.size() == 1) check_cuda(raw::fill(leaf.data, 0.5f, 1, nullptr), "open_gates");
+  };
+  Connect::each(open, weights.views);
+  check_cuda(cudaDeviceSynchronize(), "open_gates");
+}
+
+TrainingBatch<bfloat16> batch_of(int B, int L, int M, std::uint64_t seed) {
+  Random draw(seed, 0);
+  TrainingBatch<bfloat16> batch;
+  const int rows = B * M * features_of_picture;
+  batch.features.resize(static_cast<std::size_t>(rows) * 3072);
+  for (bfloat16& x : batch.features) x = bfloat16(2 * draw.uniform() - 1);
+  for (int i = 0; i < B * M; ++i) batch.media.push_back({i * features_of_picture, features_of_picture});
+  for (int b = 0; b < B; ++b) {
+    Sequence s{.first_medium = b * M, .media = M};
+    for (int t = 0; t < L; ++t) {
+      s.ids.push_back(draw.below(32000));
+      s.phi.push_back(t * M / L + 1);
+      s.targets.push_back(draw.below(32000));
+    }
+    batch.sequences.push_back(std::move(s));
+  }
+  return batch;
+}
+
+std::size_t free_memory() {
+  std::size_t free = 0, total = 0;
+  check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
+
+/// A template, because nvcc cannot write down types that depend on a config.
+template <auto C>
+void step(const Case& c) {
+  using Model = model::Flamingo<C, P>;
+  using Trained = typename Model::Connect;
+  using Decoder = typename Model::Decoder;
+  using Frozen = RoundedWeights<Decoder, P>;
+  const int B = c[0], L = c[1], M = c[2];
+  constexpr std::size_t updates = 8;
+  std::vector<TrainingBatch<bfloat16>> batches;  // handed over as a loader's would be
+  for (std::size_t i = 0; i < updates; ++i) batches.push_back(batch_of(B, L, M, i));
+  const std::vector<DatasetStream<bfloat16>> mixture{
+      {"drawn", 1, [&](long at) { return std::move(batches[static_cast<std::size_t>(at - 1)]); }}};
+  // Three numbers and their rounding for each trained parameter, two for each frozen one: what is left is the arena's.
+  const std::size_t weights =
+      flat_size<Trained>() * (4 * sizeof(float) + 2) + flat_size<Decoder>() * (sizeof(float) + 2);
+  const std::size_t spare = std::size_t{3} << 30;
+  check(free_memory() > weights + spare, "bench", "the weights alone have ", weights, " bytes, the device ",
+        free_memory());
+  Context<P> ctx(free_memory() - weights - spare, std::size_t{64} << 20);
+  Store<Decoder, P, float> masters;
+  draw_decoder(masters);
+  Frozen frozen;
+  frozen.round(ctx, masters);
+  Trainer<C, P, typename Frozen::Views> trainer(ctx, frozen.views, 1, {.peak = 1e-4, .warmup = 1});
+  open_gates(trainer.weights);
+
+  using Clock = std::chrono::steady_clock;  // a step waits for its losses and norm: the host's clock tells all of it
+  std::vector<double> times;
+  UpdateReport report;
+  for (std::size_t i = 0; i < updates; ++i) {
+    const auto begin = Clock::now();
+    report = trainer.update(mixture);
+    ctx.wait();
+    if (i > 1) times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  std::sort(times.begin(), times.end());
+  std::fprintf(stderr, "step: loss %.3f, gradient's norm %.3g\n", report.datasets[0].loss, report.gradient_norm);
+  c.report("step", "ours", times[times.size() / 2]);
+}
+
+}  // namespace flamingo::bench
+
+int main() {
+  using namespace flamingo::bench;
+  return measure_cases([&](const Case& c) {
+    if (c.kind == "step") step<config>(c);
+  });
+}
