@@ -31,7 +31,7 @@ void write_state(const std::filesystem::path& path, const Store<Layer, P, T>& we
 /// Writes everything at full precision, beside the file, and renames it. `metadata` tells what the tensors do not show.
 /// The context brings what P has in memory of its own.
 template <class Layer, Platform P>
-void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P>& weights,
+void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
                 const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
   detail::write_state(path, host_copy(ctx, weights), host_copy(ctx, optimizer.first), host_copy(ctx, optimizer.second),
                       optimizer.steps(), std::move(metadata));
@@ -39,16 +39,16 @@ void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<
 /// The same where the host reads P's memory.
 template <class Layer, Platform P>
   requires std::is_same_v<HostOf<P>, P>
-void save_state(const std::filesystem::path& path, const Store<Layer, P>& weights, const Optimizer<Layer, P>& optimizer,
-                io::Metadata metadata = {}) {
+void save_state(const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
+                const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
   detail::write_state(path, weights, optimizer.first, optimizer.second, optimizer.steps(), std::move(metadata));
 }
 
 /// Reads what save_state() wrote; returns the step to go on after. Throws Error, with everything as it was, where a
 /// tensor is missing or of another shape, or where the file says something else than `metadata`.
 template <class Layer, Platform P>
-long load_state(const std::filesystem::path& path, Store<Layer, P>& weights, Optimizer<Layer, P>& optimizer,
-                const io::Metadata& metadata = {}) {
+long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<P>>& weights,
+                Optimizer<Layer, P>& optimizer, const io::Metadata& metadata = {}) {
   const io::Safetensors file(path);
   long step = -1;
   for (const auto& [key, value] : file.metadata()) {
@@ -62,12 +62,11 @@ long load_state(const std::filesystem::path& path, Store<Layer, P>& weights, Opt
           "', expected a number of steps");
   }
   check(step >= 0, "state", path.string(), " has no 'step' in its metadata");
-  Store<Layer, HostOf<P>> new_weights;
-  Store<Layer, HostOf<P>, AccumulateOf<P>> first, second;
+  Store<Layer, HostOf<P>, AccumulateOf<P>> new_weights, first, second;
   load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
   load_numbers<Layer>(file, first.views, detail::after("first."));
   load_numbers<Layer>(file, second.views, detail::after("second."));
-  weights = Store<Layer, P>(std::move(new_weights.flat));
+  weights = Store<Layer, P, AccumulateOf<P>>(std::move(new_weights.flat));
   optimizer.first = Store<Layer, P, AccumulateOf<P>>(std::move(first.flat));
   optimizer.second = Store<Layer, P, AccumulateOf<P>>(std::move(second.flat));
   optimizer.set_steps(step);
