@@ -132,6 +132,8 @@ class CublasProducts {
       check_cublas(cublasLtMatmulPreferenceSetAttribute(&preference, which, &value, sizeof value), op);
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_.size());
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,  // parts of a sum meet in fp32, not in bf16
+           static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     for (const auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                              CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
       prefer(which, static_cast<std::uint32_t>(aligned));
