@@ -89,7 +89,8 @@ void step(const Case& c) {
   for (std::size_t i = 0; i < updates; ++i) batches.push_back(batch_of(B, L, M, i));
   const std::vector<DatasetStream<bfloat16>> mixture{
       {"drawn", 1, [&](long at) { return std::move(batches[static_cast<std::size_t>(at - 1)]); }}};
-  // Three numbers and their rounding for each trained parameter, two for each frozen one: what is left is the arena's.
+  // A master, a gradient, two moments and the rounded weight of what is trained, both weights of what is frozen; the
+  // arena has what is left.
   const std::size_t weights =
       flat_size<Trained>() * (4 * sizeof(float) + 2) + flat_size<Decoder>() * (sizeof(float) + 2);
   const std::size_t spare = std::size_t{3} << 30;

@@ -8,8 +8,9 @@
 
 namespace flamingo {
 
-/// The matrices and tables of a layer rounded to P's numbers; its vectors, which are read in the accumulation type, are
-/// the masters' own. Masters in P's numbers (float, double) are read as they are, and nothing is copied.
+/// What core/store.hpp's RoundedStore is for weights that stay as they are: the matrices and tables of a layer rounded
+/// to P's numbers, as often as asked; its vectors, which are read in the accumulation type, are the masters' own.
+/// Masters in P's numbers (float, double) are read as they are, and nothing is copied.
 template <class Layer, Platform P>
 class RoundedWeights {
  public:
