@@ -153,8 +153,7 @@ inline AttentionPlan make_attention_plan(std::span<const Span> spans, std::span<
   for (std::size_t pool = 0; pool < pool_rows.size(); ++pool) {
     first_tile.push_back(plan.key_tiles.size());
     for (int row = 0; row < pool_rows[pool]; row += tiles.key_rows)
-      plan.key_tiles.push_back(
-          {static_cast<int>(pool), row, std::min(tiles.key_rows, pool_rows[pool] - row), 0, 0});
+      plan.key_tiles.push_back({static_cast<int>(pool), row, std::min(tiles.key_rows, pool_rows[pool] - row), 0, 0});
   }
   const auto for_each_use = [&](auto&& visit) {
     for (std::size_t i = 0; i < spans.size(); ++i)
