@@ -1,5 +1,6 @@
 /// Weights as a platform of few bits reads them, beside the masters that an optimiser updates.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <type_traits>
 
@@ -27,8 +28,12 @@ class RoundedWeights {
   /// Reads the masters as they are now: rounds to nearest, all in one pass. The views borrow their vectors.
   void round(Context<P>& ctx, const Masters& masters) {
     if constexpr (copied) {
-      const auto size = static_cast<int>(masters.flat.size());
-      ops::convert(ctx, Rows<P, 1, const A>{masters.flat.data(), size, {}}, Rows<P, 1, R>{rounded_.data(), size, {}});
+      constexpr std::size_t most = std::size_t{1} << 30;  // what a count of rows holds
+      for (std::size_t first = 0; first < masters.flat.size(); first += most) {
+        const auto size = static_cast<int>(std::min(most, masters.flat.size() - first));
+        ops::convert(ctx, Rows<P, 1, const A>{masters.flat.data() + first, size, {}},
+                     Rows<P, 1, R>{rounded_.data() + first, size, {}});
+      }
       std::size_t at = 0;
       const auto point = [&](const Spec& spec, auto& leaf, const auto& master) {
         if constexpr (std::is_same_v<decltype(leaf.data), decltype(master.data)>)

@@ -66,9 +66,12 @@ long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<
   load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
   load_numbers<Layer>(file, first.views, detail::after("first."));
   load_numbers<Layer>(file, second.views, detail::after("second."));
-  weights = Store<Layer, P, AccumulateOf<P>>(std::move(new_weights.flat));
-  optimizer.first = Store<Layer, P, AccumulateOf<P>>(std::move(first.flat));
-  optimizer.second = Store<Layer, P, AccumulateOf<P>>(std::move(second.flat));
+  using Numbers = Store<Layer, P, AccumulateOf<P>>;  // all that may fail comes before anything is changed
+  Numbers own_weights(std::move(new_weights.flat)), own_first(std::move(first.flat)),
+      own_second(std::move(second.flat));
+  weights = std::move(own_weights);
+  optimizer.first = std::move(own_first);
+  optimizer.second = std::move(own_second);
   optimizer.set_steps(step);
   return step;
 }

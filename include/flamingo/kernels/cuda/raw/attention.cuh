@@ -6,10 +6,13 @@
 ///
 /// q, o, do, dq (N, H K); k, v, dk, dv of each pool (rows, KV K) with H a multiple of KV; lse, delta (N, H). j runs
 /// over the visible keys of all segments of i's span: one softmax, computed online (Milakov, Gimelshein 2018) over
-/// tiles of 32 keys as in FlashAttention (Dao et al. 2022), so that no score is stored. Keys of a segment have
-/// ascending positions, so the visible ones come first: nothing is masked, and what is invisible is not even multiplied
-/// by zero. A row that sees nothing gets exactly zero. Backward recomputes p from lse; every sum has one owner and one
-/// order (no atomics).
+/// tiles of keys as in FlashAttention (Dao et al. 2022), so that no score is stored. Keys of a segment have ascending
+/// positions, so the visible ones come first. In float and double what is invisible is not even multiplied by zero; in
+/// bf16 (attention_matrix.cuh) it is, within a tile of which something is visible: it must be finite. A row that sees
+/// nothing gets exactly zero. Backward recomputes p from lse; every sum has one owner and one order (no atomics).
+///
+/// Heads of more than 64 in bf16 take up to 103 KiB of shared memory a block: devices of compute capability 8.0, 8.7,
+/// 9.0 and 10.0 have it; where there is less, the answer is cudaErrorInvalidValue.
 #pragma once
 #include <span>
 

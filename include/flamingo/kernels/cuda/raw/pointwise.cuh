@@ -134,7 +134,7 @@ cudaError_t launch_elements(std::size_t size, cudaStream_t stream, void (*kernel
 
 inline std::size_t numbers_of_rows(int N, int D) { return static_cast<std::size_t>(N) * static_cast<std::size_t>(D); }
 
-/// What an operand's address must be a multiple of for Count elements to be moved as one.
+/// Whether Count elements of each operand can be moved as one.
 template <int Count, class... T>
 inline bool packs_of(const T*... rows) {
   return ((reinterpret_cast<std::uintptr_t>(rows) % (sizeof(T) * Count) == 0) && ...);
@@ -381,7 +381,7 @@ cudaError_t gated_add_backward(const Accumulate<R>* gate, int gates, const R* dy
   return map(GatedBranch<Accumulate<R>>{gate, gates, D}, numbers_of_rows(N, D), stream, dbranch, dy);
 }
 
-/// How many rows one thread sums: a function of N alone, so the order of the sum is the same on every device.
+/// How many rows one block sums: a function of N alone, so the order of the sum is the same on every device.
 inline int gate_chunk_rows(int N) { return std::max(64, tiles_over(N, 128)); }
 /// How many Accumulate<R> the workspace of gate_backward holds.
 inline std::size_t gate_workspace(int N, int D) {
