@@ -55,15 +55,6 @@ cudaError_t adamw(const AdamWNumbers<T>& step, T* w, const T* g, T* m, T* v, std
                 packed ? adamw_kernel<count, T> : adamw_kernel<1, T>, step, w, g, m, v, threads);
 }
 
-/// The block's sum of what each thread has, in one order, in thread 0. Shared memory: a double a warp.
-__device__ inline double adamw_block_sum(double own) {
-  auto& sums = shared_memory<Array<double, adamw_threads / 32>>();
-  own = warp_sum(own);
-  if (lane_index() == 0) sums[warp_index()] = own;
-  __syncthreads();
-  for (int i = 1; thread_index() == 0 && i < adamw_threads / 32; ++i) own += sums[i];
-  return own;
-}
 template <class T>
 static __global__ void __launch_bounds__(adamw_threads)
     squares_kernel(const T* x, long long size, long long each, double* partial) {
@@ -73,7 +64,7 @@ static __global__ void __launch_bounds__(adamw_threads)
     const double number = static_cast<double>(x[i]);
     own += number * number;
   }
-  own = adamw_block_sum(own);
+  own = block_sum<adamw_threads>(own);
   if (thread_index() == 0) partial[block_index_x()] = own;
 }
 /// Adds all `count` partials to sum[0]. One block.
@@ -81,7 +72,7 @@ static __global__ void __launch_bounds__(adamw_threads)
     squares_sum_kernel(const double* partial, int count, double* sum) {
   double own = 0;
   for (int i = thread_index(); i < count; i += adamw_threads) own += partial[i];
-  own = adamw_block_sum(own);
+  own = block_sum<adamw_threads>(own);
   if (thread_index() == 0) sum[0] += own;
 }
 

@@ -296,17 +296,10 @@ static __global__ void __launch_bounds__(pointwise_threads)
 template <class A>
 static __global__ void __launch_bounds__(pointwise_threads)
     gate_backward_all_kernel(const A* gate, const A* partial, A* dgate, long long count) {
-  struct Sums {
-    Array<A, pointwise_threads / 32> warp;
-  };
-  Sums& sums = shared_memory<Sums>();
   A own = 0;
   for (long long i = thread_index(); i < count; i += pointwise_threads) own += partial[i];
-  own = warp_sum(own);
-  if (lane_index() == 0) sums.warp[warp_index()] = own;
-  __syncthreads();
+  own = block_sum<pointwise_threads>(own);
   if (thread_index() != 0) return;
-  for (int i = 1; i < pointwise_threads / 32; ++i) own += sums.warp[i];
   const A t = hyperbolic_tangent(gate[0]);
   dgate[0] += (A(1) - t * t) * own;
 }

@@ -54,20 +54,6 @@ __device__ inline A sum_down(int first, int end, const Term& term) {
   return own;
 }
 
-/// The block's sum of what its threads have, in thread 0.
-template <int Threads, class A>
-__device__ inline A block_sum(A own) {
-  struct Sums {
-    Array<A, Threads / 32> warp;
-  };
-  Sums& sums = shared_memory<Sums>();
-  own = warp_sum(own);
-  if (lane_index() == 0) sums.warp[warp_index()] = own;
-  __syncthreads();
-  if (thread_index() == 0)
-    for (int i = 1; i < Threads / 32; ++i) own += sums.warp[i];
-  return own;
-}
 /// sum[0] += Σ partial. One block.
 template <class A>
 static __global__ void __launch_bounds__(pointwise_threads) add_all_kernel(const A* partial, A* sum, int count) {

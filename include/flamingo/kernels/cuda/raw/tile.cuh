@@ -162,6 +162,21 @@ __device__ inline A warp_max(A x) {
   return x;
 }
 
+/// The block's sum of what its threads have, in thread 0: warps first to last. Shared memory: an A a warp.
+template <int Threads, class A>
+__device__ inline A block_sum(A own) {
+  struct Sums {
+    Array<A, Threads / 32> warp;
+  };
+  Sums& sums = shared_memory<Sums>();
+  own = warp_sum(own);
+  if (lane_index() == 0) sums.warp[warp_index()] = own;
+  __syncthreads();
+  if (thread_index() == 0)
+    for (int i = 1; i < Threads / 32; ++i) own += sums.warp[i];
+  return own;
+}
+
 /// Count neighbours, moved as one.
 template <class R, int Count>
 struct alignas(sizeof(R) * Count) Pack {
