@@ -46,6 +46,18 @@ __device__ inline void copy_head_async(bf16* tile, const bf16* from, long long s
   copy_tile_async<matrix_threads, 1, Rows, K, matrix_pitch<K>>(tile, from, stride, rows, channels);
 }
 
+/// The keys and values of a tile that some query of the block sees, of one key head.
+template <int Columns, int K>
+__device__ inline void copy_keys_async(bf16* keys, bf16* values, const Pools<const bf16>& pools,
+                                       const KeyCursor<Columns>& at, int kv_head, int channels, bool packed) {
+  const Segment& s = *at.segment;
+  const Strided<const bf16> k = pools.k[s.pool], v = pools.v[s.pool];
+  const long long row = s.first + at.offset;
+  const int seen = at.seen - at.offset;
+  copy_head_async<Columns, K>(keys, k.data + row * k.stride + kv_head * channels, k.stride, seen, channels, packed);
+  copy_head_async<Columns, K>(values, v.data + row * v.stride + kv_head * channels, v.stride, seen, channels, packed);
+}
+
 /// A left operand of 16 rows: depths [16 k, 16 k + 16) of the rows that begin here.
 template <int K>
 __device__ inline void load_left(unsigned (&a)[4], const bf16* rows, int k) {
@@ -236,14 +248,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
   for_each_tile<2>(
       Cursor{segments, segments + own.span.segments, own.last_position()},
       [&](const Cursor& at, int stage) {
-        const Segment& s = *at.segment;
-        const Strided<const bf16> k = pools.k[s.pool], v = pools.v[s.pool];
-        const long long row = s.first + at.offset;
-        const int visible = at.seen - at.offset;
-        copy_head_async<columns, K>(shared.k[stage], k.data + row * k.stride + own.kv_head * d, k.stride, visible, d,
-                                    packed);
-        copy_head_async<columns, K>(shared.v[stage], v.data + row * v.stride + own.kv_head * d, v.stride, visible, d,
-                                    packed);
+        copy_keys_async<columns, K>(shared.k[stage], shared.v[stage], pools, at, own.kv_head, d, packed);
       },
       [&](const Cursor& at, int stage) {
         const Segment& segment = *at.segment;
@@ -343,14 +348,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
   for_each_tile<2>(
       Cursor{segments, segments + segment_count, own.last_position()},
       [&](const Cursor& at, int stage) {
-        const Segment& s = *at.segment;
-        const Strided<const bf16> k = pools.k[s.pool], v = pools.v[s.pool];
-        const long long row = s.first + at.offset;
-        const int visible = at.seen - at.offset;
-        copy_head_async<columns, K>(shared.k[stage], k.data + row * k.stride + own.kv_head * d, k.stride, visible, d,
-                                    packed);
-        copy_head_async<columns, K>(shared.v[stage], v.data + row * v.stride + own.kv_head * d, v.stride, visible, d,
-                                    packed);
+        copy_keys_async<columns, K>(shared.k[stage], shared.v[stage], pools, at, own.kv_head, d, packed);
       },
       [&](const Cursor& at, int stage) {
         const Segment& segment = *at.segment;
