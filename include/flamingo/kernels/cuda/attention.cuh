@@ -11,19 +11,6 @@
 
 namespace flamingo::kernels {
 
-namespace detail {
-
-/// Alibi as the raw kernels ask for it: `distance` is the key's position less the query's.
-template <class A>
-struct Slopes {
-  const A* slopes;  ///< (H)
-  __device__ A operator()(A score, int head, int distance) const {
-    return score + slopes[head] * static_cast<A>(distance);
-  }
-};
-
-}  // namespace detail
-
 template <Real R>
 struct Attention<Cuda<R>> {
   using P = Cuda<R>;
@@ -123,7 +110,7 @@ struct Attention<Cuda<R>> {
     return all;
   }
   static raw::None raw_of(const NoPosition&) { return {}; }
-  static detail::Slopes<A> raw_of(const Alibi<P>& alibi) { return {alibi.slopes.data}; }
+  static raw::Alibi<A> raw_of(const Alibi<P>& alibi) { return {alibi.slopes.data}; }
   template <class Other>
   static raw::None raw_of(const Relative<Other>&) {
     static_assert(!std::same_as<Other, P>, "attention: Cuda has no kernel for Relative positions");

@@ -32,13 +32,13 @@ namespace flamingo::raw {
       AttentionShape, AttentionTables, Strided<const R>, Pools<const R>, Accumulate<R>, Position, Strided<const R>, \
       const Accumulate<R>*, Strided<const R>, Strided<R>, Pools<R>, Accumulate<R>*, cudaStream_t);
 
-#define INSTANTIATE_ALL(R)            \
-  INSTANTIATE_NORM(R, R)              \
-  INSTANTIATE_LINEAR(R)               \
-  INSTANTIATE_ATTENTION(16, R, None)  \
-  INSTANTIATE_ATTENTION(64, R, None)  \
-  INSTANTIATE_ATTENTION(64, R, Alibi) \
-  INSTANTIATE_ATTENTION(80, R, None)  \
+#define INSTANTIATE_ALL(R)                   \
+  INSTANTIATE_NORM(R, R)                     \
+  INSTANTIATE_LINEAR(R)                      \
+  INSTANTIATE_ATTENTION(16, R, None)         \
+  INSTANTIATE_ATTENTION(64, R, None)         \
+  INSTANTIATE_ATTENTION(64, R, Alibi<float>) \
+  INSTANTIATE_ATTENTION(80, R, None)         \
   INSTANTIATE_ATTENTION(128, R, None)
 
 INSTANTIATE_ALL(float)

@@ -16,8 +16,9 @@ struct None {
 };
 
 /// ALiBi (Press et al. 2022): the score of a key grows by its head's slope times (its position - the query's).
+template <class T>
 struct Alibi {
-  const float* slopes;  ///< (H), on the device
+  const T* slopes;  ///< (H), on the device
   template <class A>
   __device__ A operator()(A score, int head, int distance) const {
     return score + static_cast<A>(slopes[head]) * static_cast<A>(distance);
