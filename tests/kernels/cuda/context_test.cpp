@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace context_test {
+
 using namespace flamingo;
 
 namespace {
@@ -97,3 +99,5 @@ TEST_CASE("a context may move, and its arena with it", "[cuda]") {
   CHECK(numbers == std::vector<double>{2, 3, 5});
   CHECK(second.arena().kept() == 64);
 }
+
+}  // namespace context_test

@@ -4,12 +4,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results layers<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace layers_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEMPLATE_TEST_CASE("Resampler and gated blocks on Cuda agree with the CPU's, there and back", "[cuda]", float, double) {
   const Results got = layers<Cuda<TestType>>(), expected = layers<Cpu<double, Isa::portable>>();
@@ -26,3 +28,5 @@ TEST_CASE("layers on Cuda give the same bits every time", "[cuda]") {
   const Results once = layers<Cuda<float>>(), again = layers<Cuda<float>>();
   CHECK(worst_distance(again, once).distance == 0);
 }
+
+}  // namespace layers_test

@@ -5,12 +5,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template ModelReport mini_model<Cpu<double, Isa::portable>, connector_alone>(int);
 }  // namespace flamingo::test
+
+namespace mixed_precision_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEST_CASE("bf16 with masters in fp32 trains as double does", "[cuda]") {
   using P = Cuda<bfloat16>;
@@ -36,3 +38,5 @@ TEST_CASE("bf16 with masters in fp32 trains as double does", "[cuda]") {
   const auto weights = host_copy(ctx, trainer.weights.flat.data(), trainer.weights.flat.size());
   CHECK(std::any_of(weights.begin(), weights.end(), [](float w) { return float(bfloat16(w)) != w; }));  // not rounded
 }
+
+}  // namespace mixed_precision_test

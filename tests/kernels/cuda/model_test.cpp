@@ -4,13 +4,15 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template ModelReport mini_model<Cpu<double, Isa::portable>, connector_alone>(int);
 extern template ModelReport mini_model<Cpu<double, Isa::portable>, every_part>(int);
 }  // namespace flamingo::test
+
+namespace model_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 namespace {
 
@@ -43,3 +45,5 @@ TEST_CASE("a connector trained on Cuda has the CPU's losses, and writes the same
 TEST_CASE("a whole model trained on Cuda has the CPU's losses, and writes the same words", "[cuda]") {
   check_training<every_part>(4);
 }
+
+}  // namespace model_test

@@ -4,12 +4,14 @@
 
 #include "kernels/cuda/model.hpp"
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template ModelReport drawn_model<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace model_types_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEST_CASE("a model asked in bf16 on Cuda finds given answers about as likely as the CPU in double", "[cuda]") {
   const ModelReport got = drawn_model<Cuda<bfloat16>>(), expected = drawn_model<Cpu<double, Isa::portable>>();
@@ -21,3 +23,5 @@ TEST_CASE("a model asked in bf16 on Cuda finds given answers about as likely as 
   CHECK(got.ids.size() == 3);
   for (const auto& ids : got.ids) CHECK(ids.size() == 8);
 }
+
+}  // namespace model_types_test

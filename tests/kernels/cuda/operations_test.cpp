@@ -4,12 +4,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results operations<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace operations_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEMPLATE_TEST_CASE("each operation of Cuda agrees with the CPU's", "[cuda]", float, double) {
   const Results got = operations<Cuda<TestType>>(), expected = operations<Cpu<double, Isa::portable>>();
@@ -38,3 +40,5 @@ TEST_CASE("attention on Cuda holds its tables against its tensors", "[cuda]") {
   CHECK_THROWS_WITH(attend(3, 4, 7), "[attention] the segments cover keys up to 5 of pool 0, which has 4");
   CHECK_THROWS_WITH(attend(3, 5, 131), "[attention] head_dim is 131, expected at most 128 on CUDA");
 }
+
+}  // namespace operations_test

@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace products_test {
+
 using namespace flamingo;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -132,3 +134,5 @@ TEST_CASE("a context that moved keeps its products", "[cuda]") {
   CHECK(same_bits(product.y, y));
   CHECK(second.products().planned() == planned);
 }
+
+}  // namespace products_test

@@ -6,13 +6,15 @@
 #include "io/files.hpp"
 #include "kernels/cuda/text_model.hpp"
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template std::vector<double> text_model<text_mpt, Cpu<double, Isa::portable>>();
 extern template std::vector<double> text_model<text_neox, Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace text_model_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 namespace {
 
@@ -39,3 +41,5 @@ TEST_CASE("a run on Cuda that is stopped and resumed goes on bit for bit", "[cud
   CHECK(load_state(path, resumed.weights, resumed.optimizer) == 2);
   CHECK(trained_text(resumed, 1) == trained_text(straight, 1));
 }
+
+}  // namespace text_model_test

@@ -5,12 +5,14 @@
 #include <flamingo/cuda.cuh>
 #include <flamingo/ops/split.hpp>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results text_operations<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace text_operations_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEMPLATE_TEST_CASE("each operation on text of Cuda agrees with the CPU's", "[cuda]", float, double) {
   const Results got = text_operations<Cuda<TestType>>(), expected = text_operations<Cpu<double, Isa::portable>>();
@@ -42,3 +44,5 @@ TEST_CASE("a split model on Cuda sums by the context's communicator, in the orde
   run.report("y", y);
   CHECK(run.results[0].numbers == std::vector<double>(6, 28));
 }
+
+}  // namespace text_operations_test

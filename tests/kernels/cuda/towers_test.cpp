@@ -4,12 +4,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results towers<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace towers_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 // In double: their operations are compared in float too.
 TEST_CASE("CLIP's towers and Llama 3.2's on Cuda agree with the CPU's, there and back", "[cuda]") {
@@ -20,3 +22,5 @@ TEST_CASE("CLIP's towers and Llama 3.2's on Cuda agree with the CPU's, there and
   INFO(worst.name);
   CHECK(worst.distance < allowed);
 }
+
+}  // namespace towers_test

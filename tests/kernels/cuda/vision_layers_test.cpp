@@ -4,13 +4,15 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results vision_transformers<Cpu<double, Isa::portable>>();
 extern template Results convolutional_encoders<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace vision_layers_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 namespace {
 
@@ -37,3 +39,5 @@ TEST_CASE("convolutional encoders on Cuda agree with the CPU's, and give the sam
   check_agreement(got, convolutional_encoders<Cpu<double, Isa::portable>>());
   CHECK(worst_distance(convolutional_encoders<Cuda<double>>(), got).distance == 0);
 }
+
+}  // namespace vision_layers_test

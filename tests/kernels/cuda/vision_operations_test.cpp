@@ -11,12 +11,14 @@
 #include <flamingo/kernels/cuda/sinusoid.cuh>
 #include <flamingo/kernels/cuda/standardise.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results vision_operations<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace vision_operations_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEMPLATE_TEST_CASE("each operation of vision on Cuda agrees with the CPU's", "[cuda]", float, double) {
   const Results got = vision_operations<Cuda<TestType>>(), expected = vision_operations<Cpu<double, Isa::portable>>();
@@ -37,3 +39,5 @@ TEST_CASE("each operation of vision on Cuda computes in bfloat16 too", "[cuda]")
       CHECK(worst_distance({got[i]}, {expected[i]}).distance < 4 * 0x1p-8);
   }
 }
+
+}  // namespace vision_operations_test

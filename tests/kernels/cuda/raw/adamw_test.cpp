@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace adamw_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -74,3 +76,5 @@ TEST_CASE("the sum of squares under shuffled schedules and without its barriers"
   CHECK(met >= 1);
 }
 #endif
+
+}  // namespace adamw_test

@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace arrange_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -124,3 +126,5 @@ TEST_CASE("scattered sums under shuffled schedules and without their barriers", 
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace arrange_test

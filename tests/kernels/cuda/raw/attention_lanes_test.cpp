@@ -6,6 +6,8 @@
 
 #include "attention_spans.hpp"
 
+namespace attention_lanes_test {
+
 using namespace emulator;
 
 TEST_CASE("attention agrees with the formulas", "[raw][attention]") {
@@ -17,3 +19,5 @@ TEST_CASE("attention agrees with the formulas", "[raw][attention]") {
   check_against_reference<double, 32, false>(3, 1, 1);
   check_against_reference<double, 128, false>(2, 1, 0);  // one stage
 }
+
+}  // namespace attention_lanes_test

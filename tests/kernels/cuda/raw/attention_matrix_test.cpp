@@ -5,6 +5,8 @@
 
 #include "attention_spans.hpp"
 
+namespace attention_matrix_test {
+
 using namespace emulator;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("matrix kernels under shuffled schedules and without their barriers", 
   CHECK(met > 0);
 }
 #endif
+
+}  // namespace attention_matrix_test

@@ -8,6 +8,8 @@
 
 #include <flamingo/kernels/cuda/raw/attention_plan.hpp>
 
+namespace attention_plan_test {
+
 using namespace flamingo::raw;
 
 TEST_CASE("tiles cover each row once and uses are exactly the overlaps", "[raw][attention_plan]") {
@@ -84,3 +86,5 @@ TEST_CASE("a plan refuses what makes no sense", "[raw][attention_plan]") {
   CHECK_THROWS_WITH(make_attention_plan({}, {}, 0, std::vector<int>(5, 1)),
                     "[attention plan] pool 4: a plan names at most 4 pools");
 }
+
+}  // namespace attention_plan_test

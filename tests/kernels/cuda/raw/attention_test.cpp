@@ -7,6 +7,8 @@
 
 #include "attention_spans.hpp"
 
+namespace attention_test {
+
 using namespace emulator;
 
 TEST_CASE("what sees nothing, or is seen by nothing, is exactly zero", "[raw][attention]") {
@@ -151,3 +153,5 @@ TEST_CASE("a wrong span or segment changes the result", "[raw][attention]") {
   CHECK(differs([](AttentionPlan& p) { p.segments[2].causal = 0; }));
 }
 #endif
+
+}  // namespace attention_test

@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace combine_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -80,3 +82,5 @@ TEST_CASE("sums of taps under shuffled schedules and without their barrier", "[r
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace combine_test

@@ -7,6 +7,8 @@
 
 #include "pictures.hpp"
 
+namespace convolution_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -151,3 +153,5 @@ TEMPLATE_TEST_CASE("convolutions under shuffled schedules and without their barr
   CHECK(met == 4);  // sums of columns, two barriers and a wait of the products
 }
 #endif
+
+}  // namespace convolution_test

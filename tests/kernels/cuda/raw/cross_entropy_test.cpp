@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace cross_entropy_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -137,3 +139,5 @@ TEST_CASE("likelihoods under shuffled schedules and without their barriers", "[r
   CHECK(met >= 1);
 }
 #endif
+
+}  // namespace cross_entropy_test

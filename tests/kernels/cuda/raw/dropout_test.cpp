@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace dropout_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::started;
@@ -47,3 +49,5 @@ TEST_CASE("a probability of 0 keeps all", "[raw][dropout]") {
   CHECK(emulator::same_bits(dropped<float>({1, 2}, 5, 33, 0, intact), std::vector<float>(33, 6.0f)));
   CHECK(dropped<float>({1, 2}, 5, 0, 0.5, intact).empty());
 }
+
+}  // namespace dropout_test

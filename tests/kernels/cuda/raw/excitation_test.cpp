@@ -8,6 +8,8 @@
 
 #include "pictures.hpp"
 
+namespace excitation_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -82,3 +84,5 @@ TEST_CASE("sums of excitations under shuffled schedules and without their barrie
   CHECK(met == 2);
 }
 #endif
+
+}  // namespace excitation_test

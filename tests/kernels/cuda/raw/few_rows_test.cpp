@@ -8,6 +8,8 @@
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/raw/few_rows.cuh>
 
+namespace few_rows_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -135,3 +137,5 @@ TEST_CASE("a launch of few rows with a size off by one is caught", "[raw][few_ro
 }
 #endif
 #endif
+
+}  // namespace few_rows_test

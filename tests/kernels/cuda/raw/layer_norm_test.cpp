@@ -8,6 +8,8 @@
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/raw/layer_norm.cuh>
 
+namespace layer_norm_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -214,3 +216,5 @@ TEST_CASE("norms under shuffled schedules and without their barrier", "[raw][lay
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace layer_norm_test

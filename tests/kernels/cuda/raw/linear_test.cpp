@@ -8,6 +8,8 @@
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/raw/linear.cuh>
 
+namespace linear_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -208,3 +210,5 @@ TEST_CASE("a launch with a size off by one is caught", "[raw][linear]") {
 }
 #endif
 #endif
+
+}  // namespace linear_test

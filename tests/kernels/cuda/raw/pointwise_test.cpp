@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace pointwise_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -98,3 +100,5 @@ TEST_CASE("the sum of one gate under shuffled schedules and without its barriers
   CHECK(met >= 1);
 }
 #endif
+
+}  // namespace pointwise_test

@@ -8,6 +8,8 @@
 
 #include "pictures.hpp"
 
+namespace pooling_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -112,3 +114,5 @@ TEST_CASE("means of pictures under shuffled schedules and without their barrier"
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace pooling_test

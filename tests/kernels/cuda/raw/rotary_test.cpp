@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace rotary_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -69,3 +71,5 @@ TEST_CASE("rows turn the same whether many heads or few share a thread", "[raw][
   const auto all = many.host();
   CHECK(emulator::same_bits(std::vector<float>(all.end() - heads * K, all.end()), one.host()));
 }
+
+}  // namespace rotary_test

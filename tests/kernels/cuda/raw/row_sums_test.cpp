@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace row_sums_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -56,3 +58,5 @@ TEST_CASE("sums of columns under shuffled schedules and without their barrier", 
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace row_sums_test

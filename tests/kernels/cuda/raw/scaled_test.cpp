@@ -5,6 +5,8 @@
 
 #include <checking.hpp>
 
+namespace scaled_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -49,3 +51,5 @@ TEST_CASE("bf16 numbers are scaled in float and rounded once", "[raw][scaled]") 
     CHECK((y.intact() && dx.intact() && scaled.intact() && added.intact() && less.intact() && dexponent_.intact()));
   }
 }
+
+}  // namespace scaled_test

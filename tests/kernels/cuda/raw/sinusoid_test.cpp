@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace sinusoid_test {
+
 using namespace flamingo::raw;
 
 TEST_CASE("sinusoids of far distances keep their digits", "[raw][sinusoid]") {
@@ -22,3 +24,5 @@ TEST_CASE("sinusoids of far distances keep their digits", "[raw][sinusoid]") {
   CHECK(emulator::worst_error<__nv_bfloat16>(y.host(), want, 1) <= 1);
   CHECK(y.intact());
 }
+
+}  // namespace sinusoid_test

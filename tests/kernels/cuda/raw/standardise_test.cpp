@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace standardise_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -62,3 +64,5 @@ TEST_CASE("bf16 weights are standardised in float", "[raw][standardise]") {
       CHECK((y_.intact() && dw_.intact() && dgain_.intact()));
     }
 }
+
+}  // namespace standardise_test

@@ -8,6 +8,8 @@
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/raw/tile.cuh>
 
+namespace tile_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -95,3 +97,5 @@ TEST_CASE("a matrix tile multiplies and adds", "[raw][tile]") {
     }
   CHECK(emulator::worst_error<float>(c_.host(), want, 17) <= 1);
 }
+
+}  // namespace tile_test

@@ -7,6 +7,8 @@
 
 #include "pictures.hpp"
 
+namespace windows_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::started;
@@ -63,3 +65,5 @@ TEST_CASE("windows find their cells and cells their windows", "[raw][windows]") 
     check_places(sizes, {1, 1, 1}, 0, 0);
   }
 }
+
+}  // namespace windows_test
