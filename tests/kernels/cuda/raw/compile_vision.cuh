@@ -1,4 +1,5 @@
-/// The raw kernels of vision encoders for every element type, compiled by nvcc: nothing runs.
+/// The raw kernels of vision encoders, for the element types of training.
+#pragma once
 #include <flamingo/kernels/cuda/raw/combine.cuh>
 #include <flamingo/kernels/cuda/raw/convolution.cuh>
 #include <flamingo/kernels/cuda/raw/excitation.cuh>
@@ -62,17 +63,16 @@ namespace flamingo::raw {
   template cudaError_t exp_scale_backward_exponent<R>(const R*, const R*, Accumulate<R>*, Accumulate<R>*, int, int, \
                                                       cudaStream_t);
 
-#define INSTANTIATE_ALL(R)   \
-  INSTANTIATE_COMBINE(R)     \
-  INSTANTIATE_CONVOLUTION(R) \
-  INSTANTIATE_POOLING(R)     \
-  INSTANTIATE_EXCITATION(R)  \
-  INSTANTIATE_SCALED(R)      \
-  INSTANTIATE_STANDARDISE(R) \
+#define INSTANTIATE_VISION(R) \
+  INSTANTIATE_COMBINE(R)      \
+  INSTANTIATE_CONVOLUTION(R)  \
+  INSTANTIATE_POOLING(R)      \
+  INSTANTIATE_EXCITATION(R)   \
+  INSTANTIATE_SCALED(R)       \
+  INSTANTIATE_STANDARDISE(R)  \
   template cudaError_t sinusoid<R>(R*, int, int, int, cudaStream_t);
 
-INSTANTIATE_ALL(float)
-INSTANTIATE_ALL(double)
-INSTANTIATE_ALL(__nv_bfloat16)
+INSTANTIATE_VISION(float)
+INSTANTIATE_VISION(__nv_bfloat16)
 
 }  // namespace flamingo::raw

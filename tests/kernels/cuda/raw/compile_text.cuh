@@ -1,4 +1,5 @@
-/// The raw kernels that words need, for every element type, compiled by nvcc: nothing runs.
+/// The raw kernels that words need, for the element types of training.
+#pragma once
 #include <flamingo/kernels/cuda/raw/adamw.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
 #include <flamingo/kernels/cuda/raw/cross_entropy.cuh>
@@ -7,7 +8,7 @@
 
 namespace flamingo::raw {
 
-#define INSTANTIATE_ALL(R)                                                                                           \
+#define INSTANTIATE_TEXT(R)                                                                                          \
   template cudaError_t gather<R>(const R*, int, const R*, int, const int*, R*, int, int, cudaStream_t);              \
   template cudaError_t scatter_add<R, R>(const R*, const int*, int, int, R*, int, int, cudaStream_t);                \
   template cudaError_t clear_rows<R>(const int*, int, R*, int, int, cudaStream_t);                                   \
@@ -28,14 +29,11 @@ namespace flamingo::raw {
   template cudaError_t entropy_finish<T>(T*, const T*, const T*, T*, int, cudaStream_t);                  \
   template cudaError_t sum_of_squares<T>(const T*, std::size_t, double*, double*, cudaStream_t);
 
-INSTANTIATE_ALL(float)
-INSTANTIATE_ALL(double)
-INSTANTIATE_ALL(__nv_bfloat16)
+INSTANTIATE_TEXT(float)
+INSTANTIATE_TEXT(__nv_bfloat16)
 INSTANTIATE_ENTROPY(float)
-INSTANTIATE_ENTROPY(double)
 INSTANTIATE_ENTROPY(__nv_bfloat16)
 INSTANTIATE_UPDATE(float)
-INSTANTIATE_UPDATE(double)
 template cudaError_t scatter_add<__nv_bfloat16, float>(const __nv_bfloat16*, const int*, int, int, float*, int, int,
                                                        cudaStream_t);
 

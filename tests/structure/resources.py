@@ -1,0 +1,91 @@
+"""Compiles a .cu file with the given options and looks at what became of its kernels: none spills registers beyond its
+bound, and those of the matrix units use them, in PTX and, where cuobjdump is found, in machine code:
+resources.py NVCC FILE OPTION..."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import house
+
+# Bytes that a thread may write to memory for want of registers, on the worst architecture; 0 for what is not named.
+# K = 128 with twice 16 rows a warp is worth it: the smaller tile keeps all in registers and is slower.
+SPILLS = {
+    "attention_forward_matrix_kernel<128, 2, ": 96,
+    "attention_backward_q_matrix_kernel<128, 2, ": 48,
+    "attention_backward_kv_matrix_kernel<128, ": 8,
+}
+# Kernels of the matrix units by name, and their instructions in PTX and in machine code: any one of a pair's.
+MATRIX_KERNEL = r"_matrix_kernel|_wgmma_kernel|_hopper_kernel"
+MATRIX_PTX, MATRIX_CODE = r"\b(mma\.sync|wgmma\.mma_async)", r"\b(HMMA|HGMMA)\."
+KERNEL = r"(\w+<.*>)\("  # of a demangled name
+
+
+def names_of(mangled):
+    """Kernel and template arguments for each mangled name."""
+    text = subprocess.run(["c++filt"], input="\n".join(mangled), capture_output=True, text=True, check=True).stdout
+    plain = [name.replace("flamingo::raw::", "") for name in text.splitlines()]
+    return {m: found[1] if (found := re.search(KERNEL, p)) else p for m, p in zip(mangled, plain)}
+
+
+def spills(log):
+    """(mangled name, architecture, bytes) of each kernel that ptxas -v tells of."""
+    pattern = r"entry function '(\S+)' for '(\w+)'.*?(\d+) bytes spill stores"
+    return [(m[1], m[2], int(m[3])) for m in re.finditer(pattern, log, re.S)]
+
+
+def without(kinds, parts):
+    """Names of kernels of the matrix units in whose text there is no such instruction, and how many kernels there are."""
+    names = names_of([name for name, _ in parts])
+    matrix = [(names[name], text) for name, text in parts if re.search(MATRIX_KERNEL, names[name])]
+    return [name for name, text in matrix if not re.search(kinds, text)], len(matrix)
+
+
+def ptx_parts(folder):
+    for file in sorted(folder.glob("*.ptx")):
+        for m in re.finditer(r"\.entry (\w+)\(.*?^}", file.read_text(), re.S | re.M):
+            yield m[1], m[0]
+
+
+def code_parts(cuobjdump, folder):
+    for file in sorted(folder.glob("*.cubin")):
+        code = subprocess.run([cuobjdump, "-sass", file], capture_output=True, text=True, check=True).stdout
+        for text in code.split("Function : ")[1:]:
+            yield text.split(None, 1)[0], text
+
+
+def main():
+    nvcc, source, *options = sys.argv[1:]
+    errors = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        done = subprocess.run([nvcc, *options, "-Xptxas", "-v", "--keep", "--keep-dir", folder, "-fatbin", source, "-o",
+                               folder / "out.fatbin"], capture_output=True, text=True)
+        if done.returncode:
+            house.finish(source, [done.stdout + done.stderr])
+        found = spills(done.stdout + done.stderr)
+        names = names_of([mangled for mangled, _, _ in found])
+        for mangled, architecture, amount in found:
+            bound = next((b for k, b in SPILLS.items() if names[mangled].startswith(k)), 0)
+            if amount > bound:
+                errors.append(f"{names[mangled]} spills {amount} bytes on {architecture}; at most {bound} are accepted")
+        if not found:
+            errors.append("ptxas told nothing of any kernel")
+
+        looked = [("PTX", *without(MATRIX_PTX, list(ptx_parts(folder))))]
+        cuobjdump = shutil.which("cuobjdump") or shutil.which("cuobjdump", path=pathlib.Path(nvcc).parent)
+        if cuobjdump:
+            looked.append(("machine code", *without(MATRIX_CODE, list(code_parts(cuobjdump, folder)))))
+        for kind, lacking, count in looked:
+            errors += [f"{name} multiplies without the matrix units in {kind}" for name in lacking]
+            if not count:
+                errors.append(f"no kernel of the matrix units in {kind}")
+    most = max((amount for _, _, amount in found), default=0)
+    house.finish(f"{len(found)} kernels, at most {most} bytes spilt, matrix units in " +
+                 ", ".join(f"{count} of {kind}" for kind, _, count in looked) +
+                 ("" if cuobjdump else "; machine code not looked at: no cuobjdump"), errors)
+
+
+main()
