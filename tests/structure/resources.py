@@ -1,5 +1,5 @@
 """Compiles a .cu file with the given options and looks at what became of its kernels: none spills registers beyond its
-bound, and those of the matrix units use them, in PTX and, where cuobjdump is found, in machine code:
+bound, and those of the matrix units use them, in PTX and, where cuobjdump and nvdisasm are found, in machine code:
 resources.py NVCC FILE OPTION..."""
 import pathlib
 import re
@@ -75,8 +75,10 @@ def main():
             errors.append("ptxas told nothing of any kernel")
 
         looked = [("PTX", *without(MATRIX_PTX, list(ptx_parts(folder))))]
-        cuobjdump = shutil.which("cuobjdump") or shutil.which("cuobjdump", path=pathlib.Path(nvcc).parent)
-        if cuobjdump:
+        cuobjdump, disassembler = (shutil.which(tool) or shutil.which(tool, path=pathlib.Path(nvcc).parent)
+                                   for tool in ("cuobjdump", "nvdisasm"))
+        has_tools = cuobjdump and disassembler  # the one calls the other
+        if has_tools:
             looked.append(("machine code", *without(MATRIX_CODE, list(code_parts(cuobjdump, folder)))))
         for kind, lacking, count in looked:
             errors += [f"{name} multiplies without the matrix units in {kind}" for name in lacking]
@@ -85,7 +87,7 @@ def main():
     most = max((amount for _, _, amount in found), default=0)
     house.finish(f"{len(found)} kernels, at most {most} bytes spilt, matrix units in " +
                  ", ".join(f"{count} of {kind}" for kind, _, count in looked) +
-                 ("" if cuobjdump else "; machine code not looked at: no cuobjdump"), errors)
+                 ("" if has_tools else "; machine code not looked at: no cuobjdump with nvdisasm"), errors)
 
 
 main()
