@@ -7,6 +7,7 @@
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/kernels/cuda/relative_scores.cuh>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
@@ -30,37 +31,58 @@ struct Attention<Cuda<R>> {
     check_cuda(raw::fill(lse.data + rows_size(lse, reached), -std::numeric_limits<A>::infinity(),
                          lse.size() - rows_size(lse, reached), ctx.stream()),
                "attention");
-    with_tile(shape.head_dim, [&](auto tile) {
-      check_cuda(raw::attention_forward<decltype(tile)::value, Number>(raw_of(shape, q), spans.lists.tables, strided(q),
-                                                                       raw_of(pools), A(shape.scale), raw_of(position),
-                                                                       strided(y), lse.data, ctx.stream()),
-                 "attention");
-    });
+    const auto attend = [&](In<P> asked, const Heads& some, auto term) {
+      with_tile(shape.head_dim, [&](auto tile) {
+        check_cuda(raw::attention_forward<decltype(tile)::value, Number>(
+                       some.shape(shape, q), spans.lists.tables, some.queries(shape, asked), some.keys(shape, pools),
+                       A(shape.scale), term, some.queries(shape, y), lse.data + some.first, ctx.stream()),
+                   "attention");
+      });
+    };
+    if constexpr (is_relative<Position>) {
+      const auto scope = ctx.scope();
+      const In<P> content = content_of(ctx, position, q, spans);
+      RelativeScores<R>(ctx, shape, q, position, reached).forward([&](int first, int heads, const auto& term) {
+        attend(content, {first, heads}, term);
+      });
+    } else {
+      attend(q, {0, shape.heads}, raw_of(position));
+    }
   }
 
   template <class Position, class PositionGradient>
   static void backward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                        const Spans<P>& spans, const Position& position, In<P> y, Statistics lse, In<P> dy, Out<P> dq,
-                       std::span<const KeyValueGradient<P>> dpools, const PositionGradient&) {
+                       std::span<const KeyValueGradient<P>> dpools, const PositionGradient& dposition) {
     constexpr const char* op = "attention_backward";
     check_tables(shape, q, pools, spans);
     const auto scope = ctx.scope();
     const auto delta = scratch<dynamic, A>(ctx, q.rows, shape.heads);
-    raw::Pools<Number> gradients;
     clear_from(ctx, dq, spans.lists.rows, op);
     for (std::size_t i = 0; i < dpools.size(); ++i) {
-      const KeyValueGradient<P>& d = dpools[i];
-      gradients.k[i] = strided(d.dk);
-      gradients.v[i] = strided(d.dv);
-      if (d.dk.data) clear_from(ctx, d.dk, spans.lists.pool_rows[i], op);
-      if (d.dv.data) clear_from(ctx, d.dv, spans.lists.pool_rows[i], op);
+      if (dpools[i].dk.data) clear_from(ctx, dpools[i].dk, spans.lists.pool_rows[i], op);
+      if (dpools[i].dv.data) clear_from(ctx, dpools[i].dv, spans.lists.pool_rows[i], op);
     }
-    with_tile(shape.head_dim, [&](auto tile) {
-      check_cuda(raw::attention_backward<decltype(tile)::value, Number>(
-                     raw_of(shape, q), spans.lists.tables, strided(q), raw_of(pools), A(shape.scale), raw_of(position),
-                     strided(y), lse.data, strided(dy), strided(dq), gradients, delta.data, ctx.stream()),
-                 op);
-    });
+    const auto attend = [&](In<P> asked, const Heads& some, auto term) {
+      with_tile(shape.head_dim, [&](auto tile) {
+        check_cuda(raw::attention_backward<decltype(tile)::value, Number>(
+                       some.shape(shape, q), spans.lists.tables, some.queries(shape, asked), some.keys(shape, pools),
+                       A(shape.scale), term, some.queries(shape, y), lse.data + some.first, some.queries(shape, dy),
+                       some.queries(shape, dq), some.keys(shape, dpools), delta.data + some.first, ctx.stream()),
+                   op);
+      });
+    };
+    if constexpr (is_relative<Position>) {
+      const In<P> content = content_of(ctx, position, q, spans);
+      RelativeScores<R>(ctx, shape, q, position, spans.lists.rows)
+          .backward(
+              [&](int first, int heads, const auto& term) {
+                attend(content, {first, heads}, term);
+              },
+              dq, dposition);
+    } else {
+      attend(q, {0, shape.heads}, raw_of(position));
+    }
   }
 
  private:
@@ -96,25 +118,59 @@ struct Attention<Cuda<R>> {
     clear_numbers(ctx, x.data + rows_size(x, first), x.size() - rows_size(x, first), op);
   }
 
-  static raw::AttentionShape raw_of(const AttentionShape& shape, In<P> q) {
-    return {q.rows, shape.heads, shape.kv_heads, shape.head_dim};
-  }
-  static raw::Strided<const Number> strided(In<P> x) { return {bare(x.data), int(x.width)}; }
-  static raw::Strided<Number> strided(Out<P> x) { return {bare(x.data), int(x.width)}; }
-  static raw::Pools<const Number> raw_of(std::span<const KeyValue<P>> pools) {
-    raw::Pools<const Number> all;
-    for (std::size_t i = 0; i < pools.size(); ++i) {
-      all.k[i] = strided(pools[i].k);
-      all.v[i] = strided(pools[i].v);
+  /// Some of the heads, side by side: whole groups that share keys.
+  struct Heads {
+    int first, count;
+
+    raw::AttentionShape shape(const AttentionShape& all, In<P> q) const {
+      return {q.rows, count, count / (all.heads / all.kv_heads), all.head_dim, all.heads};
     }
-    return all;
+    template <class X>
+    auto queries(const AttentionShape& all, const X& x) const {
+      return strided(x, first * all.head_dim);
+    }
+    raw::Pools<const Number> keys(const AttentionShape& all, std::span<const KeyValue<P>> pools) const {
+      raw::Pools<const Number> part;
+      for (std::size_t i = 0; i < pools.size(); ++i) {
+        part.k[i] = strided(pools[i].k, key_column(all));
+        part.v[i] = strided(pools[i].v, key_column(all));
+      }
+      return part;
+    }
+    raw::Pools<Number> keys(const AttentionShape& all, std::span<const KeyValueGradient<P>> pools) const {
+      raw::Pools<Number> part;
+      for (std::size_t i = 0; i < pools.size(); ++i) {
+        part.k[i] = strided(pools[i].dk, key_column(all));
+        part.v[i] = strided(pools[i].dv, key_column(all));
+      }
+      return part;
+    }
+
+   private:
+    int key_column(const AttentionShape& all) const { return first / (all.heads / all.kv_heads) * all.head_dim; }
+  };
+  template <class X>
+  static auto strided(const X& x, int column) {
+    return raw::Strided{x.data ? bare(x.data) + column : nullptr, static_cast<long long>(int(x.width))};
   }
+
   static raw::None raw_of(const NoPosition&) { return {}; }
   static raw::Alibi<A> raw_of(const Alibi<P>& alibi) { return {alibi.slopes.data}; }
-  template <class Other>
-  static raw::None raw_of(const Relative<Other>&) {
-    static_assert(!std::same_as<Other, P>, "attention: Cuda has no kernel for Relative positions");
-    return {};
+
+  template <class Position>
+  static constexpr bool is_relative = std::same_as<Position, Relative<P>>;
+
+  /// q + u, of the rows that the spans cover, after a check of their distances.
+  static Out<P> content_of(Context<P>& ctx, const Relative<P>& position, In<P> q, const Spans<P>& spans) {
+    const auto& lists = spans.lists;
+    check(lists.nearest >= 0 && lists.farthest < position.r.rows, "attention", "the spans have keys at distances ",
+          lists.nearest, " to ", lists.farthest, ", expected 0 to ", position.r.rows - 1,
+          ": r has a row for each distance");
+    const Out<P> content = scratch(ctx, lists.rows, int(q.width));
+    check_cuda(raw::split_heads<Number>(strided(q, 0), position.u.data, A(1), lists.rows, 1, lists.rows, int(q.width),
+                                        bare(content.data), ctx.stream()),
+               "attention");
+    return content;
   }
 };
 

@@ -121,6 +121,7 @@ struct SpanLists<Cuda<R>> {
   raw::AttentionTables tables;
   int rows = 0;                            ///< of queries
   std::array<int, max_pools> pool_rows{};  ///< of keys
+  int nearest = 0, farthest = -1;          ///< distances from a query back to keys whose scores count
 };
 
 namespace detail {
@@ -161,6 +162,17 @@ raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_
   }
 }
 
+/// How far keys stand before queries, where a score is read.
+inline void reach(const SpanList& host, int& nearest, int& farthest) {
+  for (const Span& span : host.spans)
+    for (int i = span.first_segment; i < span.first_segment + span.segments && !span.uniform; ++i) {
+      const Segment& s = host.segments[static_cast<std::size_t>(i)];
+      if (s.count == 0) continue;
+      if (!s.causal) nearest = std::min(nearest, span.position - (s.position + s.count - 1));
+      farthest = std::max(farthest, span.position + span.rows - 1 - s.position);
+    }
+}
+
 }  // namespace detail
 
 /// The tables of an attention call with their transposed lists, made here, on the kept end of the device's arena.
@@ -169,6 +181,7 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
   Spans<Cuda<R>> spans;
   const raw::AttentionPlan plan =
       detail::plan_of<typename detail::Bare<R>::Type>(host, spans.lists.rows, spans.lists.pool_rows);
+  detail::reach(host, spans.lists.nearest, spans.lists.farthest);
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);
   spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),

@@ -66,6 +66,7 @@ struct Attention {
   std::vector<std::vector<R>> dk, dv;
   std::vector<A> lse;
   bool intact = false;
+  bool apart = false;  ///< whether each head of keys gets a call of its own; without position terms
 
   Attention(int heads_, int kv_heads_, int padding_, unsigned seed, Layout layout_ = {})
       : layout(layout_), heads(heads_), kv_heads(kv_heads_), padding(padding_) {
@@ -110,12 +111,23 @@ struct Attention {
       gradients.k[i] = {add(k[i].size()), kv_stride()};
       gradients.v[i] = {add(v[i].size()), kv_stride()};
     }
-    const AttentionShape shape{layout.N, heads, kv_heads};
-    started(attention_forward<K, R>(shape, tables, {q_.data(), stride()}, pools, scale, position, {o_.data(), stride()},
-                                    lse_.data(), nullptr));
-    started(attention_backward<K, R>(shape, tables, {q_.data(), stride()}, pools, scale, position,
-                                     {o_.data(), stride()}, lse_.data(), {dout_.data(), stride()},
-                                     {dq_.data(), stride()}, gradients, work_.data(), nullptr));
+    const int parts = apart ? kv_heads : 1, some = heads / parts;
+    for (int part = 0; part < parts; ++part) {
+      const AttentionShape shape{layout.N, some, kv_heads / parts, K, heads};
+      const int column = part * some * K, statistic = part * some;
+      Pools<const R> keys = pools;
+      Pools<R> dkeys = gradients;
+      for (std::size_t i = 0; i < k.size(); ++i)
+        for (const auto& pool : {&keys.k[i], &keys.v[i]}) pool->data += part * (kv_heads / parts) * K;
+      for (std::size_t i = 0; i < k.size(); ++i)
+        for (const auto& pool : {&dkeys.k[i], &dkeys.v[i]}) pool->data += part * (kv_heads / parts) * K;
+      started(attention_forward<K, R>(shape, tables, {q_.data() + column, stride()}, keys, scale, position,
+                                      {o_.data() + column, stride()}, lse_.data() + statistic, nullptr));
+      started(attention_backward<K, R>(shape, tables, {q_.data() + column, stride()}, keys, scale, position,
+                                       {o_.data() + column, stride()}, lse_.data() + statistic,
+                                       {dout_.data() + column, stride()}, {dq_.data() + column, stride()}, dkeys,
+                                       work_.data() + statistic, nullptr));
+    }
     o = o_.host();
     dq = dq_.host();
     lse = lse_.host();

@@ -88,6 +88,14 @@ TEST_CASE("an attending row does not see the others", "[raw][attention]") {
   CHECK(same_bits(one.dq, row_of(all.dq, 18, 32)));
 }
 
+TEST_CASE("heads attend the same in a call of their own", "[raw][attention]") {
+  Attention<float, 16> all(4, 2, 0, 3);
+  Attention<float, 16> apart = all;
+  apart.apart = true;
+  CHECK(apart.bytes() == all.bytes());
+  CHECK(apart.intact);
+}
+
 TEST_CASE("gradients that are not wanted may be null", "[raw][attention]") {
   Attention<float, 16> a(2, 2, 0, 3);
   a.run();

@@ -36,6 +36,8 @@ INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)
 INSTANTIATE_ALL(__nv_bfloat16)
 INSTANTIATE_NORM(__nv_bfloat16, float)
+INSTANTIATE_ATTENTION(128, float, ByDistance<float>)
+INSTANTIATE_ATTENTION(128, __nv_bfloat16, ByDistance<__nv_bfloat16>)
 
 INSTANTIATE_ATTENTION(64, float, None)
 INSTANTIATE_ATTENTION(96, float, Alibi<float>)

@@ -123,7 +123,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           const bool visible = lane_index() < end[r];
           const A score = !visible       ? static_cast<A>(-INFINITY)
                           : span.uniform ? A(0)
-                                         : position(scores[r] * scale, head,
+                                         : position(scores[r] * scale, head, tile.first_row + warp_row + r,
                                                     at.segment->position + at.offset + lane_index() - query_position);
           const A above = larger(maximum[r], warp_max(score)), shrink = exponential(maximum[r] - above);
           const A weight = visible ? exponential(score - above) : A(0);
@@ -142,7 +142,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
     const bool sees = maximum[r] != static_cast<A>(-INFINITY);
     store_row<W::channels>(o.data + row * o.stride + head * d, sums[r], sees ? A(1) / all : A(0), d);
     if (lse && lane_index() == 0)
-      lse[row * shape.heads + head] = sees ? maximum[r] + logarithm(all) : static_cast<A>(-INFINITY);
+      lse[shape.statistic(row, head)] = sees ? maximum[r] + logarithm(all) : static_cast<A>(-INFINITY);
   }
 }
 
@@ -157,7 +157,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
     sum += static_cast<A>(widen(dout.data[row * dout.stride + head * d + c])) *
            static_cast<A>(widen(o.data[row * o.stride + head * d + c]));
   sum = warp_sum(sum);
-  if (lane_index() == 0) delta[static_cast<long long>(row) * shape.heads + head] = sum;
+  if (lane_index() == 0) delta[shape.statistic(row, head)] = sum;
 }
 
 template <int K, int Count, int Stages, class Position, class R, class A>
@@ -181,7 +181,7 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
 
   A own_lse[W::rows] = {}, own_delta[W::rows] = {}, sums[W::rows][W::channels] = {};
   for (int r = 0; r < W::rows && warp_row + r < tile.rows; ++r) {
-    const long long at = static_cast<long long>(tile.first_row + warp_row + r) * shape.heads + head;
+    const long long at = shape.statistic(tile.first_row + warp_row + r, head);
     own_lse[r] = lse[at];
     own_delta[r] = delta[at];
   }
@@ -209,9 +209,12 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           end[r] = warp_row + r < tile.rows ? visible_keys(*at.segment, query_position) - at.offset : 0;
           end[r] = end[r] < 0 ? 0 : end[r] < 32 ? end[r] : 32;
           if (lane_index() >= end[r]) continue;
-          const A score =
-              position(scores[r] * scale, head, at.segment->position + at.offset + lane_index() - query_position);
-          ds[r * 32 + lane_index()] = exponential(score - own_lse[r]) * (dweights[r] - own_delta[r]);
+          const int row = tile.first_row + warp_row + r,
+                    distance = at.segment->position + at.offset + lane_index() - query_position;
+          const A score = position(scores[r] * scale, head, row, distance),
+                  dscore = exponential(score - own_lse[r]) * (dweights[r] - own_delta[r]);
+          ds[r * 32 + lane_index()] = dscore;
+          if constexpr (Position::keeps_gradients) position.add_gradient(dscore, head, row, distance);
         }
         __syncwarp();
         add_rows<K, W::rows, W::channels, Shared::pitch>(ds, shared.first[stage], begin, end, sums);
@@ -258,8 +261,8 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
         const Span& span = tables.spans[at.use->span];
         const Segment& segment = tables.segments[at.use->segment];
         const int head = kv_head * group + at.head, rows = span.rows - at.offset < 32 ? span.rows - at.offset : 32;
-        const long long statistics =
-            static_cast<long long>(span.first_row + at.offset + lane_index()) * shape.heads + head;
+        const int row = span.first_row + at.offset + lane_index();
+        const long long statistics = shape.statistic(row, head);
         const A query_lse = lane_index() < rows ? lse[statistics] : A(0);
         const A query_delta = lane_index() < rows ? delta[statistics] : A(0);
         A scores[W::rows], dweights[W::rows];
@@ -274,7 +277,8 @@ static __global__ void __launch_bounds__(WarpRows<K>::threads)
           end[r] = used ? rows : 0;
           if (lane_index() < begin[r] || lane_index() >= end[r]) continue;
           const int distance = segment.position + key - (span.position + at.offset + lane_index());
-          const A weight = exponential((span.uniform ? A(0) : position(scores[r] * scale, head, distance)) - query_lse);
+          const A weight =
+              exponential((span.uniform ? A(0) : position(scores[r] * scale, head, row, distance)) - query_lse);
           p[r * 32 + lane_index()] = weight;
           ds[r * 32 + lane_index()] = weight * (dweights[r] - query_delta);
         }

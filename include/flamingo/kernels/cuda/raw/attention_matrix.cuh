@@ -169,11 +169,11 @@ __device__ inline float score_factor(float scale) {
 }
 /// A score with its position term, to be multiplied by score_factor.
 template <class Position>
-__device__ inline float positioned(float dot, float scale, const Position& position, int head, int distance) {
+__device__ inline float positioned(float dot, float scale, const Position& position, int head, int row, int distance) {
   if constexpr (std::is_same_v<Position, None>)
     return dot;
   else
-    return position(dot * scale, head, distance) * log2_of_e;
+    return position(dot * scale, head, row, distance) * log2_of_e;
 }
 
 /// A block's place: its query rows, where their keys are, and its warp's rows among them.
@@ -209,8 +209,27 @@ struct QueryBlock {
       for (int n = 0; n < Columns / 8; ++n) {
         const int column = n * 8 + result_column(i);
         float& score = scores[t][n][i];
-        score = span.uniform ? 0 : positioned(score, scale, rule, head, distance + column);
+        score = span.uniform ? 0 : positioned(score, scale, rule, head, tile.first_row + row, distance + column);
         if (column >= end) score = -INFINITY;
+      }
+    }
+  }
+
+  /// Hands the gradients of a tile's scores to the position term.
+  template <int Columns, class Position>
+  __device__ void add_gradients(const Array<Array<float[4], Columns / 8>, Tiles>& dscores, const Segment& segment,
+                                int offset, const Position& rule) const {
+    FLAMINGO_UNROLL
+    for (int t = 0; t < Tiles; ++t) FLAMINGO_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int row = warp_row + t * 16 + result_row(i);
+      const int end = row < tile.rows ? visible_keys(segment, position(row)) - offset : 0;
+      FLAMINGO_UNROLL
+      for (int n = 0; n < Columns / 8; ++n) {
+        const int column = n * 8 + result_column(i);
+        if (column < end)
+          rule.add_gradient(dscores[t][n][i], head, tile.first_row + row,
+                            segment.position + offset + column - position(row));
       }
     }
   }
@@ -297,7 +316,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
       share[half] = sees ? 1 / all : 0;
       const int row = first + result_row(2 * half);
       if (lse && lane_index() % 4 == 0 && row < own.tile.rows)
-        lse[static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head] =
+        lse[shape.statistic(own.tile.first_row + row, own.head)] =
             sees ? (maximum[t][half] * factor + logarithm_of_two(all)) * ln_of_2 : -INFINITY;
     }
     store_rows<K>(o, own.tile.first_row + first, own.tile.rows - first, own.head * d, d, sums[t], share);
@@ -337,7 +356,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
   for (int t = 0; t < Tiles; ++t)
     for (int half = 0; half < 2; ++half) {
       const int row = own.warp_row + t * 16 + result_row(2 * half);
-      const long long at = static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head;
+      const long long at = shape.statistic(own.tile.first_row + row, own.head);
       // What sees nothing has -infinity, and so have its scores.
       own_lse[t][half] = row < own.tile.rows && lse[at] != -INFINITY ? lse[at] * log2_of_e : 0;
       own_delta[t][half] = row < own.tile.rows ? delta[at] : 0;
@@ -364,6 +383,7 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         for (int n = 0; n < columns / 8; ++n) FLAMINGO_UNROLL
         for (int i = 0; i < 4; ++i)
           ds[t][n][i] = power_of_two(p[t][n][i] * factor - own_lse[t][i / 2]) * (ds[t][n][i] - own_delta[t][i / 2]);
+        if constexpr (Position::keeps_gradients) own.template add_gradients<columns>(ds, segment, at.offset, position);
         add_weighted_rows<K, Tiles, columns>(sums, ds, shared.k[stage]);
       });
   wait_async<0>();
@@ -419,10 +439,10 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
         copy_head_async<columns, K>(shared.q[stage], q.data + row * q.stride + head * d, q.stride, rows, d, packed);
         copy_head_async<columns, K>(shared.dout[stage], dout.data + row * dout.stride + head * d, dout.stride, rows, d,
                                     packed);
-        const long long statistics = row * shape.heads + head;
-        copy_tile_async<matrix_threads, 1, columns, 1, 1>(shared.lse[stage], lse + statistics, shape.heads, rows, 1);
-        copy_tile_async<matrix_threads, 1, columns, 1, 1>(shared.delta[stage], delta + statistics, shape.heads, rows,
-                                                          1);
+        const long long statistics = shape.statistic(row, head);
+        const int stride = shape.statistics_stride();
+        copy_tile_async<matrix_threads, 1, columns, 1, 1>(shared.lse[stage], lse + statistics, stride, rows, 1);
+        copy_tile_async<matrix_threads, 1, columns, 1, 1>(shared.delta[stage], delta + statistics, stride, rows, 1);
       },
       [&](const Cursor& at, int stage) {
         const Span& span = tables.spans[at.use->span];
@@ -447,7 +467,9 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
             for (int n = 0; n < columns / 8; ++n) {
               const int column = n * 8 + result_column(i);
               float& score = p[0][n][i];
-              score = span.uniform ? 0 : positioned(score, scale, position, head, distance - column);
+              score = span.uniform ? 0
+                                   : positioned(score, scale, position, head, span.first_row + at.offset + column,
+                                                distance - column);
               if (column < begin || column >= end) score = -INFINITY;
             }
           }

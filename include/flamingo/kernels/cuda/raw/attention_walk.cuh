@@ -9,8 +9,9 @@ namespace flamingo::raw {
 
 /// No position term: positions are in q and k already (rotary, absolute), or there are none.
 struct None {
+  static constexpr bool keeps_gradients = false;
   template <class A>
-  __device__ A operator()(A score, int /*head*/, int /*distance*/) const {
+  __device__ A operator()(A score, int /*head*/, int /*row*/, int /*distance*/) const {
     return score;
   }
 };
@@ -18,10 +19,39 @@ struct None {
 /// ALiBi (Press et al. 2022): the score of a key grows by its head's slope times (its position - the query's).
 template <class T>
 struct Alibi {
+  static constexpr bool keeps_gradients = false;
   const T* slopes;  ///< (H), on the device
   template <class A>
-  __device__ A operator()(A score, int head, int distance) const {
+  __device__ A operator()(A score, int head, int /*row*/, int distance) const {
     return score + static_cast<A>(slopes[head]) * static_cast<A>(distance);
+  }
+};
+
+/// The score of a query and a key `distance` positions before it grows by a number of a table: relative positions,
+/// whose part of the scores is a product of its own. The gradients of scores come into a table alike.
+template <class R>
+struct ByDistance {
+  static constexpr bool keeps_gradients = true;
+  const Accumulate<R>* scores;  ///< (H, rows, distances), on the device
+  R* gradients;                 ///< as scores; backward adds to them. Null: none are wanted
+  int rows, distances;          ///< no visible key stands so far before a query, and none after it
+
+  template <class A>
+  __device__ A operator()(A score, int head, int row, int distance) const {
+    return holds(row, distance) ? score + scores[at(head, row, distance)] : score;
+  }
+  template <class A>
+  __device__ void add_gradient(A ds, int head, int row, int distance) const {
+    if (!gradients || !holds(row, distance)) return;
+    R& sum = gradients[at(head, row, distance)];
+    sum = narrow<R>(static_cast<A>(widen(sum)) + ds);
+  }
+
+ private:
+  /// The kernels ask for more than what is visible, and do not use the answer.
+  __device__ bool holds(int row, int distance) const { return row < rows && distance <= 0 && -distance < distances; }
+  __device__ long long at(int head, int row, int distance) const {
+    return (static_cast<long long>(head) * rows + row) * distances - distance;
   }
 };
 
@@ -42,6 +72,11 @@ struct Pools {
 struct AttentionShape {
   int N, heads, kv_heads;  ///< heads: a multiple of kv_heads
   int head_dim = 0;        ///< at most K; 0: K
+  int all_heads = 0;       ///< of which these are some, side by side in a row of lse and delta; 0: they are all
+
+  /// Of row and head, in lse and delta.
+  __device__ long long statistic(long long row, int head) const { return row * statistics_stride() + head; }
+  __device__ int statistics_stride() const { return all_heads ? all_heads : heads; }
 };
 
 /// How many keys of the segment a query at this position sees: always the first ones.
