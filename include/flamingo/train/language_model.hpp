@@ -16,6 +16,7 @@
 #include <flamingo/model/media.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/train/optimizer.hpp>
+#include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
 
 namespace flamingo {
@@ -134,7 +135,7 @@ class LanguageModelTrainer {
 
   Context<P>& context() const { return ctx_; }
 
-  Store<Decoder, P> weights, gradients;
+  Store<Decoder, P, AccumulateOf<P>> weights, gradients;  ///< P reads weights rounded to its own numbers
   Optimizer<Decoder, P> optimizer;
 
   struct Update : TextLoss {
@@ -149,12 +150,13 @@ class LanguageModelTrainer {
           pieces, " pieces, expected at least one of each");
     Update report;
     gradients.clear(ctx_);
+    read_.round(ctx_, weights);  // whoever wrote them
     double sum = 0;
     const std::size_t part = (batch.size() + static_cast<std::size_t>(pieces) - 1) / static_cast<std::size_t>(pieces);
     for (std::size_t at = 0; at < batch.size(); at += part) {
       const auto some = batch.subspan(at, std::min(part, batch.size() - at));
       const double share = static_cast<double>(targets_of(some)) / all;
-      const TextLoss loss = TextPass<Decoder, P>::run(ctx_, weights.views, some, share, gradients.views);
+      const TextLoss loss = TextPass<Decoder, P>::run(ctx_, read_.views, some, share, gradients.views);
       sum += share * loss.loss;
       report.tokens += loss.tokens;
     }
@@ -169,10 +171,11 @@ class LanguageModelTrainer {
   TextLoss loss(std::span<const Sequence> sequences, std::size_t batch) {
     check(batch > 0, "trainer", "got 0 sequences at a time, expected at least 1");
     TextLoss all;
+    read_.round(ctx_, weights);
     double sum = 0;
     for (std::size_t at = 0; at < sequences.size(); at += batch) {
       const auto some = sequences.subspan(at, std::min(batch, sequences.size() - at));
-      const TextLoss one = TextPass<Decoder, P>::run(ctx_, weights.views, some, 0, frozen<Decoder>);
+      const TextLoss one = TextPass<Decoder, P>::run(ctx_, read_.views, some, 0, frozen<Decoder>);
       sum += one.loss * one.tokens;
       all.tokens += one.tokens;
     }
@@ -190,6 +193,7 @@ class LanguageModelTrainer {
 
   Context<P>& ctx_;
   Schedule schedule_;
+  RoundedWeights<Decoder, P> read_;
 };
 
 }  // namespace flamingo

@@ -15,6 +15,8 @@ template Results vision_operations<Cpu<double, Isa::portable>>();
 template Results relative_attention<Cpu<double, Isa::portable>>();
 template std::vector<double> text_model<text_mpt, Cpu<double, Isa::portable>>();
 template std::vector<double> text_model<text_neox, Cpu<double, Isa::portable>>();
+template std::vector<double> text_model<text_chinchilla, Cpu<double, Isa::portable>>();
+template std::vector<double> asked_text<text_chinchilla, Cpu<double, Isa::portable>>();
 template Results text_operations<Cpu<double, Isa::portable>>();
 template Results layers<Cpu<double, Isa::portable>>();
 

@@ -1,7 +1,12 @@
 /// Decoders of other types by themselves, trained and asked, run once on a platform.
 #pragma once
+#include <cmath>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
+#include <flamingo/infer/generate.hpp>
+#include <flamingo/infer/score.hpp>
 #include <flamingo/train/language_model.hpp>
 
 #include "kernels/cuda/on_platform.hpp"
@@ -13,6 +18,10 @@ inline constexpr Mpt text_mpt{
     .dim = 12, .layers = 2, .heads = 3, .vocabulary = 17, .context = 32, .clamp = 0.5f, .qk_norm = true};
 /// Parallel halves, rotary positions of a part of each head, biases.
 inline constexpr GptNeox text_neox{.dim = 16, .layers = 2, .heads = 2, .hidden = 20, .vocabulary = 17, .context = 32};
+
+/// Relative positions with biases; the input table is the output's.
+inline constexpr Chinchilla text_chinchilla{
+    .dim = 16, .layers = 2, .heads = 2, .head_dim = 6, .hidden = 20, .vocabulary = 17, .context = 32};
 
 /// Losses and norms of three updates, and the loss of another text.
 template <auto C, Platform P>
@@ -33,6 +42,31 @@ std::vector<double> text_model() {
   Context<P> ctx = small_context<P>();
   LanguageModelTrainer<C, P> trainer(ctx, 5, {.peak = 0.02});
   return trained_text(trainer, 3);
+}
+
+inline void check_alike(const std::vector<double>& got, const std::vector<double>& expected) {
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
+}
+
+/// What an engine writes after two prompts, how likely each word was, and how likely given answers are.
+template <auto C, Platform P>
+std::vector<double> asked_text() {
+  using Decoder = DecoderOf<C, P>;
+  Context<P> ctx = small_context<P>();
+  const Store<Decoder, P> lm(drawn<Decoder, HostOf<P>>(41).flat);
+  auto engine = make_engine<LanguageModel<C, P>>(ctx, lm.views, {.text_rows = 64, .media = 0});
+  std::vector<TextState> states{engine.begin({.ids = {3, 1, 4, 1, 5}, .phi = {0, 0, 0, 0, 0}}, {}),
+                                engine.begin({.ids = {16, 2}, .phi = {0, 0}}, {})};
+  TextState scored = states[0];
+  std::vector<double> all;
+  for (const Generated& g : generate(engine, std::span(states), {.max_new_tokens = 9})) {
+    all.insert(all.end(), g.ids.begin(), g.ids.end());
+    all.insert(all.end(), g.log_likelihoods.begin(), g.log_likelihoods.end());
+  }
+  const std::vector<std::vector<int>> answers{{1, 2, 3}, {1, 5}, {12}};
+  for (const Score& s : score(engine, scored, answers)) all.push_back(s.sum);
+  return all;
 }
 
 }  // namespace flamingo::test

@@ -16,15 +16,6 @@ namespace text_model_test {
 using namespace flamingo;
 using namespace flamingo::test;
 
-namespace {
-
-void check_alike(const std::vector<double>& got, const std::vector<double>& expected) {
-  REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
-}
-
-}  // namespace
-
 TEST_CASE("decoders of other types train on Cuda as on the CPU", "[cuda]") {
   check_alike(text_model<text_mpt, Cuda<double>>(), text_model<text_mpt, Cpu<double, Isa::portable>>());
   check_alike(text_model<text_neox, Cuda<double>>(), text_model<text_neox, Cpu<double, Isa::portable>>());

@@ -38,6 +38,13 @@ TEST_CASE("attention on the matrix units agrees with the formulas", "[raw][atten
   }
 }
 
+TEST_CASE("heads attend the same in a call of their own, on the matrix units", "[raw][attention]") {
+  Attention<__nv_bfloat16, 16> all(4, 2, 0, 3);
+  Attention<__nv_bfloat16, 16> apart = all;
+  apart.apart = true;
+  CHECK(apart.bytes() == all.bytes());
+}
+
 TEST_CASE("matrix kernels refuse the lists of others", "[raw][attention]") {
   Attention<__nv_bfloat16, 16> a(1, 1, 0, 3);
   AttentionPlan plan = a.plan();
