@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <flamingo/cpu.hpp>
+
 #include "model/contrastive/pairs.hpp"
 
 namespace embed_test {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include <flamingo/cpu.hpp>
+
 #include "train/contrastive_case.hpp"
 
 namespace contrastive_gradients_test {

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <flamingo/cpu.hpp>
 #include <flamingo/train/contrastive.hpp>
 
 #include "train/contrastive_case.hpp"

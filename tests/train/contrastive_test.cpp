@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include <flamingo/cpu.hpp>
+
 #include "io/files.hpp"
 #include "train/contrastive_case.hpp"
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <string_view>
+#include <type_traits>
 
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
@@ -24,8 +25,9 @@ struct AdaptiveClipping {
 };
 
 /// Where ‖G‖ > λ max(‖W‖, least), G becomes G λ max(‖W‖, least) / max(‖G‖, smallest). Norms are sums in double. Returns
-/// the number of units clipped.
+/// the number of units clipped. Where the host reads P's memory.
 template <class Layer, class P, class T>
+  requires std::is_same_v<HostOf<P>, P>
 std::size_t clip_adaptively(const Store<Layer, P, T>& weights, Store<Layer, P, T>& gradients,
                             const AdaptiveClipping& rule = {}) {
   std::size_t clipped = 0;
@@ -47,6 +49,22 @@ std::size_t clip_adaptively(const Store<Layer, P, T>& weights, Store<Layer, P, T
   };
   Layer::each(clip, weights.views, gradients.views);
   return clipped;
+}
+
+/// The same on any platform: where P has memory of its own, weights and gradients go to the host, and what was clipped
+/// goes back.
+template <class Layer, class P, class T>
+std::size_t clip_adaptively(Context<P>& ctx, const Store<Layer, P, T>& weights, Store<Layer, P, T>& gradients,
+                            const AdaptiveClipping& rule = {}) {
+  if constexpr (std::is_same_v<HostOf<P>, P>) {
+    return clip_adaptively(weights, gradients, rule);
+  } else {
+    const auto on_host = host_copy(ctx, weights);
+    auto clipped = host_copy(ctx, gradients);
+    const std::size_t units = clip_adaptively(on_host, clipped, rule);
+    if (units) upload(ctx, clipped.flat.data(), clipped.flat.size(), gradients.flat.data());
+    return units;
+  }
 }
 
 }  // namespace flamingo

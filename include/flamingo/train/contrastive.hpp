@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,9 @@ class ContrastiveTrainer {
  public:
   using R = typename P::Real;
   using A = AccumulateOf<P>;
+  static_assert(std::is_same_v<R, A>,
+                "ContrastiveTrainer: gradients of embeddings are sums, which P keeps in another "
+                "type than rows: train in float or double");
   static constexpr int J = Net::J;
 
   /// Borrows the context.
@@ -90,6 +94,8 @@ class ContrastiveTrainer {
         schedule_(schedule),
         options_(std::move(options)) {}
 
+  Context<P>& context() const { return ctx_; }
+
   Store<Net, P> weights, gradients;
   Optimizer<Net, P> optimizer;
 
@@ -98,7 +104,7 @@ class ContrastiveTrainer {
     check(!mixture.empty(), "contrastive", "there is no dataset, expected at least one");
     const long step = optimizer.steps() + 1, count = static_cast<long>(mixture.size());
     ContrastiveReport report;
-    gradients.clear();
+    gradients.clear(ctx_);
     if (options_.mixing == Mixing::merged) {
       report.datasets = merged(mixture, step);
     } else if (options_.mixing == Mixing::round_robin) {
@@ -126,14 +132,15 @@ class ContrastiveTrainer {
     const auto kept = ctx_.kept_scope();
     const auto pictures = keep<J>(ctx_, N), texts = keep<J>(ctx_, N);
     const auto dpictures = keep<J>(ctx_, N), dtexts = keep<J>(ctx_, N);
-    const auto nll = take_vector<A, true>(ctx_, 2 * N), weights_of_nll = take_vector<A, true>(ctx_, 2 * N);
+    const auto nll = take_vector<A, true>(ctx_, 2 * N);
     const auto lose = [&] {
       const auto inner = ctx_.kept_scope();
       const auto saved = Net::Loss::template forward<all_gradients>(ctx_, weights.views.log_scale, pictures, texts, nll,
                                                                     Net::smoothing);
       if (shares.empty()) return;
-      for (int n = 0; n < 2 * N; ++n) weights_of_nll.data[n] = A(shares[static_cast<std::size_t>(n % N)] / 2);
-      Net::Loss::backward(ctx_, weights.views.log_scale, saved, weights_of_nll, dpictures, dtexts,
+      std::vector<A> of_nll;
+      for (int n = 0; n < 2 * N; ++n) of_nll.push_back(A(shares[static_cast<std::size_t>(n % N)] / 2));
+      Net::Loss::backward(ctx_, weights.views.log_scale, saved, table(ctx_, of_nll), dpictures, dtexts,
                           gradients.views.log_scale);
     };
 
@@ -157,9 +164,10 @@ class ContrastiveTrainer {
         backward(piece, encode<weight_gradients>(piece, pictures, texts, draws(piece)), dpictures, dtexts);
       }
     }
-    std::vector<double> losses(static_cast<std::size_t>(N));
-    for (int n = 0; n < N; ++n)
-      losses[static_cast<std::size_t>(n)] = static_cast<double>(nll.data[n] + nll.data[N + n]) / 2;
+    const auto of_each = host_copy(ctx_, nll);
+    std::vector<double> losses;
+    for (std::size_t n = 0; n < of_each.size() / 2; ++n)
+      losses.push_back(static_cast<double>(of_each[n] + of_each[of_each.size() / 2 + n]) / 2);
     return losses;
   }
 
@@ -173,7 +181,7 @@ class ContrastiveTrainer {
   };
   std::vector<Piece> pieces_of(const PairBatch<R>& batch) const {
     check_grids("contrastive", batch.pictures, static_cast<int>(batch.pixels.size() / 3));
-    const Rows<P, 3, const R> pixels{batch.pixels.data(), static_cast<int>(batch.pixels.size() / 3), {}};
+    const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size() / 3), {}};
     const int N = batch.pairs(), most = options_.chunk > 0 ? options_.chunk : N;
     std::vector<Piece> pieces;
     for (int first = 0; first < N; first += most) {
@@ -241,14 +249,19 @@ class ContrastiveTrainer {
   /// A gradient that is not finite is left as it is: the optimiser refuses it.
   void clip(ContrastiveReport& report) {
     if (options_.vision_clip > 0)
-      report.clipped = clip_adaptively(weights, gradients, {.share = options_.vision_clip, .excludes = is_other});
-    double squares = 0;
-    each_other([&](View<P, 1, R> g) { ops::sum_of_squares<P, R>(ctx_, g, {&squares, {1}}); });
-    report.other_norm = std::sqrt(squares);
+      report.clipped = clip_adaptively(ctx_, weights, gradients, {.share = options_.vision_clip, .excludes = is_other});
+    const auto scope = ctx_.scope();
+    const auto squares = take_vector<double>(ctx_, 1);
+    clear_numbers(ctx_, squares.data, 1);
+    each_other([&](View<P, 1, A> g) { ops::sum_of_squares<P, A>(ctx_, g, squares); });
+    report.other_norm = std::sqrt(host_copy(ctx_, squares)[0]);
     if (options_.other_clip > 0 && report.other_norm > options_.other_clip) {
-      const R scale = static_cast<R>(options_.other_clip / report.other_norm);
-      each_other([&](View<P, 1, R> g) {
-        for (std::size_t i = 0; i < g.size(); ++i) g.data[i] *= scale;
+      const A scale = static_cast<A>(options_.other_clip / report.other_norm);
+      each_other([&](View<P, 1, A> g) {  // seldom: through the host
+        const auto numbers = host_copy(ctx_, g);
+        std::vector<A> scaled;
+        for (const A x : numbers) scaled.push_back(x * scale);
+        upload(ctx_, scaled.data(), scaled.size(), g.data);
       });
     }
   }
@@ -257,7 +270,7 @@ class ContrastiveTrainer {
   template <class F>
   void each_other(const F& f) {
     auto visit = [&](const Spec& spec, auto& g) {
-      if (is_other(spec)) f(View<P, 1, R>{g.data, {static_cast<int>(spec.size())}});
+      if (is_other(spec)) f(View<P, 1, A>{g.data, {static_cast<int>(spec.size())}});
     };
     Net::each(visit, gradients.views);
   }
@@ -271,7 +284,7 @@ class ContrastiveTrainer {
 /// Writes everything that a resumed run needs, and the config.
 template <class Net, Platform P>
 void save_checkpoint(const std::filesystem::path& path, const ContrastiveTrainer<Net, P>& trainer) {
-  save_state(path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}});
+  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}});
 }
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
 template <class Net, Platform P>

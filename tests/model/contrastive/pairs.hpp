@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include <flamingo/cpu.hpp>
 #include <flamingo/model/contrastive/dual_encoder.hpp>
 
 #include "support/layer.hpp"

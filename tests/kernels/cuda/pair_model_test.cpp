@@ -1,0 +1,19 @@
+#include "kernels/cuda/pair_model.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <flamingo/cuda.cuh>
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace flamingo::test {
+extern template std::vector<double> trained_pairs<Cpu<double, Isa::portable>>(int);
+}  // namespace flamingo::test
+
+TEST_CASE("a pair of contrastive encoders trains on Cuda as on the CPU", "[cuda]") {
+  const std::vector<double> got = trained_pairs<Cuda<double>>(3),
+                            expected = trained_pairs<Cpu<double, Isa::portable>>(3);
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
+}
