@@ -1,6 +1,7 @@
 /// Small closed sets of choices that configs name and ops compute.
 #pragma once
 #include <string_view>
+#include <type_traits>
 
 namespace flamingo {
 
@@ -10,6 +11,12 @@ template <class C>
 constexpr C value_of(const C& c) {
   return c;
 }
+
+namespace detail {
+/// In place of a parameter of that type, by which nvcc does not tell specialisations apart.
+template <auto C, class Config>
+inline constexpr bool same_config = std::is_same_v<std::remove_cvref_t<decltype(C)>, Config>;
+}  // namespace detail
 
 /// The non-linearity of a feed-forward layer.
 enum class Activation {

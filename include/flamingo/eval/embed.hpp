@@ -22,12 +22,16 @@ std::vector<typename P::Real> embed_pictures(Context<P>& ctx, const W& w, std::s
   std::vector<R> all(static_cast<std::size_t>(M) * std::size_t{Net::J});
   for (int first = 0; first < M; first += at_a_time) {
     const auto scope = ctx.scope();
+    const auto kept = ctx.kept_scope();
     const int count = std::min(at_a_time, M - first);
     std::vector<Grid> some(pictures.begin() + first, pictures.begin() + first + count);
     const int begin = some.front().first;
     for (Grid& picture : some) picture.first -= begin;
-    const Rows<P, 3, const R> rows{pixels.data() + 3 * static_cast<std::size_t>(begin), cells_of(some), {}};
-    Net::pictures(ctx, w, rows, some, Rows<P, Net::J>{all.data(), M, {}}.slice(first, count));
+    const auto rows = scratch<3>(ctx, cells_of(some));
+    const auto embedded = scratch<Net::J>(ctx, count);
+    upload(ctx, pixels.data() + 3 * static_cast<std::size_t>(begin), rows.size(), rows.data);
+    Net::pictures(ctx, w, rows, some, embedded);
+    download(ctx, embedded.data, embedded.size(), all.data() + first * Net::J);
   }
   return all;
 }
@@ -41,9 +45,12 @@ std::vector<typename P::Real> embed_texts(Context<P>& ctx, const W& w, std::span
   std::vector<typename P::Real> all(static_cast<std::size_t>(B) * std::size_t{Net::J});
   for (int first = 0; first < B; first += at_a_time) {
     const auto scope = ctx.scope();
+    const auto kept = ctx.kept_scope();
     const int count = std::min(at_a_time, B - first);
+    const auto embedded = scratch<Net::J>(ctx, count);
     Net::texts(ctx, w, Net::plan_of(texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))),
-               Rows<P, Net::J>{all.data(), B, {}}.slice(first, count));
+               embedded);
+    download(ctx, embedded.data, embedded.size(), all.data() + first * Net::J);
   }
   return all;
 }

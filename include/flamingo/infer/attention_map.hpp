@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <flamingo/model/flamingo.hpp>
@@ -68,29 +69,48 @@ struct AttentionMaps {
 
 namespace detail {
 
-/// Calls f(pool, row of the pool, probability) for each key that query row `row` sees in head h, from what attention
-/// saved.
-template <Platform P, class Saved, class F>
-void each_probability(const AttentionShape& shape, const Saved& saved, const SpanList& list, int row, int h,
-                      const F& f) {
-  const int K = shape.head_dim, column = h / (shape.heads / shape.kv_heads) * K;
-  const auto* q = saved.q.row(row) + h * K;
-  const double lse = static_cast<double>(saved.lse.row(row)[h]);
-  for (const Span& span : list.spans) {
-    if (row < span.first_row || row >= span.first_row + span.rows) continue;
-    for (int i = span.first_segment; i < span.first_segment + span.segments; ++i) {
-      const Segment& segment = list.segments[static_cast<std::size_t>(i)];
-      const auto& keys = saved.pools.list[static_cast<std::size_t>(segment.pool)].k;
-      for (int key = segment.first; key < segment.first + segment.count; ++key) {
-        double score = 0;
-        if (!span.uniform)
-          for (int c = 0; c < K; ++c)
-            score += static_cast<double>(q[c]) * static_cast<double>(keys.row(key)[column + c]);
-        f(segment.pool, key, std::exp(score * static_cast<double>(shape.scale) - lse));
+/// What attention saved, where the host can read it.
+template <Platform P, class Saved>
+class LookedAt {
+ public:
+  LookedAt(Context<P>& ctx, const AttentionShape& shape, const Saved& saved)
+      : shape_(shape), q_(host_copy(ctx, saved.q)), lse_(host_copy(ctx, saved.lse)) {
+    for (const KeyValue<P>& pool : saved.pools.view()) keys_.push_back(host_copy(ctx, pool.k));
+  }
+
+  /// Calls f(pool, row of the pool, probability) for each key that query row `row` sees in head h.
+  template <class F>
+  void each_probability(const SpanList& list, int row, int h, const F& f) const {
+    const auto K = static_cast<std::size_t>(shape_.head_dim), head = static_cast<std::size_t>(h),
+               heads = static_cast<std::size_t>(shape_.heads), kv_heads = static_cast<std::size_t>(shape_.kv_heads),
+               kv_head = head / (heads / kv_heads), query = static_cast<std::size_t>(row) * heads + head;
+    const double lse = static_cast<double>(lse_[query]);
+    for (const Span& span : list.spans) {
+      if (row < span.first_row || row >= span.first_row + span.rows) continue;
+      for (int i = span.first_segment; i < span.first_segment + span.segments; ++i) {
+        const Segment& segment = list.segments[static_cast<std::size_t>(i)];
+        const auto& keys = keys_[static_cast<std::size_t>(segment.pool)];
+        for (int key = segment.first; key < segment.first + segment.count; ++key) {
+          double score = 0;
+          if (!span.uniform)
+            for (std::size_t c = 0; c < K; ++c)
+              score += static_cast<double>(q_[query * K + c]) *
+                       static_cast<double>(keys[(static_cast<std::size_t>(key) * kv_heads + kv_head) * K + c]);
+          f(segment.pool, key, std::exp(score * static_cast<double>(shape_.scale) - lse));
+        }
       }
     }
   }
-}
+
+ private:
+  template <class X>
+  using Copy = decltype(host_copy(std::declval<Context<P>&>(), std::declval<const X&>()));
+
+  AttentionShape shape_;
+  Copy<Rows<P, dynamic, const typename P::Real>> q_;
+  Copy<Rows<P, dynamic, AccumulateOf<P>>> lse_;
+  std::vector<Copy<In<P>>> keys_;
+};
 
 }  // namespace detail
 
@@ -136,31 +156,37 @@ AttentionMaps attention_maps(Context<P>& ctx, const Connector& connector, const 
   maps.tokens.assign(tokens.begin(), tokens.end());
   maps.of.assign(media.begin(), media.end());
   maps.cross_.assign(maps.cross_at(static_cast<int>(tokens.size()), 0, 0, 0), 0);
-  for (int i = 0; i < static_cast<int>(tokens.size()); ++i)
-    for (int j = 0; j < maps.gated_blocks; ++j)
+  for (int j = 0; j < maps.gated_blocks; ++j) {
+    const detail::LookedAt looked_at(ctx, cross_shape, read.gated[static_cast<std::size_t>(j)].attention);
+    for (int i = 0; i < static_cast<int>(tokens.size()); ++i)
       for (int h = 0; h < maps.heads; ++h)
-        detail::each_probability<P>(
-            cross_shape, read.gated[static_cast<std::size_t>(j)].attention, plan.cross,
-            tokens[static_cast<std::size_t>(i)], h, [&](int, int key, double p) {
-              maps.cross_[maps.cross_at(i, j, h, key / M::R) + static_cast<std::size_t>(key % M::R)] = p;
-            });
-  for (int m = 0; m < media_count; ++m) {
-    const Medium& medium = media[static_cast<std::size_t>(m)];
-    std::vector<double> all(static_cast<std::size_t>(maps.layers * maps.resampler_heads * M::R) *
-                            static_cast<std::size_t>(medium.rows));
-    std::size_t at = 0;
-    if constexpr (resamples) {
-      for (const auto& block : looked.blocks)
+        looked_at.each_probability(plan.cross, tokens[static_cast<std::size_t>(i)], h, [&](int, int key, double p) {
+          maps.cross_[maps.cross_at(i, j, h, key / M::R) + static_cast<std::size_t>(key % M::R)] = p;
+        });
+  }
+  std::vector<std::size_t> at(media.size(), 0);
+  for (const Medium& medium : media)
+    maps.resampled_.emplace_back(static_cast<std::size_t>(maps.layers * maps.resampler_heads * M::R) *
+                                 static_cast<std::size_t>(medium.rows));
+  const auto each_medium = [&](const auto& f) {
+    for (std::size_t m = 0; m < media.size(); ++m) f(m, media[m], maps.resampled_[m], at[m]);
+  };
+  if constexpr (resamples) {
+    for (const auto& block : looked.blocks) {
+      const detail::LookedAt looked_at(ctx, Resampler::Block::Attend::shape(), block.attention);
+      each_medium([&](std::size_t m, const Medium& medium, std::vector<double>& all, std::size_t& next) {
         for (int h = 0; h < maps.resampler_heads; ++h)
-          for (int r = 0; r < M::R; ++r, at += static_cast<std::size_t>(medium.rows))
-            detail::each_probability<P>(Resampler::Block::Attend::shape(), block.attention, resampling.spans,
-                                        m * M::R + r, h, [&](int pool, int key, double p) {
-                                          if (pool == 0) all[at + static_cast<std::size_t>(key - medium.first)] = p;
-                                        });
-    } else {
-      for (; at < all.size(); at += static_cast<std::size_t>(medium.rows) + 1) all[at] = 1;
+          for (int r = 0; r < M::R; ++r, next += static_cast<std::size_t>(medium.rows))
+            looked_at.each_probability(resampling.spans, static_cast<int>(m) * M::R + r, h,
+                                       [&](int pool, int key, double p) {
+                                         if (pool == 0) all[next + static_cast<std::size_t>(key - medium.first)] = p;
+                                       });
+      });
     }
-    maps.resampled_.push_back(std::move(all));
+  } else {
+    each_medium([&](std::size_t, const Medium& medium, std::vector<double>& all, std::size_t& next) {
+      for (; next < all.size(); next += static_cast<std::size_t>(medium.rows) + 1) all[next] = 1;
+    });
   }
   return maps;
 }

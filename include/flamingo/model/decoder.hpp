@@ -3,6 +3,7 @@
 #include <concepts>
 #include <type_traits>
 
+#include <flamingo/core/kinds.hpp>
 #include <flamingo/model/decoders/chinchilla.hpp>
 #include <flamingo/model/decoders/gpt_neox.hpp>
 #include <flamingo/model/decoders/llama.hpp>
@@ -13,12 +14,6 @@ namespace flamingo {
 /// Names, as `type`, the layer of a decoder's config; picked by the config's type.
 template <auto C, Platform P>
 struct DecoderLayer;
-
-namespace detail {
-/// In place of a parameter of that type, by which nvcc does not tell specialisations apart.
-template <auto C, class Config>
-inline constexpr bool same_config = std::same_as<std::remove_cvref_t<decltype(C)>, Config>;
-}  // namespace detail
 
 template <auto C, Platform P>
   requires detail::same_config<C, Llama>

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <span>
 
+#include <flamingo/core/kinds.hpp>
 #include <flamingo/model/vision/efficientnet.hpp>
 #include <flamingo/model/vision/mllama_vision.hpp>
 #include <flamingo/model/vision/nfnet.hpp>
@@ -14,23 +15,27 @@ namespace flamingo {
 template <auto C, Platform P>
 struct EncoderOf;
 
-template <Vit C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, Vit>
 struct EncoderOf<C, P> {
-  using type = model::VisionTransformer<C, P>;
+  using type = model::VisionTransformer<value_of(C), P>;
 };
-template <EfficientNetLite C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, EfficientNetLite>
 struct EncoderOf<C, P> {
-  using type = model::EfficientNet<C, P>;
+  using type = model::EfficientNet<value_of(C), P>;
 };
-template <NfNet C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, NfNet>
 struct EncoderOf<C, P> {
-  using type = model::NormFreeNet<C, P>;
+  using type = model::NormFreeNet<value_of(C), P>;
 };
 /// It asks for the tiles of pictures (TiledPicture) instead of grids: no VisionEncoder, whose pictures are of one
 /// piece.
-template <MllamaVision C, Platform P>
+template <auto C, Platform P>
+  requires detail::same_config<C, MllamaVision>
 struct EncoderOf<C, P> {
-  using type = model::MllamaVisionTransformer<C, P>;
+  using type = model::MllamaVisionTransformer<value_of(C), P>;
 };
 
 template <auto C, Platform P>
