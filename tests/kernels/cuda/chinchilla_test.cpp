@@ -8,13 +8,15 @@
 
 #include "kernels/cuda/text_model.hpp"
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template std::vector<double> text_model<text_chinchilla, Cpu<double, Isa::portable>>();
 extern template std::vector<double> asked_text<text_chinchilla, Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace chinchilla_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEST_CASE("a decoder of relative positions trains and writes on Cuda as on the CPU", "[cuda]") {
   check_alike(text_model<text_chinchilla, Cuda<double>>(), text_model<text_chinchilla, Cpu<double, Isa::portable>>());
@@ -31,3 +33,5 @@ TEST_CASE("decoders train in bf16 beside masters in fp32", "[cuda]") {
   const auto weights = host_copy(ctx, trainer.weights.flat.data(), trainer.weights.flat.size());
   CHECK(std::any_of(weights.begin(), weights.end(), [](float w) { return float(bfloat16(w)) != w; }));  // not rounded
 }
+
+}  // namespace chinchilla_test

@@ -4,12 +4,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template std::vector<double> trained_pairs<Cpu<double, Isa::portable>>(int);
 }  // namespace flamingo::test
+
+namespace pair_model_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEST_CASE("a pair of contrastive encoders trains on Cuda as on the CPU", "[cuda]") {
   const std::vector<double> got = trained_pairs<Cuda<double>>(3),
@@ -17,3 +19,5 @@ TEST_CASE("a pair of contrastive encoders trains on Cuda as on the CPU", "[cuda]
   REQUIRE(got.size() == expected.size());
   for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
 }
+
+}  // namespace pair_model_test

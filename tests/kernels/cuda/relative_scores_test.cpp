@@ -4,12 +4,14 @@
 
 #include <flamingo/cuda.cuh>
 
-using namespace flamingo;
-using namespace flamingo::test;
-
 namespace flamingo::test {
 extern template Results relative_attention<Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
+
+namespace relative_scores_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
 
 TEMPLATE_TEST_CASE("attention with relative positions on Cuda agrees with the CPU's", "[cuda]", float, double,
                    bfloat16) {
@@ -48,11 +50,9 @@ TEST_CASE("scores of relative positions are the same in a table of all heads and
   const int rows = 5, K = 8, H = 6;
   const auto q = run.rows(rows, H * K, 1), r = run.rows(11, H * K, 2);
   const auto bias = run.vector(H * K, 3);
-  const Relative<P> position{r, {bias.data, {H * K}}, {bias.data, {H * K}}};
   const auto scores = [&](std::size_t most, std::vector<int>& parts) {
     std::vector<float> all;
-    kernels::RelativeScores<float>(run.ctx, {.heads = H, .kv_heads = 2, .head_dim = K, .scale = 0.5f}, q, position,
-                                   rows, most)
+    kernels::RelativeScores<float>(run.ctx, {rows, H, 2, K}, 0.5f, q, r, bias.data, most)
         .forward([&](int first, int heads, const auto& term) {
           CHECK((first == static_cast<int>(all.size()) / (rows * 16) && term.rows == rows && term.distances == 16));
           parts.push_back(heads);
@@ -66,3 +66,5 @@ TEST_CASE("scores of relative positions are the same in a table of all heads and
   CHECK(whole == std::vector{6});
   CHECK(halves == std::vector{3, 3});
 }
+
+}  // namespace relative_scores_test

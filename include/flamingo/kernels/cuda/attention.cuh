@@ -42,7 +42,7 @@ struct Attention<Cuda<R>> {
     if constexpr (is_relative<Position>) {
       const auto scope = ctx.scope();
       const In<P> content = content_of(ctx, position, q, spans);
-      RelativeScores<R>(ctx, shape, q, position, reached).forward([&](int first, int heads, const auto& term) {
+      relative(ctx, shape, q, position, reached).forward([&](int first, int heads, const auto& term) {
         attend(content, {first, heads}, term);
       });
     } else {
@@ -74,7 +74,7 @@ struct Attention<Cuda<R>> {
     };
     if constexpr (is_relative<Position>) {
       const In<P> content = content_of(ctx, position, q, spans);
-      RelativeScores<R>(ctx, shape, q, position, spans.lists.rows)
+      relative(ctx, shape, q, position, spans.lists.rows)
           .backward(
               [&](int first, int heads, const auto& term) {
                 attend(content, {first, heads}, term);
@@ -160,6 +160,10 @@ struct Attention<Cuda<R>> {
   template <class Position>
   static constexpr bool is_relative = std::same_as<Position, Relative<P>>;
 
+  static RelativeScores<R> relative(Context<P>& ctx, const AttentionShape& shape, In<P> q, const Relative<P>& position,
+                                    int rows) {
+    return {ctx, {rows, shape.heads, shape.kv_heads, shape.head_dim}, A(shape.scale), q, position.r, position.v.data};
+  }
   /// q + u, of the rows that the spans cover, after a check of their distances.
   static Out<P> content_of(Context<P>& ctx, const Relative<P>& position, In<P> q, const Spans<P>& spans) {
     const auto& lists = spans.lists;

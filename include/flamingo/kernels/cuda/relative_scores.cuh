@@ -15,7 +15,6 @@
 #include <flamingo/kernels/cuda/raw/heads.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
 #include <flamingo/kernels/cuda/raw/row_sums.cuh>
-#include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
 
@@ -28,10 +27,11 @@ class RelativeScores {
 
   static constexpr std::size_t most_scores = std::size_t{1} << 26;  ///< 256 MiB in fp32
 
-  /// Of the first `rows` queries, which are all that the spans cover. `most` numbers in a table.
-  RelativeScores(Context<P>& ctx, const AttentionShape& shape, In<P> q, const Relative<P>& position, int rows,
+  /// Of q's first shape.N rows, which are all that the spans cover; r (distances, H K), v (H K). `most` numbers in a
+  /// table.
+  RelativeScores(Context<P>& ctx, const raw::AttentionShape& shape, A scale, In<P> q, In<P> r, const A* v,
                  std::size_t most = most_scores)
-      : ctx_(ctx), shape_(shape), q_(q), position_(position), rows_(rows), columns_((position.r.rows + 7) / 8 * 8) {
+      : ctx_(ctx), shape_(shape), scale_(scale), q_(q), r_(r), v_(v), rows_(shape.N), columns_((r.rows + 7) / 8 * 8) {
     const int group = shape.heads / shape.kv_heads;
     const std::size_t of_group =
         raw::numbers_of_rows(std::max(1, rows_), std::max(1, columns_)) * static_cast<std::size_t>(group);
@@ -59,7 +59,7 @@ class RelativeScores {
         ctx_.products().template backward_input<Number>(bare(dscores.row(h * rows_)), bare(part.r.row(h * columns_)),
                                                         bare(own.row(h * rows_)), rows_, K(), columns_, ctx_.stream(),
                                                         op);
-      check_cuda(raw::join_heads<false>(bare(own.data), A(shape_.scale), rows_, part.heads, rows_, K(),
+      check_cuda(raw::join_heads<false>(bare(own.data), scale_, rows_, part.heads, rows_, K(),
                                         heads_of(through, part.first), ctx_.stream()),
                  op);
       if constexpr (wanted<G>) {
@@ -95,11 +95,11 @@ class RelativeScores {
       const auto scope = ctx_.scope();
       const int heads = std::min(most_heads_, shape_.heads - first);
       const Part part{first, heads, scratch(ctx_, heads * rows_, K()), scratch(ctx_, heads * columns_, K())};
-      check_cuda(raw::split_heads<Number>(heads_of(q_, first), position_.v.data + first * K(), A(shape_.scale), rows_,
-                                          heads, rows_, K(), bare(part.asked.data), ctx_.stream()),
+      check_cuda(raw::split_heads<Number>(heads_of(q_, first), v_ + first * K(), scale_, rows_, heads, rows_, K(),
+                                          bare(part.asked.data), ctx_.stream()),
                  op);
-      check_cuda(raw::split_heads<Number>(heads_of(position_.r, first), static_cast<const A*>(nullptr), A(1),
-                                          position_.r.rows, heads, columns_, K(), bare(part.r.data), ctx_.stream()),
+      check_cuda(raw::split_heads<Number>(heads_of(r_, first), static_cast<const A*>(nullptr), A(1), r_.rows, heads,
+                                          columns_, K(), bare(part.r.data), ctx_.stream()),
                  op);
       f(part);
     }
@@ -126,9 +126,10 @@ class RelativeScores {
   }
 
   Context<P>& ctx_;
-  AttentionShape shape_;
-  In<P> q_;
-  const Relative<P>& position_;
+  raw::AttentionShape shape_;
+  A scale_;
+  In<P> q_, r_;
+  const A* v_;
   int rows_, columns_;
   int most_heads_;
 };

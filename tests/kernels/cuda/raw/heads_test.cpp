@@ -6,6 +6,8 @@
 
 #include <checking.hpp>
 
+namespace heads_test {
+
 using namespace emulator;
 using namespace flamingo::raw;
 
@@ -34,3 +36,5 @@ TEST_CASE("rows of heads are split, and joined again", "[raw]") {
   CHECK(joined.host() == want);
   CHECK((split.intact() && joined.intact()));
 }
+
+}  // namespace heads_test
