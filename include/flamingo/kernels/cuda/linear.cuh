@@ -1,8 +1,8 @@
 /// Dense products on CUDA.
 #pragma once
 #include <flamingo/kernels/cuda/context.cuh>
-#include <flamingo/kernels/cuda/raw/linear.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
+#include <flamingo/kernels/cuda/raw/row_sums.cuh>
 #include <flamingo/ops/linear.hpp>
 
 namespace flamingo::kernels {
@@ -34,11 +34,11 @@ struct Linear<Cuda<R>> {
   }
   template <class B>
   static void backward_bias(Context<P>& ctx, In<P> dy, const B& db) {
-    using D = std::remove_pointer_t<decltype(bare(dy.data))>;
-    check_cuda(
-        raw::linear_backward_weight(bare(dy.data), static_cast<D*>(nullptr), static_cast<AccumulateOf<P>*>(nullptr),
-                                    db.data, dy.rows, 0, dy.width, ctx.stream()),
-        "linear_backward");
+    using A = AccumulateOf<P>;
+    const auto scope = ctx.scope();
+    const auto workspace = take_vector<A>(ctx, static_cast<int>(raw::column_sum_workspace(dy.rows, int(dy.width))));
+    check_cuda(raw::add_column_sums(bare(dy.data), db.data, workspace.data, dy.rows, int(dy.width), ctx.stream()),
+               "linear_backward");
   }
 
  private:

@@ -1,10 +1,10 @@
 /// The dense product and its derivatives on raw pointers.
 ///
-///   y = x wᵀ + bias,   dx = dy w,   dw += dyᵀ x,   dbias += Σ_rows dy
+///   y = x wᵀ + bias,   dx = dy w,   dw += dyᵀ x
 ///
-/// x, dx (N, D); w, dw (O, D); y, dy (N, O); bias, dbias (O); rows packed. Sums, dw and dbias in Accumulate<R>. All
-/// three products are one: c(m, n) = Σ_k a(m, k) b(n, k), each operand stored with k or with its rows contiguous. Every
-/// sum runs over k in order, in one thread (one matrix unit), so the bits of a row do not depend on the other rows.
+/// x, dx (N, D); w, dw (O, D); y, dy (N, O); bias (O); rows packed. Sums and dw in Accumulate<R>. All three products
+/// are one: c(m, n) = Σ_k a(m, k) b(n, k), each operand stored with k or with its rows contiguous. Every sum runs over
+/// k in order, in one thread (one matrix unit), so the bits of a row do not depend on the other rows.
 #pragma once
 #include <cstddef>
 
@@ -184,32 +184,6 @@ cudaError_t product(const R* a, const R* b, const R* bias, C* c, int rows, int c
                 packable ? packed : single, a, b, bias, c, rows, columns, depth);
 }
 
-struct ColumnSumPolicy {
-  int columns = 32, row_lanes = 32;
-};
-inline constexpr ColumnSumPolicy column_sum_policy{};
-
-/// sum (O) += Σ_rows dy (N, O). One block for all rows of its columns: a second stage would need a workspace.
-template <int Columns, int RowLanes, class R>
-static __global__ void __launch_bounds__(Columns* RowLanes)
-    column_sum_kernel(const R* dy, Accumulate<R>* sum, int N, int O) {
-  using A = Accumulate<R>;
-  struct Sums {
-    Array<Array<A, Columns>, RowLanes> value;
-  };
-  Sums& sums = shared_memory<Sums>();
-  const int lane = thread_index() % Columns, row_lane = thread_index() / Columns;
-  const int column = block_index_x() * Columns + lane;
-  A own = 0;
-  if (column < O)
-    for (int row = row_lane; row < N; row += RowLanes) own += widen(dy[static_cast<long long>(row) * O + column]);
-  sums.value[row_lane][lane] = own;
-  __syncthreads();
-  if (row_lane != 0 || column >= O) return;
-  for (int i = 1; i < RowLanes; ++i) own += sums.value[i][lane];
-  sum[column] += own;
-}
-
 /// Writes y (N, O) = x (N, D) wᵀ + bias; bias may be null.
 template <class R>
 cudaError_t linear_forward(const R* x, const R* w, const R* bias, R* y, int N, int D, int O, cudaStream_t stream) {
@@ -222,19 +196,12 @@ cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, 
   return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), dx, N, D, O, stream);
 }
 
-/// Adds dyᵀ x to dw (O, D) and the column sums of dy to dbias (O); each may be null. No atomics: the same bits every
-/// time.
+/// Adds dyᵀ x to dw (O, D). No atomics: the same bits every time. The gradient of a bias is a sum of columns
+/// (row_sums.cuh).
 template <class R>
-cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, Accumulate<R>* dbias, int N, int D,
-                                   int O, cudaStream_t stream) {
-  if (dw) {
-    const cudaError_t error = product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, D, N, stream);
-    if (error != cudaSuccess) return error;
-  }
-  if (!dbias) return cudaSuccess;
-  constexpr int columns = column_sum_policy.columns, row_lanes = column_sum_policy.row_lanes;
-  return launch(grid_of(tiles_over(O, columns)), columns * row_lanes, columns * row_lanes * sizeof(Accumulate<R>),
-                stream, column_sum_kernel<columns, row_lanes, R>, dy, dbias, N, O);
+cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, int N, int D, int O,
+                                   cudaStream_t stream) {
+  return product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, D, N, stream);
 }
 
 }  // namespace flamingo::raw
