@@ -208,6 +208,15 @@ inline float logarithm_of_two(float x) { return std::log2(x); }
 inline unsigned bf16_pair(float low, float high) {
   return static_cast<unsigned>(__float2bfloat16(low).bits) | static_cast<unsigned>(__float2bfloat16(high).bits) << 16;
 }
+inline unsigned subtract_bf16_pairs(unsigned a, unsigned b) {
+  const auto half = [](unsigned pair, int i) { return std::bit_cast<float>(i ? pair & 0xffff0000u : pair << 16); };
+  return bf16_pair(half(a, 0) - half(b, 0), half(a, 1) - half(b, 1));
+}
+inline float widen_half(unsigned short bits) {
+  const float magnitude = std::bit_cast<float>((bits & 0x7fffu) << 13) * 0x1p112f;  // subnormal numbers survive it
+  const auto widened = std::bit_cast<unsigned>(magnitude) | ((bits & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u);
+  return std::bit_cast<float>(widened | (bits & 0x8000u) << 16);
+}
 
 /// Runs kernel(args...) over the grid at once, after the copies begun before it; the stream is not looked at. An empty
 /// grid is no launch.

@@ -3,6 +3,7 @@
 #include <flamingo/kernels/cuda/raw/few_rows.cuh>
 #include <flamingo/kernels/cuda/raw/layer_norm.cuh>
 #include <flamingo/kernels/cuda/raw/linear.cuh>
+#include <flamingo/kernels/cuda/raw/packed_rows.cuh>
 
 #include "compile_attention.cuh"
 #include "compile_text.cuh"
@@ -30,6 +31,27 @@ namespace flamingo::raw {
 #define INSTANTIATE_ALL(R) \
   INSTANTIATE_NORM(R, R)   \
   INSTANTIATE_LINEAR(R)
+#define INSTANTIATE_PACKED(R)                                                                               \
+  template cudaError_t unpack_rows<R>(const PackedView&, const R*, int, const int*, R*, int, cudaStream_t); \
+  template cudaError_t packed_rows_forward<R>(const R*, const PackedView&, R*, int, cudaStream_t);
+
+#define INSTANTIATE_ATTENTION(K, R, Position)                                                                       \
+  template cudaError_t attention_forward<K, R, Position>(AttentionShape, AttentionTables, Strided<const R>,         \
+                                                         Pools<const R>, Accumulate<R>, Position, Strided<R>,       \
+                                                         Accumulate<R>*, cudaStream_t);                             \
+  template cudaError_t attention_backward<K, R, Position>(                                                          \
+      AttentionShape, AttentionTables, Strided<const R>, Pools<const R>, Accumulate<R>, Position, Strided<const R>, \
+      const Accumulate<R>*, Strided<const R>, Strided<R>, Pools<R>, Accumulate<R>*, cudaStream_t);
+
+#define INSTANTIATE_ALL(R)                   \
+  INSTANTIATE_NORM(R, R)                     \
+  INSTANTIATE_LINEAR(R)                      \
+  INSTANTIATE_PACKED(R)                      \
+  INSTANTIATE_ATTENTION(16, R, None)         \
+  INSTANTIATE_ATTENTION(64, R, None)         \
+  INSTANTIATE_ATTENTION(64, R, Alibi<float>) \
+  INSTANTIATE_ATTENTION(80, R, None)         \
+  INSTANTIATE_ATTENTION(128, R, None)
 
 INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)

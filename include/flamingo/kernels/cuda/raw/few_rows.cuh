@@ -27,20 +27,6 @@ inline constexpr FewRowsPolicy few_rows_policy<__nv_bfloat16> = {8, 16};  // the
 
 inline constexpr int few_rows_blocks = 256;  ///< up to so many, twice the warps share the depth of bf16 rows
 
-/// Sixteen bytes that are read once: they need not stay in the cache, where x should.
-template <int Count, class R>
-__device__ inline Pack<R, Count> load_once(const R* from) {
-#if defined(__CUDACC__)
-  if constexpr (sizeof(R) * Count == 16) {
-    const uint4 bits = __ldcs(reinterpret_cast<const uint4*>(from));
-    Pack<R, Count> pack;
-    memcpy(&pack, &bits, sizeof pack);
-    return pack;
-  }
-#endif
-  return load_pack<Count>(from);
-}
-
 /// What the block's warps have summed, added up in their order: thread i writes output i % Outputs of row i / Outputs.
 template <int Warps, int Outputs, class R>
 __device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs * few_rows>, Warps>& sums, const R* bias,
@@ -70,7 +56,7 @@ static __global__ void __launch_bounds__(Warps * 32)
     Array<Pack<R, Count>, Rows> xs;
     for (int o = 0; o < Outputs; ++o) {  // beyond the end: the last one again, whose sum nobody reads
       const int output = first + o < O ? first + o : O - 1;
-      ws[o] = load_once<Count>(w + static_cast<long long>(output) * D + k);
+      ws[o] = read_once<Pack<R, Count>>(w + static_cast<long long>(output) * D + k);
     }
     for (int n = 0; n < Rows; ++n) xs[n] = load_pack<Count>(x + static_cast<long long>(n < N ? n : N - 1) * D + k);
     for (int i = 0; i < Count; ++i)
@@ -95,7 +81,7 @@ __device__ inline DepthPack load_depths(const __nv_bfloat16* row, int k, int D, 
   Pack<__nv_bfloat16, 8> pack;
   if constexpr (Packed) {
     for (int i = 0; i < 8; ++i) pack.value[i] = narrow<__nv_bfloat16>(0);
-    if (valid && k < D) pack = Once ? load_once<8>(row + k) : load_pack<8>(row + k);
+    if (valid && k < D) pack = Once ? read_once<Pack<__nv_bfloat16, 8>>(row + k) : load_pack<8>(row + k);
   } else {
     for (int i = 0; i < 8; ++i) pack.value[i] = valid && k + i < D ? row[k + i] : narrow<__nv_bfloat16>(0);
   }

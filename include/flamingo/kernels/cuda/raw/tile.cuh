@@ -94,6 +94,17 @@ __device__ inline unsigned bf16_pair(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 }
+/// a - b for two pairs of bf16.
+__device__ inline unsigned subtract_bf16_pairs(unsigned a, unsigned b) {
+  asm("fma.rn.bf16x2 %0, %1, %2, %0;\n" : "+r"(a) : "r"(b), "r"(0xbf80bf80u));  // sm_80 has no subtraction
+  return a;
+}
+/// The number that sixteen bits are as an IEEE binary16.
+__device__ inline float widen_half(unsigned short bits) {
+  float number;
+  asm("cvt.f32.f16 %0, %1;\n" : "=f"(number) : "h"(bits));
+  return number;
+}
 
 /// Starts kernel(args...) on the stream; an empty grid is no launch. Returns what the runtime says about the start.
 template <class... P>
@@ -189,6 +200,24 @@ __device__ inline Pack<R, Count> load_pack(const R* from) {
 template <int Count, class R>
 __device__ inline void store_pack(R* to, const Pack<R, Count>& pack) {
   *reinterpret_cast<Pack<R, Count>*>(to) = pack;
+}
+/// A T that is read once: it need not stay in the cache.
+template <class T>
+__device__ inline T read_once(const void* from) {
+#if defined(__CUDACC__)
+  if constexpr (sizeof(T) == 16) {
+    const uint4 bits = __ldcs(static_cast<const uint4*>(from));
+    T value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+  } else if constexpr (sizeof(T) == 8) {
+    const uint2 bits = __ldcs(static_cast<const uint2*>(from));
+    T value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+#endif
+  return *static_cast<const T*>(from);
 }
 /// How many R fill the 16 bytes that one instruction moves.
 template <class R>

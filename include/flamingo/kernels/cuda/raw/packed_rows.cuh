@@ -1,0 +1,284 @@
+/// The dense product of few rows with packed weights, as decoding has them, on raw pointers.
+///
+///   y = x wᵀ
+///
+/// x (N, D); w (O, D) in any format of packed.cuh; y (N, O); rows packed. Weights are read once for each eight rows of
+/// x and widened in registers. bf16 goes to the matrix units, where the integers of a format are exact: the sum of a
+/// block (int8: of a row) is multiplied by its scale in float. What has no such integers, and float and double, is
+/// multiplied number by number in Accumulate<R>. Every sum has one order, which depends on D and O alone: the bits of a
+/// row depend neither on the other rows nor on how many there are.
+///
+///   const flamingo::raw::PackedView w{bytes, nullptr, PackedFormat::q4_0, O, D};   // packed.cuh tells how they lie
+///   const cudaError_t error = flamingo::raw::packed_rows_forward(x, w, y, N, stream);
+#pragma once
+#include <cstddef>
+
+#include "few_rows.cuh"
+#include "packed.cuh"
+
+namespace flamingo::raw {
+
+inline constexpr int packed_rows_warps = 8, packed_rows_outputs = 4;  ///< of the kernel for any R
+
+/// Lanes take neighbouring eights of the depth; every eighth row of x is another block's.
+template <PackedFormat F, int Warps, int Outputs, class R>
+static __global__ void __launch_bounds__(Warps * 32)
+    packed_rows_kernel(const R* x, const PackedView w, R* y, int N, bool aligned) {
+  using A = Accumulate<R>;
+  struct Sums {
+    Array<Array<A, Outputs * few_rows>, Warps> value;
+  };
+  Sums& shared = shared_memory<Sums>();
+  const int first = block_index_x() * Outputs, first_row = block_index_y() * few_rows;
+  const int rows = N - first_row < few_rows ? N - first_row : few_rows;
+  x += static_cast<long long>(first_row) * w.D;
+
+  Array<Array<A, few_rows>, Outputs> sums = {};
+  for (int k = thread_index() * 8; k < w.D; k += Warps * 32 * 8) {
+    Array<Eight<float>, Outputs> ws;
+    for (int o = 0; o < Outputs; ++o)  // beyond the end: the last one again, whose sum nobody reads
+      ws[o] = read_eight<F>(w, first + o < w.O ? first + o : w.O - 1, k, aligned);
+    FLAMINGO_UNROLL
+    for (int n = 0; n < few_rows; ++n) {
+      if (n >= rows) continue;
+      const R* const row = x + static_cast<long long>(n) * w.D;
+      constexpr int count = pack_count<R>;
+      Pack<R, 8> xs;
+      for (int i = 0; i < 8; i += count) {
+        if (aligned) {
+          const Pack<R, count> part = load_pack<count>(row + k + i);
+          for (int j = 0; j < count; ++j) xs.value[i + j] = part.value[j];
+        } else {
+          for (int j = i; j < i + count; ++j) xs.value[j] = k + j < w.D ? row[k + j] : narrow<R>(0);
+        }
+      }
+      for (int i = 0; i < 8; ++i)
+        for (int o = 0; o < Outputs; ++o) sums[o][n] += static_cast<A>(ws[o].value[i]) * widen(xs.value[i]);
+    }
+  }
+  FLAMINGO_UNROLL
+  for (int o = 0; o < Outputs; ++o)
+    for (int n = 0; n < few_rows; ++n) {
+      const A sum = warp_sum(sums[o][n]);
+      if (lane_index() == 0) shared.value[warp_index()][n * Outputs + o] = sum;
+    }
+  __syncthreads();
+  store_few_rows<Warps, Outputs>(shared.value, static_cast<const R*>(nullptr),
+                                 y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
+}
+
+/// Two neighbours of an eight as bf16, exactly: `number` from 0 is its first. Of bytes a word holds four numbers, of
+/// nibbles eight; which two are taken at once, pick_pair tells.
+template <PackedFormat F>
+__device__ inline unsigned integer_pair(const unsigned* words, int i) {
+  constexpr unsigned ones = 0x43004300u;  // 128 and 128: their last bit is 1
+  if constexpr (F == PackedFormat::q8_0 || F == PackedFormat::int8) {
+    const unsigned bytes = words[i / 2] >> (i % 2 * 8);  // 128 + its low bits, less 128, or 256 where it is negative
+    return subtract_bf16_pairs((bytes & 0x007f007fu) | ones, (bytes & 0x00800080u) | ones);
+  } else {
+    return subtract_bf16_pairs((words[0] >> (i * 4) & 0x000f000fu) | ones,
+                               F == PackedFormat::q4_0 ? 0x43084308u : ones);
+  }
+}
+/// The pair of x (eight neighbours in four registers) that integer_pair's is multiplied by: of bytes every second one,
+/// 0 2, 1 3, 4 6, 5 7; of nibbles every fourth, 0 4, 1 5, 2 6, 3 7.
+template <PackedFormat F>
+__device__ inline unsigned matching_pair(const unsigned (&x)[4], int i) {
+  constexpr bool bytes = F == PackedFormat::q8_0 || F == PackedFormat::int8;
+  const unsigned one = x[bytes ? i / 2 * 2 : i / 2], other = x[bytes ? i / 2 * 2 + 1 : i / 2 + 2];
+  return i % 2 ? one >> 16 | (other & 0xffff0000u) : (one & 0xffffu) | other << 16;
+}
+
+/// What a lane loads of a row in a step: 64 bytes of it lie in four lanes.
+template <PackedFormat F>
+struct RowPart {
+  static constexpr BlockShape shape = block_shape(F == PackedFormat::int8 ? PackedFormat::q8_0 : F);
+  static constexpr int pairs = shape.group / 2;
+  Array<unsigned, pairs> scales, offsets;
+  unsigned words[4];
+
+  __device__ static float half(const Array<unsigned, pairs>& halves, int block) {
+    return widen_half(static_cast<unsigned short>(halves[block / 2] >> (block % 2 * 16)));
+  }
+};
+/// Of int8: sixteen numbers of a row from k on; zeros beyond the last row or number.
+__device__ inline RowPart<PackedFormat::int8> load_bytes(const PackedView& w, int row, int k) {
+  RowPart<PackedFormat::int8> part = {};
+  if (row >= w.O || k >= w.D) return part;
+  const auto words =
+      read_once<Pack<unsigned, 4>>(static_cast<const signed char*>(w.data) + static_cast<long long>(row) * w.D + k);
+  memcpy(part.words, &words, sizeof words);
+  return part;
+}
+/// Of blocks: a quarter of a row's group. Panels are filled up, so every row is there.
+template <PackedFormat F>
+__device__ inline RowPart<F> load_blocks(const BlockGroup& group, int row, int quarter) {
+  using Part = RowPart<F>;
+  constexpr BlockShape shape = Part::shape;
+  Part part = {};
+  if (group.blocks == shape.group) {
+    constexpr int bytes = packed_panel * 64, pairs = 2 * shape.group;  // of all numbers, of a row's scales
+    const unsigned char* const scales = group.data + bytes + row * pairs;
+    const auto words = read_once<Pack<unsigned, 4>>(group.data + (row * 4 + quarter) * 16);
+    memcpy(part.words, &words, sizeof words);
+    const auto halves = [](Array<unsigned, Part::pairs>& to, const unsigned char* from) {
+      const auto pack = load_pack<Part::pairs>(reinterpret_cast<const unsigned*>(from));
+      memcpy(to, &pack, sizeof pack);
+    };
+    halves(part.scales, scales);
+    if constexpr (F == PackedFormat::q4_1) halves(part.offsets, scales + packed_panel * pairs);
+    return part;
+  }
+  FLAMINGO_UNROLL
+  for (int b = 0; b < shape.group; ++b) {
+    if (b >= group.blocks) continue;
+    const auto* const words = reinterpret_cast<const unsigned*>(group.numbers(shape, row, quarter, b));
+    for (int i = 0; i < shape.words; ++i) part.words[b * shape.words + i] = words[i];
+    const auto put = [&](Array<unsigned, Part::pairs>& to, int which) {
+      const auto half = *reinterpret_cast<const unsigned short*>(group.header(shape, row, b, which));
+      to[b / 2] |= static_cast<unsigned>(half) << (b % 2 * 16);
+    };
+    put(part.scales, 0);
+    if constexpr (F == PackedFormat::q4_1) put(part.offsets, 1);
+  }
+  return part;
+}
+
+/// bf16 on the matrix units: Tiles times sixteen rows of w by eight of x. A lane of a tile holds eight neighbours of
+/// each block (int8: sixteen of a row), and Steps groups of blocks are on their way at a time.
+template <PackedFormat F, int Tiles, int Steps, int Warps>
+static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 768 : 1024) / (Warps * 32))
+    packed_rows_bf16_kernel(const __nv_bfloat16* x, const PackedView w, __nv_bfloat16* y, int N) {
+  constexpr int outputs = 16 * Tiles;
+  constexpr BlockShape shape = RowPart<F>::shape;
+  constexpr int depth = shape.group * 32;
+  struct Sums {
+    Array<Array<float, outputs * few_rows>, Warps> value;
+  };
+  Sums& shared = shared_memory<Sums>();
+  const int first = block_index_x() * outputs, first_row = block_index_y() * few_rows;
+  const int rows = N - first_row < few_rows ? N - first_row : few_rows;
+  const int row = lane_index() / 4, quarter = lane_index() % 4;
+  const bool valid = row < rows;
+  const __nv_bfloat16* const x_row = x + static_cast<long long>(first_row + (valid ? row : 0)) * w.D;
+
+  Array<float[4], Tiles> sums = {};
+  for (int base = warp_index(); base * depth < w.D; base += Warps * Steps) {
+    Array<Array<RowPart<F>[2], Tiles>, Steps> parts;
+    FLAMINGO_UNROLL
+    for (int s = 0; s < Steps; ++s) {
+      const int index = base + s * Warps;
+      BlockGroup group = {nullptr, 0};
+      if constexpr (in_blocks(F))
+        if (index * depth < w.D) group = block_group(w.data, shape, w.D, first, index);
+      for (int t = 0; t < Tiles; ++t)
+        for (int half = 0; half < 2; ++half) {
+          const int own = t * 16 + half * 8 + row;
+          if constexpr (in_blocks(F))
+            parts[s][t][half] = load_blocks<F>(group, first % packed_panel + own, quarter);
+          else
+            parts[s][t][half] = load_bytes(w, first + own, index * depth + quarter * 16);
+        }
+    }
+    FLAMINGO_UNROLL
+    for (int s = 0; s < Steps; ++s) {
+      FLAMINGO_UNROLL
+      for (int b = 0; b < shape.group; ++b) {
+        const int k =
+            (base + s * Warps) * depth + (F == PackedFormat::int8 ? quarter * 16 + b * 8 : b * 32 + quarter * 8);
+        const DepthPack own = load_depths<true, false>(x_row, k, w.D, valid);
+        unsigned xs[4];
+        for (int i = 0; i < 4; ++i) xs[i] = matching_pair<F>(own.pair, i);
+        float offsets[4] = {};  // what an offset of 1 adds
+        if constexpr (F == PackedFormat::q4_1)
+          for (int half = 0; half < 2; ++half)
+            multiply_add_16x8x16(offsets, {0x3f803f80u, 0x3f803f80u, 0x3f803f80u, 0x3f803f80u},
+                                 {xs[2 * half], xs[2 * half + 1]});
+        FLAMINGO_UNROLL
+        for (int t = 0; t < Tiles; ++t) {
+          const RowPart<F>&above = parts[s][t][0], &below = parts[s][t][1];
+          const unsigned *const up = above.words + b * shape.words, *const down = below.words + b * shape.words;
+          float block[4] = {};
+          float(&to)[4] = F == PackedFormat::int8 ? sums[t] : block;
+          for (int half = 0; half < 2; ++half) {
+            const int i = 2 * half;
+            multiply_add_16x8x16(to,
+                                 {integer_pair<F>(up, i), integer_pair<F>(down, i), integer_pair<F>(up, i + 1),
+                                  integer_pair<F>(down, i + 1)},
+                                 {xs[i], xs[i + 1]});
+          }
+          if constexpr (F != PackedFormat::int8)
+            for (int i = 0; i < 4; ++i) {
+              const RowPart<F>& part = i < 2 ? above : below;
+              sums[t][i] += RowPart<F>::half(part.scales, b) * block[i];
+              if constexpr (F == PackedFormat::q4_1) sums[t][i] += RowPart<F>::half(part.offsets, b) * offsets[i];
+            }
+        }
+      }
+    }
+  }
+  for (int t = 0; t < Tiles; ++t)
+    for (int i = 0; i < 4; ++i) {
+      const int output = t * 16 + i / 2 * 8 + row;
+      float sum = sums[t][i];
+      if constexpr (F == PackedFormat::int8) sum *= first + output < w.O ? w.scales[first + output] : 0;
+      shared.value[warp_index()][(quarter * 2 + i % 2) * outputs + output] = sum;
+    }
+  __syncthreads();
+  store_few_rows<Warps, outputs>(shared.value, static_cast<const __nv_bfloat16*>(nullptr),
+                                 y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
+}
+
+/// At so many blocks of 32 rows of w or more, every multiprocessor has two; with fewer, a block takes sixteen.
+inline constexpr int packed_rows_blocks = 256;
+
+namespace detail {
+
+template <PackedFormat F, class R>
+cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
+  const bool x_packs = packs(x, w.D) && w.D % 8 == 0;
+  const int groups = tiles_over(N, few_rows);
+  if constexpr (std::is_same_v<R, __nv_bfloat16> && (in_blocks(F) || F == PackedFormat::int8)) {
+    const bool wide = F != PackedFormat::int8 || (w.D % 16 == 0 && reinterpret_cast<std::uintptr_t>(w.data) % 16 == 0);
+    if (x_packs && wide) {
+      const bool many = tiles_over(w.O, 32) >= packed_rows_blocks;
+      const int outputs = many ? 32 : 16, warps = many ? 8 : 16;
+      return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
+                    static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(float), stream,
+                    many ? packed_rows_bf16_kernel<F, 2, 1, 8> : packed_rows_bf16_kernel<F, 1, 2, 16>, x, w, y, N);
+    }
+  }
+  constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
+  return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
+                static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
+                packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
+}
+
+}  // namespace detail
+
+/// Writes y (N, O) = x (N, D) wᵀ. Any N is right; from some dozens on, unpacking w once costs less than reading it for
+/// each eight rows.
+template <class R>
+cudaError_t packed_rows_forward(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
+  using F = PackedFormat;
+  if (!lies_right(w)) return cudaErrorInvalidValue;
+  switch (w.format) {
+    case F::f32:
+      return detail::packed_rows_of<F::f32>(x, w, y, N, stream);
+    case F::f16:
+      return detail::packed_rows_of<F::f16>(x, w, y, N, stream);
+    case F::bf16:
+      return detail::packed_rows_of<F::bf16>(x, w, y, N, stream);
+    case F::int8:
+      return detail::packed_rows_of<F::int8>(x, w, y, N, stream);
+    case F::q8_0:
+      return detail::packed_rows_of<F::q8_0>(x, w, y, N, stream);
+    case F::q4_0:
+      return detail::packed_rows_of<F::q4_0>(x, w, y, N, stream);
+    case F::q4_1:
+      return detail::packed_rows_of<F::q4_1>(x, w, y, N, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace flamingo::raw
