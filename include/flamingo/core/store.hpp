@@ -65,6 +65,11 @@ void initialise(Parameters& p, std::uint64_t seed) {
 template <Platform P, class T>
 struct Buffer : std::type_identity<std::vector<T>> {};
 
+/// What owns a packed matrix in P's memory, in the order that P's kernels read. A platform whose memory is not the
+/// host's specialises it: with a type that is made of the host's matrix, row after row, and points P's to itself.
+template <Platform P>
+class PackedBuffer;
+
 /// Owns a flat buffer in P's memory and the views into it.
 template <class Layer, Platform P, class T = typename P::Real>
 struct Store {

@@ -244,14 +244,67 @@ struct PackedWeights {
     auto fetch = [&](const Spec& spec, auto& leaf) {
       const TensorPlace place = table.place(spec);
       if (const io::TensorView* tensor = found.find(*file, spec, place))
-        w.point(leaf, spec, *tensor, place, held, arrangement);
+        w.fetch(leaf, spec, *tensor, place, held, arrangement);
     };
     Layer::each(fetch, w.views);
     own.finish();
     return w;
   }
+  /// The host's weights, row after row, copied to P's own memory.
+  static PackedWeights copy_of(const PackedWeights<Layer, HostOf<P>>& host)
+    requires(!std::same_as<HostOf<P>, P>)
+  {
+    PackedWeights w;
+    auto put = [&w](const Spec&, const auto& from, auto& to) { w.place(from, to); };
+    Layer::each(put, host.views, w.views);
+    return w;
+  }
 
  private:
+  template <class, Platform>
+  friend struct PackedWeights;
+
+  /// Where the host is not P, one parameter at a time is in both memories; P's kernels have one order, so the
+  /// arrangement says nothing there.
+  template <class Leaf>
+  void fetch(Leaf& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place, Held held,
+             Arrangement arrangement) {
+    if constexpr (std::same_as<HostOf<P>, P>) {
+      point(leaf, spec, tensor, place, held, arrangement);
+    } else {
+      PackedWeights<Layer, HostOf<P>> host;
+      auto from = on_host(leaf);
+      host.point(from, spec, tensor, place, held, Arrangement::rows);
+      this->place(from, leaf);
+    }
+  }
+  template <int O, int D>
+  static PackedMatrix<HostOf<P>, O, D> on_host(const PackedMatrix<P, O, D>&) {
+    return {};
+  }
+  template <int O, int D, class T>
+  static MatrixView<HostOf<P>, O, D, T> on_host(const MatrixView<P, O, D, T>&) {
+    return {};
+  }
+  template <int D, class T>
+  static VectorView<HostOf<P>, D, T> on_host(const VectorView<P, D, T>&) {
+    return {};
+  }
+  template <int O, int D>
+  void place(const PackedMatrix<HostOf<P>, O, D>& from, PackedMatrix<P, O, D>& to) {
+    auto buffer = std::make_shared<PackedBuffer<P>>(from);
+    to.format = from.format;
+    buffer->point(to);
+    owners.push_back(std::move(buffer));
+  }
+  template <class From, class To>
+  void place(const From& from, To& to) {
+    using T = typename To::Element;
+    auto buffer = std::make_shared<typename Buffer<P, T>::type>(std::vector<T>(from.data, from.data + from.size()));
+    to.data = buffer->data();
+    owners.push_back(std::move(buffer));
+  }
+
   template <int O, int D>
   void point(PackedMatrix<P, O, D>& leaf, const Spec& spec, const io::TensorView& tensor, const TensorPlace& place,
              Held held, Arrangement arrangement) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <span>
 
+#include <flamingo/kernels/cuda/packed.cuh>
 #include <flamingo/kernels/cuda/raw/convolution.cuh>
 #include <flamingo/kernels/cuda/windows.cuh>
 #include <flamingo/ops/convolution.hpp>
@@ -17,24 +18,23 @@ struct Convolution<Cuda<R>> {
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, Grids grids, const W& w, const A* b, const Window& window, int groups,
                       Out<P> y, Clip clip) {
-    check_stored<W>();
     const auto scope = ctx.scope();
     const raw::Channels channels{x.width, y.width, groups};
     check_cuda(
-        raw::convolution_forward(bare(x.data), bare(w.data), b, bare(y.data), on_device(ctx, grids, window),
-                                 raw_of(window), channels, {A(clip.low), A(clip.high)},
+        raw::convolution_forward(bare(x.data), bare(numbers_of(ctx, w, "convolution")), b, bare(y.data),
+                                 on_device(ctx, grids, window), raw_of(window), channels, {A(clip.low), A(clip.high)},
                                  numbers(ctx, raw::convolution_workspace(raw_of(window), channels)), ctx.stream()),
         "convolution");
   }
   template <class W>
   static void backward_input(Context<P>& ctx, Grids grids, const W& w, In<P> dy, const Window& window, int groups,
                              Out<P> dx) {
-    check_stored<W>();
     const auto scope = ctx.scope();
     const raw::Channels channels{dx.width, dy.width, groups};
-    check_cuda(raw::convolution_backward_input(
-                   bare(dy.data), bare(w.data), bare(dx.data), on_device(ctx, grids, window), raw_of(window), channels,
-                   numbers(ctx, raw::convolution_workspace(raw_of(window), channels)), ctx.stream()),
+    check_cuda(raw::convolution_backward_input(bare(dy.data), bare(numbers_of(ctx, w, "convolution")), bare(dx.data),
+                                               on_device(ctx, grids, window), raw_of(window), channels,
+                                               numbers(ctx, raw::convolution_workspace(raw_of(window), channels)),
+                                               ctx.stream()),
                "convolution_backward");
   }
   template <int O, int D>
@@ -61,13 +61,6 @@ struct Convolution<Cuda<R>> {
  private:
   static A* numbers(Context<P>& ctx, std::size_t count) {
     return reinterpret_cast<A*>(ctx.arena().scratch(count * sizeof(A)));
-  }
-  template <class W>
-  static constexpr void check_stored() {
-    constexpr bool stored = requires(const W& w) {
-      { w.data } -> std::convertible_to<const R*>;
-    };
-    static_assert(stored, "convolution: Cuda reads weights of its own number type (Stored<Cuda<R>>)");
   }
 };
 

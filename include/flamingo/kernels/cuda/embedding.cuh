@@ -1,6 +1,6 @@
 /// Rows of a vocabulary on CUDA. An id outside it reads NaN and adds nothing.
 #pragma once
-#include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/packed.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
 #include <flamingo/ops/embedding.hpp>
 
@@ -13,15 +13,17 @@ struct Embedding<Cuda<R>> {
 
   template <class T, class A>
   static void forward(Context<P>& ctx, Ids ids, const T& table, const A& added, Out<P> y) {
-    constexpr bool stored = requires {
-      { table.data } -> std::convertible_to<const R*>;
-      { added.data } -> std::convertible_to<const R*>;
-    };
-    static_assert(stored, "embed: Cuda reads tables of its own number type (Stored<Cuda<R>>); packed have no kernel");
-    const R *rows = table.data, *more = added.data;
-    check_cuda(raw::gather(bare(rows), table.rows, bare(more), added.rows, ids.data, bare(y.data), y.rows, y.width,
-                           ctx.stream()),
-               "embed");
+    const R* const more = numbers_in_place<R>(added);
+    if constexpr (is_packed<T>)
+      return check_cuda(raw::unpack_rows(raw_of(table, "embed"), bare(more), added.rows, ids.data, bare(y.data), y.rows,
+                                         ctx.stream()),
+                        "embed");
+    else {
+      const R* const rows = numbers_in_place<R>(table);
+      check_cuda(raw::gather(bare(rows), table.rows, bare(more), added.rows, ids.data, bare(y.data), y.rows, y.width,
+                             ctx.stream()),
+                 "embed");
+    }
   }
   template <class D>
   static void backward(Context<P>& ctx, Ids ids, int first, int last, In<P> dy, const D& dtable) {

@@ -1,6 +1,6 @@
 /// Dense products on CUDA.
 #pragma once
-#include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/packed.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
 #include <flamingo/kernels/cuda/raw/row_sums.cuh>
 #include <flamingo/ops/linear.hpp>
@@ -13,8 +13,13 @@ struct Linear<Cuda<R>> {
 
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
-    check_stored<W>();
-    ctx.products().forward(bare(x.data), bare(w.data), bare(y.data), x.rows, w.columns, w.rows, ctx.stream(), "linear");
+    const auto scope = ctx.scope();
+    if constexpr (is_packed<W>)
+      if (x.rows <= CudaProducts::packed_rows && !numbers_in_place<R>(w))
+        return check_cuda(
+            raw::packed_rows_forward(bare(x.data), raw_of(w, "linear"), bare(y.data), x.rows, ctx.stream()), "linear");
+    ctx.products().forward(bare(x.data), bare(numbers_of(ctx, w, "linear")), bare(y.data), x.rows, w.columns, w.rows,
+                           ctx.stream(), "linear");
   }
   template <class B>
   static void add_bias(Context<P>& ctx, const B& b, Out<P> y) {
@@ -23,9 +28,9 @@ struct Linear<Cuda<R>> {
 
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
-    check_stored<W>();
-    ctx.products().backward_input(bare(dy.data), bare(w.data), bare(dx.data), dy.rows, w.columns, w.rows, ctx.stream(),
-                                  "linear_backward");
+    const auto scope = ctx.scope();
+    ctx.products().backward_input(bare(dy.data), bare(numbers_of(ctx, w, "linear_backward")), bare(dx.data), dy.rows,
+                                  w.columns, w.rows, ctx.stream(), "linear_backward");
   }
   template <int O, int D>
   static void backward_weight(Context<P>& ctx, In<P> x, In<P> dy, const MatrixView<P, O, D, AccumulateOf<P>>& dw) {
@@ -39,15 +44,6 @@ struct Linear<Cuda<R>> {
     const auto workspace = take_vector<A>(ctx, static_cast<int>(raw::column_sum_workspace(dy.rows, int(dy.width))));
     check_cuda(raw::add_column_sums(bare(dy.data), db.data, workspace.data, dy.rows, int(dy.width), ctx.stream()),
                "linear_backward");
-  }
-
- private:
-  template <class W>
-  static constexpr void check_stored() {
-    constexpr bool stored = requires(const W& w) {
-      { w.data } -> std::convertible_to<const R*>;
-    };
-    static_assert(stored, "linear: Cuda reads weights of its own number type (Stored<Cuda<R>>); packed have no kernel");
   }
 };
 

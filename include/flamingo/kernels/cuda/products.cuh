@@ -1,6 +1,7 @@
 /// Who computes Cuda's dense products: the one place that decides it.
 ///
 ///   one to eight rows of x wᵀ     raw/few_rows.cuh
+///   up to 32 with w packed        raw/packed_rows.cuh; for more, and for dy w, w is unpacked into scratch
 ///   everything else on a GPU      cuBLASLt; raw/linear.cuh where it has no algorithm
 ///   everything else, emulated     raw/linear.cuh
 #pragma once
@@ -33,6 +34,8 @@ using LibraryProducts = CublasProducts;
 /// how many there are: eight or fewer have one order of sums, and cuBLASLt chooses an algorithm by the number of rows.
 class CudaProducts {
  public:
+  static constexpr int packed_rows = 32;  ///< up to so many, packed weights are read for each eight rows anew
+
   bool tf32 = false;  ///< whether float is multiplied in TF32 (10 bits of mantissa): faster, and not for parity
 
   /// y (N, O) = x (N, D) wᵀ.

@@ -30,11 +30,11 @@ namespace flamingo::raw {
 enum class PackedFormat : unsigned char {
   f32,
   f16,
-  bf16,
-  int8,  ///< signed bytes, one float scale per row
-  q8_0,  ///< scale, 32 signed bytes
-  q4_0,  ///< scale, 32 nibbles less 8
-  q4_1   ///< scale, offset, 32 nibbles
+  bfloat,  ///< bf16
+  int8,    ///< signed bytes, one float scale per row
+  q8_0,    ///< scale, 32 signed bytes
+  q4_0,    ///< scale, 32 nibbles less 8
+  q4_1     ///< scale, offset, 32 nibbles
 };
 __host__ __device__ constexpr bool in_blocks(PackedFormat format) { return format >= PackedFormat::q8_0; }
 
@@ -187,8 +187,8 @@ __device__ inline Eight<float> read_eight(const PackedView& w, int row, int k, b
   switch (w.format) {
     case PackedFormat::f16:
       return read_eight<PackedFormat::f16>(w, row, k, aligned);
-    case PackedFormat::bf16:
-      return read_eight<PackedFormat::bf16>(w, row, k, aligned);
+    case PackedFormat::bfloat:
+      return read_eight<PackedFormat::bfloat>(w, row, k, aligned);
     case PackedFormat::int8:
       return read_eight<PackedFormat::int8>(w, row, k, aligned);
     case PackedFormat::q8_0:

@@ -267,8 +267,8 @@ cudaError_t packed_rows_forward(const R* x, const PackedView& w, R* y, int N, cu
       return detail::packed_rows_of<F::f32>(x, w, y, N, stream);
     case F::f16:
       return detail::packed_rows_of<F::f16>(x, w, y, N, stream);
-    case F::bf16:
-      return detail::packed_rows_of<F::bf16>(x, w, y, N, stream);
+    case F::bfloat:
+      return detail::packed_rows_of<F::bfloat>(x, w, y, N, stream);
     case F::int8:
       return detail::packed_rows_of<F::int8>(x, w, y, N, stream);
     case F::q8_0:
