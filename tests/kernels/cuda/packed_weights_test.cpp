@@ -8,6 +8,8 @@
 #include "kernels/cuda/on_platform.hpp"
 #include "support/packing.hpp"
 
+namespace packed_weights_test {
+
 using namespace flamingo;
 using namespace flamingo::test;
 using emulator::Sum;
@@ -99,3 +101,5 @@ TEST_CASE("packed weights that lie as a file has them are refused", "[cuda]") {
   run.w.panels = false;
   CHECK_THROWS_WITH(run.linear(2, false), Catch::Contains("upload them"));
 }
+
+}  // namespace packed_weights_test

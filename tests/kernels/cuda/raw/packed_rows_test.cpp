@@ -9,6 +9,8 @@
 
 #include "kernels/cuda/raw/packed_matrices.hpp"
 
+namespace packed_rows_test {
+
 using namespace flamingo;
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
@@ -108,3 +110,5 @@ TEMPLATE_TEST_CASE("packed products under shuffled schedules and without their b
   CHECK(met == 1);
 }
 #endif
+
+}  // namespace packed_rows_test

@@ -7,6 +7,8 @@
 
 #include "kernels/cuda/raw/packed_matrices.hpp"
 
+namespace packed_test {
+
 using namespace flamingo;
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
@@ -90,3 +92,5 @@ TEST_CASE("blocks at an odd address, or cut, are refused", "[raw][packed]") {
   CHECK(unpack_rows(cut, all, y.data(), 1, nullptr) == cudaErrorInvalidValue);
   CHECK(unpack_rows(w.view(), all, y.data(), 0, nullptr) == cudaSuccess);
 }
+
+}  // namespace packed_test

@@ -9,7 +9,8 @@
 /// numbers or two of bytes, as many as fill 64 bytes of each row; the last group may have fewer. A group of n blocks
 /// holds
 ///
-///   for each of 32 rows, quarter q < 4, block < n:  numbers 8 q .. 8 q + 7 of the block, in their order
+///   for each of 32 rows, quarter q < 4, block < n:  numbers 8 q .. 8 q + 7 of the block: bytes in their order; of
+///                                                   nibbles, from the lowest, first 0 2 4 6, then 1 3 5 7
 ///   for each of 32 rows, block < n:                 its scale;   after all of them, likewise, the offsets
 ///
 /// so a panel takes as many bytes as 32 rows of the file, and any panel begins a matrix of its own. An index outside
@@ -108,9 +109,10 @@ inline void arrange_blocks(PackedFormat format, const void* rows, int O, int D, 
           continue;
         }
         const int shift = quarter / 2 * 4;
-        for (int i = 0; i < 4; ++i) {
-          const unsigned char* const two = numbers + quarter % 2 * 8 + 2 * i;
-          eight[i] = static_cast<unsigned char>(((two[0] >> shift) & 15) | ((two[1] >> shift) & 15) << 4);
+        const auto nibble = [&](int i) { return (numbers[quarter % 2 * 8 + i] >> shift) & 15; };
+        for (int i = 0; i < 2; ++i) {
+          eight[i] = static_cast<unsigned char>(nibble(4 * i) | nibble(4 * i + 2) << 4);
+          eight[i + 2] = static_cast<unsigned char>(nibble(4 * i + 1) | nibble(4 * i + 3) << 4);
         }
       }
     }
@@ -154,12 +156,13 @@ __device__ inline Eight<float> read_eight(const PackedView& w, int row, int k, b
     const float scale = half(0), offset = F == PackedFormat::q4_1 ? half(1) : 0;
     const auto words = read_once<Pack<unsigned, shape.words>>(group.numbers(shape, in_panel, k / 8 % 4, in_group));
     for (int i = 0; i < 8; ++i) {
+      const int nibble = i / 2 * 4 + i % 2 * 16;
       if constexpr (F == PackedFormat::q8_0)
         eight.value[i] = scale * static_cast<float>(static_cast<signed char>(words.value[i / 4] >> (i % 4 * 8) & 255));
       else if constexpr (F == PackedFormat::q4_0)
-        eight.value[i] = scale * static_cast<float>(static_cast<int>(words.value[0] >> (i * 4) & 15) - 8);
+        eight.value[i] = scale * static_cast<float>(static_cast<int>(words.value[0] >> nibble & 15) - 8);
       else
-        eight.value[i] = scale * static_cast<float>(words.value[0] >> (i * 4) & 15) + offset;
+        eight.value[i] = scale * static_cast<float>(words.value[0] >> nibble & 15) + offset;
     }
   } else if constexpr (F == PackedFormat::f32) {
     const auto numbers = read_eight_of(static_cast<const float*>(w.data) + first, k, w.D, aligned);

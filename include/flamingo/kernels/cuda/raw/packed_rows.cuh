@@ -67,8 +67,8 @@ static __global__ void __launch_bounds__(Warps * 32)
                                  y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
 }
 
-/// Two neighbours of an eight as bf16, exactly: `number` from 0 is its first. Of bytes a word holds four numbers, of
-/// nibbles eight; which two are taken at once, pick_pair tells.
+/// Two numbers of an eight as bf16, exactly: of bytes two that matching_pair names; of nibbles number 2 i and the one
+/// after it, 128 too large.
 template <PackedFormat F>
 __device__ inline unsigned integer_pair(const unsigned* words, int i) {
   constexpr unsigned ones = 0x43004300u;  // 128 and 128: their last bit is 1
@@ -76,16 +76,15 @@ __device__ inline unsigned integer_pair(const unsigned* words, int i) {
     const unsigned bytes = words[i / 2] >> (i % 2 * 8);  // 128 + its low bits, less 128, or 256 where it is negative
     return subtract_bf16_pairs((bytes & 0x007f007fu) | ones, (bytes & 0x00800080u) | ones);
   } else {
-    return subtract_bf16_pairs((words[0] >> (i * 4) & 0x000f000fu) | ones,
-                               F == PackedFormat::q4_0 ? 0x43084308u : ones);
+    return (words[0] >> (i * 4) & 0x000f000fu) | ones;
   }
 }
 /// The pair of x (eight neighbours in four registers) that integer_pair's is multiplied by: of bytes every second one,
-/// 0 2, 1 3, 4 6, 5 7; of nibbles every fourth, 0 4, 1 5, 2 6, 3 7.
+/// 0 2, 1 3, 4 6, 5 7; of nibbles, which lie so, 0 1, 2 3, 4 5, 6 7.
 template <PackedFormat F>
 __device__ inline unsigned matching_pair(const unsigned (&x)[4], int i) {
-  constexpr bool bytes = F == PackedFormat::q8_0 || F == PackedFormat::int8;
-  const unsigned one = x[bytes ? i / 2 * 2 : i / 2], other = x[bytes ? i / 2 * 2 + 1 : i / 2 + 2];
+  if constexpr (F == PackedFormat::q4_0 || F == PackedFormat::q4_1) return x[i];
+  const unsigned one = x[i / 2 * 2], other = x[i / 2 * 2 + 1];
   return i % 2 ? one >> 16 | (other & 0xffff0000u) : (one & 0xffffu) | other << 16;
 }
 
@@ -189,16 +188,16 @@ static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 
         const DepthPack own = load_depths<true, false>(x_row, k, w.D, valid);
         unsigned xs[4];
         for (int i = 0; i < 4; ++i) xs[i] = matching_pair<F>(own.pair, i);
-        float offsets[4] = {};  // what an offset of 1 adds
-        if constexpr (F == PackedFormat::q4_1)
+        float begin[4] = {};  // what makes up for nibbles that are 128, or with the 8 of q4_0 136, too large
+        constexpr unsigned excess = F == PackedFormat::q4_0 ? 0xc308c308u : 0xc300c300u;
+        if constexpr (F == PackedFormat::q4_0 || F == PackedFormat::q4_1)
           for (int half = 0; half < 2; ++half)
-            multiply_add_16x8x16(offsets, {0x3f803f80u, 0x3f803f80u, 0x3f803f80u, 0x3f803f80u},
-                                 {xs[2 * half], xs[2 * half + 1]});
+            multiply_add_16x8x16(begin, {excess, excess, excess, excess}, {xs[2 * half], xs[2 * half + 1]});
         FLAMINGO_UNROLL
         for (int t = 0; t < Tiles; ++t) {
           const RowPart<F>&above = parts[s][t][0], &below = parts[s][t][1];
           const unsigned *const up = above.words + b * shape.words, *const down = below.words + b * shape.words;
-          float block[4] = {};
+          float block[4] = {begin[0], begin[1], begin[2], begin[3]};
           float(&to)[4] = F == PackedFormat::int8 ? sums[t] : block;
           for (int half = 0; half < 2; ++half) {
             const int i = 2 * half;
@@ -211,7 +210,8 @@ static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 
             for (int i = 0; i < 4; ++i) {
               const RowPart<F>& part = i < 2 ? above : below;
               sums[t][i] += RowPart<F>::half(part.scales, b) * block[i];
-              if constexpr (F == PackedFormat::q4_1) sums[t][i] += RowPart<F>::half(part.offsets, b) * offsets[i];
+              if constexpr (F == PackedFormat::q4_1)
+                sums[t][i] += RowPart<F>::half(part.offsets, b) * (begin[i] * -0x1p-7f);
             }
         }
       }
@@ -248,10 +248,21 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
                     many ? packed_rows_bf16_kernel<F, 2, 1, 8> : packed_rows_bf16_kernel<F, 1, 2, 16>, x, w, y, N);
     }
   }
-  constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
-  return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
-                static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
-                packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
+  if constexpr (std::is_same_v<R, __nv_bfloat16> && F == PackedFormat::bfloat) {  // as it lies
+    for (int row = 0; row < N; row += few_rows) {
+      const int rows = N - row < few_rows ? N - row : few_rows;
+      const cudaError_t error = few_rows_forward(x + static_cast<long long>(row) * w.D, static_cast<const R*>(w.data),
+                                                 static_cast<const R*>(nullptr), y + static_cast<long long>(row) * w.O,
+                                                 rows, w.D, w.O, stream);
+      if (error != cudaSuccess) return error;
+    }
+    return cudaSuccess;
+  } else {
+    constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
+    return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
+                  static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
+                  packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
+  }
 }
 
 }  // namespace detail
