@@ -4,9 +4,9 @@
 ///
 /// x (N, D); w (O, D) in any format of packed.cuh; y (N, O); rows packed. Weights are read once for each eight rows of
 /// x and widened in registers. bf16 goes to the matrix units, where the integers of a format are exact: the sum of a
-/// block (int8: of a row) is multiplied by its scale in float. What has no such integers, and float and double, is
-/// multiplied number by number in Accumulate<R>. Every sum has one order, which depends on D and O alone: the bits of a
-/// row depend neither on the other rows nor on how many there are.
+/// block (int8: of a row) is multiplied by its scale in float, and a half is the sum of two bf16. f32, and whatever is
+/// not aligned, and float and double are multiplied number by number in Accumulate<R>. Every sum has one order, which
+/// depends on D and O alone: the bits of a row depend neither on the other rows nor on how many there are.
 ///
 ///   const flamingo::raw::PackedView w{bytes, nullptr, PackedFormat::q4_0, O, D};   // packed.cuh tells how they lie
 ///   const cudaError_t error = flamingo::raw::packed_rows_forward(x, w, y, N, stream);
@@ -67,23 +67,44 @@ static __global__ void __launch_bounds__(Warps * 32)
                                  y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
 }
 
-/// Two numbers of an eight as bf16, exactly: of bytes two that matching_pair names; of nibbles number 2 i and the one
-/// after it, 128 too large.
 template <PackedFormat F>
-__device__ inline unsigned integer_pair(const unsigned* words, int i) {
+constexpr bool of_bytes = F == PackedFormat::q8_0 || F == PackedFormat::int8;
+template <PackedFormat F>
+constexpr bool of_nibbles = F == PackedFormat::q4_0 || F == PackedFormat::q4_1;
+
+/// The bf16 whose sum two numbers of an eight are, exactly: of bytes two that matching_pair names, else number 2 i and
+/// the one after it. Nibbles are 128 too large. Halves have more bits than one bf16, so there are a first and a rest.
+template <PackedFormat F>
+__device__ inline unsigned number_pair(const unsigned* words, int i) {
   constexpr unsigned ones = 0x43004300u;  // 128 and 128: their last bit is 1
-  if constexpr (F == PackedFormat::q8_0 || F == PackedFormat::int8) {
+  if constexpr (of_bytes<F>) {
     const unsigned bytes = words[i / 2] >> (i % 2 * 8);  // 128 + its low bits, less 128, or 256 where it is negative
     return subtract_bf16_pairs((bytes & 0x007f007fu) | ones, (bytes & 0x00800080u) | ones);
   } else {
     return (words[0] >> (i * 4) & 0x000f000fu) | ones;
   }
 }
-/// The pair of x (eight neighbours in four registers) that integer_pair's is multiplied by: of bytes every second one,
-/// 0 2, 1 3, 4 6, 5 7; of nibbles, which lie so, 0 1, 2 3, 4 5, 6 7.
+struct TwoPairs {
+  unsigned first, rest;
+};
+__device__ inline TwoPairs half_pairs(unsigned halves) {
+  const float low = widen_half(static_cast<unsigned short>(halves)),
+              high = widen_half(static_cast<unsigned short>(halves >> 16));
+  unsigned low_bits, high_bits;
+  memcpy(&low_bits, &low, sizeof low);
+  memcpy(&high_bits, &high, sizeof high);
+  low_bits &= 0xffff0000u;
+  high_bits &= 0xffff0000u;
+  float low_first, high_first;
+  memcpy(&low_first, &low_bits, sizeof low);
+  memcpy(&high_first, &high_bits, sizeof high);
+  return {low_bits >> 16 | high_bits, bf16_pair(low - low_first, high - high_first)};
+}
+/// The pair of x (eight neighbours in four registers) that a pair is multiplied by: of bytes every second one, 0 2, 1
+/// 3, 4 6, 5 7; else neighbours.
 template <PackedFormat F>
 __device__ inline unsigned matching_pair(const unsigned (&x)[4], int i) {
-  if constexpr (F == PackedFormat::q4_0 || F == PackedFormat::q4_1) return x[i];
+  if constexpr (!of_bytes<F>) return x[i];
   const unsigned one = x[i / 2 * 2], other = x[i / 2 * 2 + 1];
   return i % 2 ? one >> 16 | (other & 0xffff0000u) : (one & 0xffffu) | other << 16;
 }
@@ -91,8 +112,10 @@ __device__ inline unsigned matching_pair(const unsigned (&x)[4], int i) {
 /// What a lane loads of a row in a step: 64 bytes of it lie in four lanes.
 template <PackedFormat F>
 struct RowPart {
-  static constexpr BlockShape shape = block_shape(F == PackedFormat::int8 ? PackedFormat::q8_0 : F);
-  static constexpr int pairs = shape.group / 2;
+  static constexpr BlockShape shape = F == PackedFormat::f16    ? BlockShape{4, 1, 0, 64}
+                                      : F == PackedFormat::int8 ? BlockShape{2, 2, 0, 32}
+                                                                : block_shape(F);
+  static constexpr int pairs = (shape.group + 1) / 2;
   Array<unsigned, pairs> scales, offsets;
   unsigned words[4];
 
@@ -100,12 +123,14 @@ struct RowPart {
     return widen_half(static_cast<unsigned short>(halves[block / 2] >> (block % 2 * 16)));
   }
 };
-/// Of int8: sixteen numbers of a row from k on; zeros beyond the last row or number.
-__device__ inline RowPart<PackedFormat::int8> load_bytes(const PackedView& w, int row, int k) {
-  RowPart<PackedFormat::int8> part = {};
+/// Of rows of numbers: sixteen bytes from number k on; zeros beyond the last row or number.
+template <PackedFormat F>
+__device__ inline RowPart<F> load_numbers(const PackedView& w, int row, int k) {
+  RowPart<F> part = {};
   if (row >= w.O || k >= w.D) return part;
-  const auto words =
-      read_once<Pack<unsigned, 4>>(static_cast<const signed char*>(w.data) + static_cast<long long>(row) * w.D + k);
+  constexpr int size = F == PackedFormat::f16 ? 2 : 1;
+  const long long at = (static_cast<long long>(row) * w.D + k) * size;
+  const auto words = read_once<Pack<unsigned, 4>>(static_cast<const unsigned char*>(w.data) + at);
   memcpy(part.words, &words, sizeof words);
   return part;
 }
@@ -144,9 +169,10 @@ __device__ inline RowPart<F> load_blocks(const BlockGroup& group, int row, int q
 }
 
 /// bf16 on the matrix units: Tiles times sixteen rows of w by eight of x. A lane of a tile holds eight neighbours of
-/// each block (int8: sixteen of a row), and Steps groups of blocks are on their way at a time.
-template <PackedFormat F, int Tiles, int Steps, int Warps>
-static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 768 : 1024) / (Warps * 32))
+/// each block (int8: sixteen of a row), and Steps groups of blocks are on their way at a time. A multiprocessor has
+/// room for so many blocks.
+template <PackedFormat F, int Tiles, int Steps, int Warps, int Blocks>
+static __global__ void __launch_bounds__(Warps * 32, Blocks)
     packed_rows_bf16_kernel(const __nv_bfloat16* x, const PackedView w, __nv_bfloat16* y, int N) {
   constexpr int outputs = 16 * Tiles;
   constexpr BlockShape shape = RowPart<F>::shape;
@@ -176,7 +202,7 @@ static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 
           if constexpr (in_blocks(F))
             parts[s][t][half] = load_blocks<F>(group, first % packed_panel + own, quarter);
           else
-            parts[s][t][half] = load_bytes(w, first + own, index * depth + quarter * 16);
+            parts[s][t][half] = load_numbers<F>(w, first + own, index * depth + quarter * (depth / 4));
         }
     }
     FLAMINGO_UNROLL
@@ -190,7 +216,7 @@ static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 
         for (int i = 0; i < 4; ++i) xs[i] = matching_pair<F>(own.pair, i);
         float begin[4] = {};  // what makes up for nibbles that are 128, or with the 8 of q4_0 136, too large
         constexpr unsigned excess = F == PackedFormat::q4_0 ? 0xc308c308u : 0xc300c300u;
-        if constexpr (F == PackedFormat::q4_0 || F == PackedFormat::q4_1)
+        if constexpr (of_nibbles<F>)
           for (int half = 0; half < 2; ++half)
             multiply_add_16x8x16(begin, {excess, excess, excess, excess}, {xs[2 * half], xs[2 * half + 1]});
         FLAMINGO_UNROLL
@@ -198,15 +224,22 @@ static __global__ void __launch_bounds__(Warps * 32, (F == PackedFormat::q4_1 ? 
           const RowPart<F>&above = parts[s][t][0], &below = parts[s][t][1];
           const unsigned *const up = above.words + b * shape.words, *const down = below.words + b * shape.words;
           float block[4] = {begin[0], begin[1], begin[2], begin[3]};
-          float(&to)[4] = F == PackedFormat::int8 ? sums[t] : block;
-          for (int half = 0; half < 2; ++half) {
-            const int i = 2 * half;
-            multiply_add_16x8x16(to,
-                                 {integer_pair<F>(up, i), integer_pair<F>(down, i), integer_pair<F>(up, i + 1),
-                                  integer_pair<F>(down, i + 1)},
-                                 {xs[i], xs[i + 1]});
+          float(&to)[4] = in_blocks(F) ? block : sums[t];
+          for (int i = 0; i < 4; i += 2) {
+            const unsigned b2[2] = {xs[i], xs[i + 1]};
+            if constexpr (F == PackedFormat::f16) {
+              const TwoPairs a[4] = {half_pairs(up[i]), half_pairs(down[i]), half_pairs(up[i + 1]),
+                                     half_pairs(down[i + 1])};
+              multiply_add_16x8x16(to, {a[0].first, a[1].first, a[2].first, a[3].first}, b2);
+              multiply_add_16x8x16(to, {a[0].rest, a[1].rest, a[2].rest, a[3].rest}, b2);
+            } else {
+              multiply_add_16x8x16(to,
+                                   {number_pair<F>(up, i), number_pair<F>(down, i), number_pair<F>(up, i + 1),
+                                    number_pair<F>(down, i + 1)},
+                                   b2);
+            }
           }
-          if constexpr (F != PackedFormat::int8)
+          if constexpr (in_blocks(F))
             for (int i = 0; i < 4; ++i) {
               const RowPart<F>& part = i < 2 ? above : below;
               sums[t][i] += RowPart<F>::half(part.scales, b) * block[i];
@@ -238,14 +271,16 @@ template <PackedFormat F, class R>
 cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
   const bool x_packs = packs(x, w.D) && w.D % 8 == 0;
   const int groups = tiles_over(N, few_rows);
-  if constexpr (std::is_same_v<R, __nv_bfloat16> && (in_blocks(F) || F == PackedFormat::int8)) {
-    const bool wide = F != PackedFormat::int8 || (w.D % 16 == 0 && reinterpret_cast<std::uintptr_t>(w.data) % 16 == 0);
+  if constexpr (std::is_same_v<R, __nv_bfloat16> &&
+                (in_blocks(F) || F == PackedFormat::int8 || F == PackedFormat::f16)) {
+    const bool wide = in_blocks(F) || (reads_eights(w) && (F == PackedFormat::f16 || w.D % 16 == 0));
     if (x_packs && wide) {
       const bool many = tiles_over(w.O, 32) >= packed_rows_blocks;
       const int outputs = many ? 32 : 16, warps = many ? 8 : 16;
       return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
                     static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(float), stream,
-                    many ? packed_rows_bf16_kernel<F, 2, 1, 8> : packed_rows_bf16_kernel<F, 1, 2, 16>, x, w, y, N);
+                    many ? packed_rows_bf16_kernel<F, 2, 1, 8, 4> : packed_rows_bf16_kernel<F, 1, 2, 16, 2>, x, w, y,
+                    N);
     }
   }
   if constexpr (std::is_same_v<R, __nv_bfloat16> && F == PackedFormat::bfloat) {  // as it lies
