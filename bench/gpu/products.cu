@@ -2,6 +2,7 @@
 ///
 ///   product N D O     forward (N, D) x (O, D)ᵀ; for more than eight rows also dx and dw
 ///   square N          the product of two N × N matrices
+///   packed F N D O    forward of one to eight rows over packed weights: F is 3 int8, 4 q8_0, 5 q4_0, 6 q4_1
 ///   copy MEGABYTES    within the device's memory
 #include "timing.cuh"
 
@@ -56,6 +57,26 @@ void square(Context<P>& ctx, const Case& c) {
            }));
 }
 
+void packed(Context<P>& ctx, const Case& c) {
+  const auto format = static_cast<raw::PackedFormat>(c[0]);
+  const int N = c[1], D = c[2], O = c[3];
+  const std::size_t bytes = raw::packed_bytes(format, O, D);
+  struct Set {
+    Numbers<unsigned char> w;  // zeros: what is multiplied costs nothing more
+    Numbers<T> x, y;
+  };
+  const Numbers<float> scales(static_cast<std::size_t>(O));
+  std::vector<Set> sets;
+  for (int i = 0; i < sets_of(static_cast<double>(bytes)); ++i)
+    sets.push_back({Numbers<unsigned char>(bytes), Numbers<T>(area(N, D)), Numbers<T>(area(N, O))});
+  c.report("forward", "packed_rows", seconds_of(ctx.stream(), static_cast<int>(sets.size()), [&](int set) {
+             const Set& s = sets[static_cast<std::size_t>(set)];
+             check_cuda(raw::packed_rows_forward(s.x.data(), {s.w.data(), scales.data(), format, O, D}, s.y.data(), N,
+                                                 ctx.stream()),
+                        "packed_rows");
+           }));
+}
+
 void copy(Context<P>& ctx, const Case& c) {
   const std::size_t bytes = std::size_t{1000000} * static_cast<std::size_t>(c[0]);
   const Numbers<T> from(bytes / sizeof(T)), to(bytes / sizeof(T));
@@ -71,6 +92,7 @@ int main() {
   return measure_cases([&](const Case& c) {
     if (c.kind == "product") products(ctx, c);
     if (c.kind == "square") square(ctx, c);
+    if (c.kind == "packed") packed(ctx, c);
     if (c.kind == "copy") copy(ctx, c);
   });
 }

@@ -399,7 +399,13 @@ struct PackedWeights {
   template <class T>
   const T* numbers(const Spec& spec, const io::TensorView& tensor, const TensorPlace& place) {
     auto all = std::make_shared<std::vector<T>>(spec.size());
-    detail::PlacedRows<T>(tensor, spec, place).read_all(all->data());
+    if constexpr (std::is_floating_point_v<T>) {
+      detail::PlacedRows<T>(tensor, spec, place).read_all(all->data());
+    } else {
+      std::vector<float> wide(spec.size());
+      detail::PlacedRows<float>(tensor, spec, place).read_all(wide.data());
+      std::transform(wide.begin(), wide.end(), all->begin(), [](float x) { return T(x); });
+    }
     const T* data = all->data();
     owners.push_back(std::move(all));
     return data;

@@ -4,6 +4,7 @@
 #include <checking.hpp>
 #include <flamingo/kernels/cuda/embedding.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
+#include <flamingo/model/weights.hpp>
 
 #include "kernels/cuda/on_platform.hpp"
 #include "support/packing.hpp"
@@ -82,6 +83,22 @@ struct PackedOps : Run<Cuda<R>> {
   }
 };
 
+/// A layer of one parameter of each role.
+struct Roles {
+  template <class S>
+  struct Parameters {
+    Matrix<S, 5, 32> matrix;
+    Learned<S, 3, 7> learned;
+    Vector<S, 11> vector;
+  };
+  template <class Visit, class... P>
+  static constexpr void each(Visit& visit, P&... p) {
+    visit(matrix_spec("matrix", 5, 32, Init::normal(1)), p.matrix...);
+    visit(table_spec("learned", 3, 7, Init::normal(1)), p.learned...);
+    visit(vector_spec("vector", 11, Init::normal(1)), p.vector...);
+  }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("ops over packed weights agree with the formulas in each format", "[cuda]", float, double,
@@ -94,6 +111,39 @@ TEMPLATE_TEST_CASE("ops over packed weights agree with the formulas in each form
     CHECK(run.embeds());
     CHECK(run.ctx.arena().scratched() == 0);
   }
+}
+
+TEST_CASE("weights of a file reach the device as the host holds them", "[cuda]") {
+  using P = Cuda<bfloat16>;
+  const auto path = std::filesystem::temp_directory_path() / "flamingo_packed_weights_test.safetensors";
+  const Store<Roles, Cpu<float>> numbers(std::uint64_t{3});
+  TensorWriter writer(io::DType::f32);
+  writer.add<Roles>(numbers.views);
+  writer.save(path);
+  const auto file = std::make_shared<const io::Safetensors>(path);
+  Context<P> ctx = small_context<P>();
+  const auto bytes = []<class T>(const std::vector<T>& all) {
+    std::string joined;
+    emulator::append_bytes(joined, all);
+    return joined;
+  };
+  for (const Held held : {Held::as_stored, Held::as_bf16, Held::as_int8}) {
+    const auto host = PackedWeights<Roles, HostOf<P>>::load(file, held);
+    for (const auto& device : {PackedWeights<Roles, P>::load(file, held), PackedWeights<Roles, P>::copy_of(host)}) {
+      const auto same = [&](const auto* there, const auto* here, std::size_t count) {
+        return bytes(host_copy(ctx, there, count)) == bytes(std::vector(here, here + count));
+      };
+      const auto& got = device.views;
+      const auto& want = host.views;
+      CHECK(got.matrix.format == want.matrix.format);
+      CHECK(same(got.matrix.data, want.matrix.data, 5 * want.matrix.row_bytes()));
+      CHECK((got.matrix.scales != nullptr) == (held == Held::as_int8));
+      if (held == Held::as_int8) CHECK(same(got.matrix.scales, want.matrix.scales, 5));
+      CHECK(same(got.learned.data, want.learned.data, 21));
+      CHECK(same(got.vector.data, want.vector.data, 11));
+    }
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("packed weights that lie as a file has them are refused", "[cuda]") {
