@@ -180,8 +180,17 @@ def activation(forward, backward):
     return measured
 
 
+def adamw(case, N):
+    """Fused, over parameters of a matrix's size."""
+    parameters = [drawn(2048, 2048, dtype=torch.float32) for _ in range(N * 1000000 // 2048**2)]
+    for p in parameters:
+        p.grad = torch.randn_like(p)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.1, fused=True, capturable=True)
+    measure(case, "adamw", "fused", lambda i: optimizer.step(), 1)
+
+
 KINDS = {"product": product, "square": square, "copy": copy, "attention": attention, "cross": cross,
-         "layer_norm": layer_norm, "gated": gated,
+         "layer_norm": layer_norm, "gated": gated, "adamw": adamw,
          "gelu": activation(lambda x: F.gelu(x), lambda dy, x: torch.ops.aten.gelu_backward(dy, x)),
          "squared_relu": activation(lambda x: F.relu(x)**2, lambda dy, x: 2 * F.relu(x) * dy)}
 

@@ -3,6 +3,8 @@
 ///   layer_norm N D       forward with moments; backward with dscale and dbias
 ///   gated N D            y = x + tanh(gate) branch; backward with dgate
 ///   gelu N D, squared_relu N D
+///   adamw N              an update of N million parameters, fp32
+#include <flamingo/kernels/cuda/raw/adamw.cuh>
 #include <flamingo/kernels/cuda/raw/layer_norm.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
 
@@ -73,11 +75,22 @@ class RowCase {
   std::vector<Set> sets_;
 };
 
+void adamw(cudaStream_t stream, const Case& c) {
+  const std::size_t size = static_cast<std::size_t>(c[0]) * 1000000;
+  const Numbers<float> w(size), g(size), m(size);
+  DeviceNumbers<float> v(size);  // second moments are not negative
+  const raw::AdamWNumbers<float> step{0.9f, 0.1f, 0.999f, 0.001f, 1, 1 - 1e-5f, 1e-4f, 1, 1e-8f};
+  c.report("adamw", "ours", seconds_of(stream, 1, [&](int) {
+             check_cuda(raw::adamw(step, w.data(), g.data(), m.data(), v.data(), size, stream), "adamw");
+           }));
+}
+
 }  // namespace
 
 int main() {
   const Stream stream;
   return measure_cases([&](const Case& c) {
+    if (c.kind == "adamw") return adamw(stream.get(), c);
     RowCase rows(stream.get(), c);
     if (c.kind == "layer_norm") rows.layer_norm();
     if (c.kind == "gated") rows.gated();

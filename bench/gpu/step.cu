@@ -7,39 +7,11 @@
 #include <chrono>
 #include <numeric>
 
-#include <flamingo/cuda.cuh>
-#include <flamingo/model/flamingo.hpp>
 #include <flamingo/train/trainer.hpp>
 
-#include "timing.cuh"
+#include "flamingo_3b.cuh"
 
 namespace flamingo::bench {
-
-using P = Cuda<bfloat16>;
-
-struct Features {};  ///< of pictures are given: there is no encoder
-
-constexpr int features_of_picture = 100;  // NFNet-F6's cells of 320 × 320
-constexpr FlamingoConfig<Features, Llama> config{
-    .resampler =
-        {.vision_dim = 3072, .dim = 1536, .layers = 6, .heads = 16, .head_dim = 128, .frames = 8, .out_dim = 2048},
-    .xattn = {.every = 1, .heads = 16, .head_dim = 128, .norm_media = true},
-    .lm = {.dim = 2048, .layers = 24, .heads = 16, .kv_heads = 16, .hidden = 5504, .vocabulary = 32000, .added = 2}};
-
-/// Scales of norms are one, all else as a trained decoder's.
-template <class Decoder>
-void draw_decoder(Store<Decoder, P, float>& masters) {
-  std::size_t at = 0;
-  const auto draw = [&](const Spec& spec, auto& leaf) {
-    const auto count = static_cast<unsigned>(spec.size());
-    if (spec.init.kind == Init::Kind::one)
-      check_cuda(raw::fill(leaf.data, 1.f, spec.size(), nullptr), "draw");
-    else
-      draw_kernel<float><<<(count + 255) / 256, 256>>>(leaf.data, spec.size(), ++at, 0.02f);
-  };
-  Decoder::each(draw, masters.views);
-  check_cuda(cudaDeviceSynchronize(), "draw");
-}
 
 /// New gates are zero, and so would be most gradients: open, they leave nothing to be multiplied by zeros.
 template <class Connect>
@@ -55,25 +27,19 @@ TrainingBatch<bfloat16> batch_of(int B, int L, int M, std::uint64_t seed) {
   Random draw(seed, 0);
   TrainingBatch<bfloat16> batch;
   const int rows = B * M * features_of_picture;
-  batch.features.resize(static_cast<std::size_t>(rows) * 3072);
+  batch.features.resize(static_cast<std::size_t>(rows) * feature_width);
   for (bfloat16& x : batch.features) x = bfloat16(2 * draw.uniform() - 1);
   for (int i = 0; i < B * M; ++i) batch.media.push_back({i * features_of_picture, features_of_picture});
   for (int b = 0; b < B; ++b) {
     Sequence s{.first_medium = b * M, .media = M};
     for (int t = 0; t < L; ++t) {
-      s.ids.push_back(draw.below(32000));
+      s.ids.push_back(draw.below(words));
       s.phi.push_back(t * M / L + 1);
-      s.targets.push_back(draw.below(32000));
+      s.targets.push_back(draw.below(words));
     }
     batch.sequences.push_back(std::move(s));
   }
   return batch;
-}
-
-std::size_t free_memory() {
-  std::size_t free = 0, total = 0;
-  check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-  return free;
 }
 
 /// A template, because nvcc cannot write down types that depend on a config.
@@ -98,7 +64,7 @@ void step(const Case& c) {
         free_memory());
   Context<P> ctx(free_memory() - weights - spare, std::size_t{64} << 20);
   Store<Decoder, P, float> masters;
-  draw_decoder(masters);
+  draw_weights(masters);
   Frozen frozen;
   frozen.round(ctx, masters);
   Trainer<C, P, typename Frozen::Views> trainer(ctx, frozen.views, 1, {.peak = 1e-4, .warmup = 1});
