@@ -5,6 +5,7 @@
 #include <flamingo/kernels/cpu/adamw.hpp>
 #include <flamingo/kernels/cpu/arrange.hpp>
 #include <flamingo/kernels/cpu/attention.hpp>
+#include <flamingo/kernels/cpu/choice.hpp>
 #include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/convolution.hpp>
 #include <flamingo/kernels/cpu/cross_entropy.hpp>

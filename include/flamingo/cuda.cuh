@@ -5,6 +5,7 @@
 #include <flamingo/kernels/cuda/adamw.cuh>
 #include <flamingo/kernels/cuda/arrange.cuh>
 #include <flamingo/kernels/cuda/attention.cuh>
+#include <flamingo/kernels/cuda/choice.cuh>
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/convolution.cuh>
 #include <flamingo/kernels/cuda/cross_entropy.cuh>

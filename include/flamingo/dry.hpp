@@ -7,6 +7,7 @@
 #include <flamingo/kernels/dry/adamw.hpp>
 #include <flamingo/kernels/dry/arrange.hpp>
 #include <flamingo/kernels/dry/attention.hpp>
+#include <flamingo/kernels/dry/choice.hpp>
 #include <flamingo/kernels/dry/convolution.hpp>
 #include <flamingo/kernels/dry/cross_entropy.hpp>
 #include <flamingo/kernels/dry/dropout.hpp>

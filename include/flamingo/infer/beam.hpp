@@ -91,29 +91,8 @@ struct Candidate {
   double log_p;
 };
 
-/// The `count` best continuations by one token of the beams whose logits begin at `logits`, V a beam. Forbidden ones
-/// are none.
-template <class R>
-std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<R> logits, int V,
-                                       const LogitsRules& rules, std::size_t count) {
-  std::vector<Candidate> all;
-  for (std::size_t b = 0; b < beams.size(); ++b) {
-    const auto row = logits.subspan(b * static_cast<std::size_t>(V), static_cast<std::size_t>(V));
-    const double total = log_sum_exp<R>(row);
-    if (rules.change()) {
-      std::vector<double> scores(row.size());
-      for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<double>(row[i]) - total;
-      rules.apply(beams[b].state, scores);
-      for (int id = 0; id < V; ++id)
-        if (const double x = scores[static_cast<std::size_t>(id)]; x > -std::numeric_limits<double>::infinity())
-          all.push_back({b, id, beams[b].log_p + x});
-      continue;
-    }
-    ban<R>(row, rules.banned);
-    for (int id = 0; id < V; ++id)
-      if (const R x = row[static_cast<std::size_t>(id)]; x > -std::numeric_limits<R>::infinity())
-        all.push_back({b, id, beams[b].log_p + (static_cast<double>(x) - total)});
-  }
+/// The `count` best of all, the best first.
+inline std::vector<Candidate> best_of(std::vector<Candidate> all, std::size_t count) {
   count = std::min(count, all.size());
   std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(),
                     [](const Candidate& a, const Candidate& b) {
@@ -121,6 +100,32 @@ std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<R>
                     });
   all.resize(count);
   return all;
+}
+/// The `count` best continuations by one token of beams, out of as many for each: what is best of all is among them.
+inline std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<const Choice> best,
+                                              std::size_t count) {
+  const std::size_t each = best.size() / beams.size();
+  std::vector<Candidate> all;
+  for (std::size_t i = 0; i < best.size(); ++i)
+    if (best[i].id >= 0) all.push_back({i / each, best[i].id, beams[i / each].log_p + best[i].log_p});
+  return best_of(std::move(all), count);
+}
+/// The same by rules that may change any score: logits, V a beam.
+template <class R>
+std::vector<Candidate> best_candidates(std::span<const Beam> beams, std::span<const R> logits, int V,
+                                       const LogitsRules& rules, std::size_t count) {
+  std::vector<Candidate> all;
+  for (std::size_t b = 0; b < beams.size(); ++b) {
+    const auto row = logits.subspan(b * static_cast<std::size_t>(V), static_cast<std::size_t>(V));
+    const double total = log_sum_exp<R>(row);
+    std::vector<double> scores(row.size());
+    for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<double>(row[i]) - total;
+    rules.apply(beams[b].state, scores);
+    for (int id = 0; id < V; ++id)
+      if (const double x = scores[static_cast<std::size_t>(id)]; x > -std::numeric_limits<double>::infinity())
+        all.push_back({b, id, beams[b].log_p + x});
+  }
+  return best_of(std::move(all), count);
 }
 
 }  // namespace detail
@@ -153,6 +158,8 @@ std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const Text
   const auto ends = [&](int id) { return std::find(o.end_ids.begin(), o.end_ids.end(), id) != o.end_ids.end(); };
   // Each beam may lose its best candidates to end ids, which make no beam.
   const std::size_t candidates = std::max(std::size_t{2}, 1 + o.end_ids.size()) * static_cast<std::size_t>(o.beams);
+  const bool by_rows = o.rules().change();
+  const std::size_t each = std::min(candidates, std::size_t{E::V});  // of one beam
 
   for (int length = 1;; ++length) {
     std::vector<TextState*> batch;
@@ -160,13 +167,23 @@ std::vector<std::vector<Hypothesis>> beam_search(E& engine, std::span<const Text
       if (!search.done)
         for (detail::Beam& beam : search.beams) batch.push_back(&beam.state);
     if (batch.empty()) break;
-    auto logits = engine.next_logits(batch);
+    typename E::Logits logits;
+    std::vector<Choice> likeliest;
+    if (by_rows)
+      logits = engine.next_logits(batch);
+    else
+      likeliest = engine.likeliest_next(batch, static_cast<int>(each), o.banned);
     std::size_t row = 0;
     for (Search& search : searches) {
       if (search.done) continue;
-      const auto own = std::span(logits).subspan(row * std::size_t{E::V}, search.beams.size() * std::size_t{E::V});
+      const auto own = [&](const auto& rows, std::size_t width) {
+        return std::span(rows).subspan(row * width, search.beams.size() * width);
+      };
+      const auto best = by_rows
+                            ? detail::best_candidates<Logit>(search.beams, own(std::as_const(logits), E::V), E::V,
+                                                             o.rules(), candidates)
+                            : detail::best_candidates(search.beams, own(std::as_const(likeliest), each), candidates);
       row += search.beams.size();
-      const auto best = detail::best_candidates<Logit>(search.beams, own, E::V, o.rules(), candidates);
       std::vector<detail::Beam> next;
       for (std::size_t rank = 0; rank < best.size() && next.size() < static_cast<std::size_t>(o.beams); ++rank) {
         const detail::Candidate& c = best[rank];

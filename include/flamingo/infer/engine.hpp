@@ -14,6 +14,7 @@
 #include <flamingo/infer/cache.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/choice.hpp>
 
 namespace flamingo {
 
@@ -272,25 +273,27 @@ class Engine {
   using Logits = std::vector<Logit>;
   /// Reads everything that waits; logits of what follows each state. Each must have a token that waits.
   Logits next_logits(std::span<TextState* const> states) {
-    std::vector<int> last;
-    int rows = 0;
-    for (const TextState* s : states) {
-      check(!s->ids.empty(), "next_logits", "a sequence has no token that waits to be read");
-      last.push_back((rows += static_cast<int>(s->ids.size())) - 1);
-    }
+    const std::vector<int> last = last_rows(states);
     const auto scope = ctx_.scope();
     return logits(read(states), last);
   }
   Logits logits(const Rows<P, D>& hidden, const std::vector<int>& rows) {
+    return with_logits(hidden, rows, [&](const Rows<P, V>& y) {
+      const auto seen = host_copy(ctx_, y);
+      return Logits(seen.begin(), seen.end());
+    });
+  }
+  /// Reads everything that waits; the k likeliest ids that may follow each state, those of state n from n * k on. They
+  /// are chosen where the logits lie, so nothing else reaches the host. Each state must have a token that waits.
+  std::vector<Choice> likeliest_next(std::span<TextState* const> states, int k, const std::vector<int>& banned = {}) {
+    const std::vector<int> last = last_rows(states);
     const auto scope = ctx_.scope();
-    const auto kept = ctx_.kept_scope();
-    const int n = static_cast<int>(rows.size());
-    const auto chosen = scratch<D>(ctx_, n);
-    const auto y = scratch<V>(ctx_, n);
-    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
-    M::Decoder::logits(ctx_, lm_, chosen, y);
-    const auto seen = host_copy(ctx_, y);
-    return Logits(seen.begin(), seen.end());
+    return with_logits(read(states), last, [&](const Rows<P, V>& y) {
+      const auto best = take_vector<Choice>(ctx_, y.rows * k);
+      ops::likeliest(ctx_, y, table(ctx_, banned), k, best);
+      const auto seen = host_copy(ctx_, best);
+      return std::vector<Choice>(seen.begin(), seen.end());
+    });
   }
   /// log p(targets[n] | hidden row rows[n]).
   std::vector<double> log_likelihoods(const Rows<P, D>& hidden, const std::vector<int>& rows,
@@ -308,6 +311,28 @@ class Engine {
   }
 
  private:
+  /// Of states that are read together, the row of each one's last token.
+  static std::vector<int> last_rows(std::span<TextState* const> states) {
+    std::vector<int> last;
+    int rows = 0;
+    for (const TextState* s : states) {
+      check(!s->ids.empty(), "next_logits", "a sequence has no token that waits to be read");
+      last.push_back((rows += static_cast<int>(s->ids.size())) - 1);
+    }
+    return last;
+  }
+  /// use(logits of these hidden rows), which are scratch.
+  template <class Use>
+  auto with_logits(const Rows<P, D>& hidden, const std::vector<int>& rows, const Use& use) {
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    const int n = static_cast<int>(rows.size());
+    const auto chosen = scratch<D>(ctx_, n);
+    const auto y = scratch<V>(ctx_, n);
+    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
+    M::Decoder::logits(ctx_, lm_, chosen, y);
+    return use(y);
+  }
   /// Gated block j: in -> out.
   void condition(std::size_t j, const Rows<P, D>& in, const Spans<P>& cross, View<P, 1, const int> blind,
                  const Rows<P, D>& out) {

@@ -46,21 +46,28 @@ struct Generated {
 
 namespace detail {
 
-/// log Σ exp of a row of logits.
-template <class R>
-double log_sum_exp(std::span<const R> logits) {
-  double maximum = -std::numeric_limits<double>::infinity();
-  for (const R x : logits) maximum = std::max(maximum, static_cast<double>(x));
-  double sum = 0;
-  for (const R x : logits) sum += std::exp(static_cast<double>(x) - maximum);
-  return maximum + std::log(sum);
-}
-
 inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
   for (const int id : ids) check(id >= 0 && id < V, "generate", what, " has the id ", id, ", expected 0 to ", V - 1);
 }
 
 }  // namespace detail
+
+/// The place in scores, the highest first, that `uniform` in [0, 1) means in the distribution that temperature and
+/// top-p make of them.
+inline std::size_t place_of(std::span<const double> scores, const GenerateOptions& o, double uniform) {
+  std::vector<double> p(scores.size());
+  double total = 0;
+  for (std::size_t i = 0; i < p.size(); ++i)
+    total += p[i] = std::exp((scores[i] - scores[0]) / static_cast<double>(o.temperature));
+  std::size_t among = 0;
+  double mass = 0;
+  while (among < p.size() && (among == 0 || (mass < static_cast<double>(o.top_p) * total && p[among] > 0)))
+    mass += p[among++];
+  double rest = uniform * mass;
+  for (std::size_t i = 0; i + 1 < among; ++i)
+    if ((rest -= p[i]) < 0) return i;
+  return among - 1;
+}
 
 /// The id at the place `uniform` in [0, 1) of the distribution that the options make of logits: temperature, then
 /// top-k, then top-p.
@@ -73,18 +80,9 @@ int sample(std::span<const R> logits, const GenerateOptions& o, double uniform) 
   if (o.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
   const auto kept = o.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(o.top_k)) : order.size();
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), likelier);
-  std::vector<double> p(kept);
-  double total = 0;
-  for (std::size_t i = 0; i < kept; ++i)
-    total += p[i] = std::exp((at(order[i]) - at(order[0])) / static_cast<double>(o.temperature));
-  std::size_t among = 0;
-  double mass = 0;
-  while (among < kept && (among == 0 || (mass < static_cast<double>(o.top_p) * total && p[among] > 0)))
-    mass += p[among++];
-  double rest = uniform * mass;
-  for (std::size_t i = 0; i + 1 < among; ++i)
-    if ((rest -= p[i]) < 0) return order[i];
-  return order[among - 1];
+  std::vector<double> scores;
+  for (std::size_t i = 0; i < kept; ++i) scores.push_back(at(order[i]));
+  return order[place_of(scores, o, uniform)];
 }
 
 /// Throws unless the options make sense for a vocabulary of V.
@@ -102,25 +100,41 @@ inline void check_options(const GenerateOptions& o, int V) {
 
 namespace detail {
 
-/// The next id of a state, by the rules and the sampling of the options.
+/// How many of the likeliest ids of a row are enough to choose the next one; 0: the whole row is needed, because a rule
+/// may change any score or any id may be drawn.
+inline int enough_choices(const GenerateOptions& o, int V) {
+  return o.rules().change() ? 0 : o.temperature == 0 ? 1 : std::min(o.top_k, V);
+}
+inline void check_possible(double score) {
+  check(score > -std::numeric_limits<double>::infinity(), "generate", "every id is forbidden");
+}
+/// The next id of a state out of its likeliest ones.
+inline Choice choose(std::span<const Choice> best, const GenerateOptions& o, double uniform) {
+  check_possible(best[0].log_p);
+  if (o.temperature == 0) return best[0];
+  std::vector<double> scores;
+  for (const Choice& c : best)
+    if (c.id >= 0) scores.push_back(c.log_p);
+  return best[place_of(scores, o, uniform)];
+}
+/// The next id of a state out of its whole row, by the rules and the sampling of the options.
 template <class R>
-int choose(std::span<R> logits, const TextState& state, const GenerateOptions& o, double uniform) {
+Choice choose(std::span<R> logits, const TextState& state, const GenerateOptions& o, double uniform) {
+  const double total = log_sum_exp<R>(logits);
+  const auto log_p = [&](int id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]) - total; };
   const LogitsRules rules = o.rules();
-  const auto possible = [](double score) {
-    check(score > -std::numeric_limits<double>::infinity(), "generate", "every id is forbidden");
-  };
   if (!rules.change()) {
     ban<R>(logits, o.banned);
     const int id = sample<R>(logits, o, uniform);
-    possible(static_cast<double>(logits[static_cast<std::size_t>(id)]));
-    return id;
+    check_possible(static_cast<double>(logits[static_cast<std::size_t>(id)]));
+    return {id, log_p(id)};
   }
   std::vector<double> scores(logits.size());
   for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<double>(logits[i]);
   rules.apply(state, scores);
   const int id = sample<double>(scores, o, uniform);
-  possible(scores[static_cast<std::size_t>(id)]);
-  return id;
+  check_possible(scores[static_cast<std::size_t>(id)]);
+  return {id, log_p(id)};
 }
 
 }  // namespace detail
@@ -131,30 +145,37 @@ template <class E, class OnToken>
 std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o,
                                 const OnToken& on_token) {
   check_options(o, E::V);
+  const auto enough = static_cast<std::size_t>(detail::enough_choices(o, E::V));
   std::vector<Generated> all(states.size());
   std::vector<std::size_t> running(states.size());
   for (std::size_t i = 0; i < running.size(); ++i) running[i] = i;
   for (int step = 0; step < o.max_new_tokens && !running.empty(); ++step) {
     std::vector<TextState*> batch;
     for (const std::size_t i : running) batch.push_back(&states[i]);
-    auto logits = engine.next_logits(batch);
+    typename E::Logits logits;
+    std::vector<Choice> best;
+    if (enough > 0)
+      best = engine.likeliest_next(batch, static_cast<int>(enough), o.banned);
+    else
+      logits = engine.next_logits(batch);
     std::vector<std::size_t> still;
     for (std::size_t n = 0; n < running.size(); ++n) {
       const std::size_t i = running[n];
       TextState& state = states[i];
       Generated& done = all[i];
-      const auto row = std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V});
-      const double total = detail::log_sum_exp<typename E::Logit>(row);
       const double uniform =
           static_cast<double>(Random(o.seed, state.stream, static_cast<std::uint64_t>(state.length())).uniform());
-      const int id = detail::choose<typename E::Logit>(row, state, o, uniform);
+      const auto [id, log_p] =
+          enough > 0
+              ? detail::choose(std::span<const Choice>(best).subspan(n * enough, enough), o, uniform)
+              : detail::choose(std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V}), state, o, uniform);
       state.append(id);
       if (std::find(o.stop_ids.begin(), o.stop_ids.end(), id) != o.stop_ids.end()) {
         done.stopped = StopReason::stop_id;
         continue;
       }
       done.ids.push_back(id);
-      done.log_likelihoods.push_back(static_cast<double>(row[static_cast<std::size_t>(id)]) - total);
+      done.log_likelihoods.push_back(log_p);
       on_token(i, id);
       if (o.bytes_of) done.text += o.bytes_of(id);
       std::size_t end = std::string::npos;

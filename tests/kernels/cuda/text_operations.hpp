@@ -3,6 +3,7 @@
 #include <flamingo/ops/activation.hpp>
 #include <flamingo/ops/adamw.hpp>
 #include <flamingo/ops/arrange.hpp>
+#include <flamingo/ops/choice.hpp>
 #include <flamingo/ops/cross_entropy.hpp>
 #include <flamingo/ops/dropout.hpp>
 #include <flamingo/ops/embedding.hpp>
@@ -88,6 +89,23 @@ struct TextOperations : Run<P> {
     this->report(name + "dadded", dadded);
   }
 
+  /// Equal logits, banned ids, and more choices than a row has left.
+  void likeliest() {
+    const int N = 3, V = 1036, k = 9;
+    auto logits = this->drawn_numbers(static_cast<std::size_t>(N * V), 61, -8, 8);
+    logits[700] = logits[20] = R(9);
+    const View<P, 1, Choice> best{this->put(std::vector<Choice>(N * k)), {N * k}};
+    for (const std::vector<int>& banned : {std::vector<int>{}, std::vector<int>{3, 20, 1035}}) {
+      ops::likeliest(ctx, Rows<P>{this->put(logits), N, Extent<dynamic>(V)}, table(ctx, banned), k, best);
+      Result ids{"likeliest ids", {}}, log_p{"likeliest log_p", {}};
+      for (const Choice& c : host_copy(ctx, best)) {
+        ids.numbers.push_back(c.id);
+        log_p.numbers.push_back(c.log_p);
+      }
+      this->results.insert(this->results.end(), {ids, log_p});
+    }
+  }
+
   void clamps() {
     const auto x = this->rows(5, 7, 51, -3, 3), dx = this->rows(5, 7, 52);
     ops::clamp(ctx, 1.25f, x);
@@ -131,6 +149,7 @@ Results text_operations() {
   for (const int chunk : {2000, 256}) run.cross_entropy(chunk, 0);
   run.cross_entropy(1000, 0.125f);
   run.clamps();
+  run.likeliest();
   return run.results;
 }
 

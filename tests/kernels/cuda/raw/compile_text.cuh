@@ -2,6 +2,7 @@
 #pragma once
 #include <flamingo/kernels/cuda/raw/adamw.cuh>
 #include <flamingo/kernels/cuda/raw/arrange.cuh>
+#include <flamingo/kernels/cuda/raw/choice.cuh>
 #include <flamingo/kernels/cuda/raw/cross_entropy.cuh>
 #include <flamingo/kernels/cuda/raw/dropout.cuh>
 #include <flamingo/kernels/cuda/raw/rotary.cuh>
@@ -11,6 +12,7 @@ namespace flamingo::raw {
 #define INSTANTIATE_TEXT(R)                                                                                          \
   template cudaError_t gather<R>(const R*, int, const R*, int, const int*, R*, int, int, cudaStream_t);              \
   template cudaError_t scatter_add<R, R>(const R*, const int*, int, int, R*, int, int, cudaStream_t);                \
+  template cudaError_t likeliest<R>(const R*, int, int, const int*, int, int, Choice*, cudaStream_t);                \
   template cudaError_t clear_rows<R>(const int*, int, R*, int, int, cudaStream_t);                                   \
   template cudaError_t rotary<R>(const RotaryFrequencies&, double, bool, const int*, R*, int, int, int, int,         \
                                  cudaStream_t);                                                                      \

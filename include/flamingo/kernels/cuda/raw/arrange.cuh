@@ -10,6 +10,7 @@
 #pragma once
 #include <cstddef>
 
+#include "each.cuh"
 #include "pointwise.cuh"
 
 namespace flamingo::raw {
@@ -22,24 +23,30 @@ struct BlendPlace {
 
 inline constexpr int row_threads = 128, scatter_threads = 256;
 
-/// A block a row, Count numbers a thread and step.
+/// Element i of gather: Count numbers of a row of y.
 template <int Count, class R>
-static __global__ void __launch_bounds__(row_threads)
-    gather_kernel(const R* x, int rows, const R* more, int more_rows, const int* index, R* y, int D) {
-  const int n = block_index_x(), from = index[n];
-  const R* const row = from >= 0 && from < rows                  ? x + static_cast<long long>(from) * D
-                       : from >= rows && from - rows < more_rows ? more + static_cast<long long>(from - rows) * D
-                                                                 : nullptr;
-  R* const to = y + static_cast<long long>(n) * D;
-  for (int d = thread_index() * Count; d < D; d += row_threads * Count) {
+struct Gathered {
+  const R* x;
+  int rows;
+  const R* more;
+  int more_rows;
+  const int* index;
+  R* y;
+  int D;
+
+  __device__ void operator()(long long i) const {
+    const long long n = i / (D / Count), d = i % (D / Count) * Count;
+    const int from = index[n];
     Pack<R, Count> pack;
-    if (row)
-      pack = load_pack<Count>(row + d);
+    if (from >= 0 && from < rows)
+      pack = load_pack<Count>(x + static_cast<long long>(from) * D + d);
+    else if (from >= rows && from - rows < more_rows)
+      pack = load_pack<Count>(more + static_cast<long long>(from - rows) * D + d);
     else
       for (R& number : pack.value) number = narrow<R>(NAN);
-    store_pack(to + d, pack);
+    store_pack(y + n * D + d, pack);
   }
-}
+};
 
 /// A block a row of x and tile of columns. Of the rows that name one target the first adds them all, in their order.
 template <int Count, class R, class T>
@@ -145,9 +152,11 @@ static __global__ void __launch_bounds__(pointwise_threads)
 template <class R>
 cudaError_t gather(const R* x, int rows, const R* more, int more_rows, const int* index, R* y, int N, int D,
                    cudaStream_t stream) {
-  const auto kernel = packs(x, D) && packs(y, D) && (more_rows == 0 || packs(more, D)) ? gather_kernel<pack_count<R>, R>
-                                                                                       : gather_kernel<1, R>;
-  return launch(grid_of(N), row_threads, 0, stream, kernel, x, rows, more, more_rows, index, y, D);
+  constexpr int count = pack_count<R>;
+  const long long size = static_cast<long long>(N) * D;
+  if (packs(x, D) && packs(y, D) && (more_rows == 0 || packs(more, D)))
+    return for_each_index(size / count, Gathered<count, R>{x, rows, more, more_rows, index, y, D}, stream);
+  return for_each_index(size, Gathered<1, R>{x, rows, more, more_rows, index, y, D}, stream);
 }
 template <class R>
 cudaError_t gather(const R* x, int rows, const int* index, R* y, int N, int D, cudaStream_t stream) {

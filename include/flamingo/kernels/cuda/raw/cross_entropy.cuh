@@ -11,22 +11,11 @@
 #pragma once
 #include <cstddef>
 
-#include "tile.cuh"
+#include "block.cuh"
 
 namespace flamingo::raw {
 
 inline constexpr int entropy_threads = 256;
-
-/// Sum or maximum over the block, the same bits in every thread. `slots`: a number a warp, used once.
-template <class A, class F>
-__device__ inline A over_block(A own, A* slots, const F& join) {
-  for (int step = 16; step > 0; step /= 2) own = join(own, __shfl_xor_sync(0xffffffffu, own, step));
-  if (lane_index() == 0) slots[warp_index()] = own;
-  __syncthreads();
-  own = slots[0];
-  for (int i = 1; i < entropy_threads / 32; ++i) own = join(own, slots[i]);
-  return own;
-}
 
 template <class A>
 static __global__ void __launch_bounds__(entropy_threads)
@@ -43,10 +32,6 @@ template <int Count, class R, class A>
 static __global__ void __launch_bounds__(entropy_threads)
     entropy_update_kernel(const R* logits, int C, int first, const int* targets, A own, A each, A* maximum, A* sum,
                           A* target) {
-  struct Slots {
-    Array<A, entropy_threads / 32> maximum, sum, plain;
-  };
-  Slots& slots = shared_memory<Slots>();
   const int n = block_index_x();
   const R* const row = logits + static_cast<long long>(n) * C;
   const A before = maximum[n];
@@ -57,7 +42,7 @@ static __global__ void __launch_bounds__(entropy_threads)
     const Pack<R, Count> z = load_pack<Count>(row + c);
     for (int i = 0; i < Count; ++i) most = larger(most, static_cast<A>(widen(z.value[i])));
   }
-  most = over_block(most, slots.maximum, greater);
+  most = block_reduce<entropy_threads>(most, greater);
   A parts = 0, plain = 0;
   for (int c = thread_index() * Count; c < C; c += entropy_threads * Count) {
     const Pack<R, Count> z = load_pack<Count>(row + c);
@@ -67,8 +52,8 @@ static __global__ void __launch_bounds__(entropy_threads)
       plain += number;
     }
   }
-  parts = over_block(parts, slots.sum, plus);
-  if (each > A(0)) plain = over_block(plain, slots.plain, plus);
+  parts = block_reduce<entropy_threads>(parts, plus);
+  if (each > A(0)) plain = block_reduce<entropy_threads>(plain, plus);
   if (thread_index() != 0) return;
   sum[n] = sum[n] * exponential(before - most) + parts;
   maximum[n] = most;
@@ -122,8 +107,8 @@ cudaError_t entropy_update(const R* logits, int N, int C, int first, const int* 
                            cudaStream_t stream) {
   using A = Accumulate<R>;
   const auto kernel = packs(logits, C) ? entropy_update_kernel<pack_count<R>, R, A> : entropy_update_kernel<1, R, A>;
-  return launch(grid_of(N), entropy_threads, 3 * entropy_threads / 32 * sizeof(A), stream, kernel, logits, C, first,
-                targets, own, each, maximum, sum, target);
+  return launch(grid_of(N), entropy_threads, 0, stream, kernel, logits, C, first, targets, own, each, maximum, sum,
+                target);
 }
 /// `lse` comes as the maximum.
 template <class A>
