@@ -48,7 +48,7 @@ struct Asked {
     }
   };
 
-  Context<P> ctx{std::size_t{8} << 30};
+  Context<P> ctx{std::size_t{8} << 30, std::size_t{64} << 20};  // captured passes must find room for their tables
   Drawn<typename Model::Connect> connector{ctx};
   Drawn<typename Model::Decoder> decoder{ctx};
 
@@ -103,6 +103,36 @@ struct Asked {
     for (std::size_t i = warm + 1; i < at.size(); ++i)
       times.push_back(std::chrono::duration<double>(at[i] - at[i - 1]).count());
     c.report("decode", "ours", median(times));
+    parts_of(c, asked, states);
+  }
+  /// What a pass of the decoder takes, without logits: on the host until it is started, on the device replayed as a
+  /// graph.
+  template <class E>
+  void parts_of(const Case& c, E& asked, std::vector<TextState>& states) {
+    std::vector<NewTokens> pieces;
+    for (const TextState& s : states) pieces.push_back({&s, s.ids, s.phi, {}});
+    const auto pass = [&] {
+      const auto scope = ctx.scope();
+      asked.forward(pieces);
+    };
+    std::vector<double> times;
+    for (int i = 0; i < 20; ++i) {
+      ctx.wait();
+      const auto begin = Clock::now();
+      pass();
+      times.push_back(since(begin));
+    }
+    ctx.wait();
+    c.report("started", "ours", median(times));
+    cudaGraph_t graph;
+    std::size_t nodes = 0;
+    check_cuda(cudaStreamBeginCapture(ctx.stream(), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+    pass();
+    check_cuda(cudaStreamEndCapture(ctx.stream(), &graph), "cudaStreamEndCapture");
+    check_cuda(cudaGraphGetNodes(graph, nullptr, &nodes), "cudaGraphGetNodes");
+    check_cuda(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    std::fprintf(stderr, "%s: a pass has %zu launches and copies\n", c.line.c_str(), nodes);
+    c.report("pass", "ours", seconds_of(ctx.stream(), 1, [&](int) { pass(); }));
   }
   void score(const Case& c) {
     const int M = c[0], L = c[1];

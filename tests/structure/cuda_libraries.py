@@ -2,8 +2,8 @@
 
     cuda_libraries.py NVCC SOURCE
 
-SOURCE trains in float and decodes in bf16, so a kernel's number type tells whose it is. A kernel is Thrust's where its
-name says so; CUB's is in ours where the kernel reads the shared memory of one of CUB's block algorithms."""
+A kernel is Thrust's where its name says so; CUB's is in one of ours where it reads the shared memory of one of CUB's block
+algorithms."""
 import re
 import subprocess
 import sys
@@ -11,9 +11,8 @@ import tempfile
 
 import house
 
-NUMBERS = {"a training step": "f", "decoding": "13__nv_bfloat16"}  # as mangled
-THRUST = {"a training step": "Gathered", "decoding": "Gathered"}   # embeddings are read by it
-CUB = {"a training step": "entropy_update_kernel", "decoding": "likeliest_kernel"}
+# Of each, what Thrust runs (embeddings are read by it) and the kernel that reduces by CUB.
+NEEDED = {"a training step": ("Gathered", "entropy_update_kernel"), "decoding": ("Gathered", "likeliest_kernel")}
 
 
 def kernels(nvcc, source):
@@ -28,13 +27,11 @@ def kernels(nvcc, source):
 
 
 def missing(bodies):
-    for what, number in NUMBERS.items():
-        own = re.compile(rf"{THRUST[what]}ILi\d+E{number}E")
-        if not any("thrust" in name and own.search(name) for name in bodies):
-            yield f"{what} has no kernel of Thrust's that runs {THRUST[what]} over its numbers"
-        own = re.compile(rf"{CUB[what]}I(Li\d+E)?{number}")
-        if not any(own.search(name) and re.search(r"3cub\w+BlockReduce", body) for name, body in bodies.items()):
-            yield f"{what} has no {CUB[what]} that reads the storage of CUB's BlockReduce"
+    for what, (gathered, reducing) in NEEDED.items():
+        if not any("thrust" in name and gathered in name for name in bodies):
+            yield f"{what} has no kernel of Thrust's that runs {gathered}"
+        if not any(reducing in name and re.search(r"3cub\w+BlockReduce", body) for name, body in bodies.items()):
+            yield f"{what} has no {reducing} that reads the storage of CUB's BlockReduce"
 
 
 found = kernels(*sys.argv[1:])

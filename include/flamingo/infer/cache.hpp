@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -171,8 +172,18 @@ class CachedMedium {
 
 /// A medium's content as a number: of its features' bytes and whatever else its latents depend on.
 inline std::uint64_t content_key(std::span<const std::byte> features, int frames, int place, int rows = 0) {
-  std::uint64_t h = hash({reinterpret_cast<const char*>(features.data()), features.size()});
-  for (const int n : {frames, place, rows}) h = (h ^ static_cast<std::uint64_t>(n)) * 0x100000001b3u;
+  std::uint64_t h = features.size();
+  const auto mix = [&h](std::uint64_t word) {  // both halves of a product reach the whole next word
+    h = (h ^ word) * 0x9E3779B97F4A7C15u;
+    h ^= h >> 32;
+  };
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; at + sizeof word <= features.size(); at += sizeof word) {
+    std::memcpy(&word, &features[at], sizeof word);
+    mix(word);
+  }
+  for (; at < features.size(); ++at) mix(static_cast<std::uint64_t>(features[at]));
+  for (const int n : {frames, place, rows}) mix(static_cast<std::uint64_t>(n));
   return h;
 }
 

@@ -7,6 +7,8 @@
 
 #include <checking.hpp>
 
+namespace choice_test {
+
 using namespace flamingo::raw;
 using emulator::DeviceBuffer;
 using emulator::random_values;
@@ -76,3 +78,5 @@ TEST_CASE("a row's choices do not depend on the other rows", "[cuda]") {
   for (std::size_t i = 0; i < 3; ++i)
     CHECK((alone[i].id == together[3 + i].id && alone[i].log_p == together[3 + i].log_p));
 }
+
+}  // namespace choice_test
