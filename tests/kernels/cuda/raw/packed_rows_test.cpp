@@ -67,8 +67,8 @@ TEMPLATE_TEST_CASE("the product of few rows with each format agrees with the for
 }
 
 TEST_CASE("many rows of packed weights are taken by 32", "[raw][packed]") {
-  for (const Format format : {Format::int8, Format::q8_0, Format::q4_0, Format::q4_1})
-    check_against_formula<__nv_bfloat16>(format, 2, 96, 32 * packed_rows_blocks - 15);
+  for (const Format format : {Format::f16, Format::int8, Format::q8_0, Format::q4_0, Format::q4_1})
+    check_against_formula<__nv_bfloat16>(format, 2, 96, 32 * packed_rows_many - 15);
 }
 
 TEMPLATE_TEST_CASE("few rows of packed products do not see each other, nor how many they are", "[raw][packed]", float,

@@ -262,8 +262,15 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
                                  y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
 }
 
-/// At so many blocks of 32 rows of w or more, every multiprocessor has two; with fewer, a block takes sixteen.
-inline constexpr int packed_rows_blocks = 256;
+/// Blocks of packed_rows_bf16_kernel, as an H200 likes them: 32 rows of w each where there are many, else sixteen.
+struct PackedRowsPolicy {
+  int tiles, steps, warps, blocks;
+};
+template <PackedFormat F, bool Many>
+constexpr PackedRowsPolicy packed_rows_policy =
+    of_nibbles<F> ? (Many ? PackedRowsPolicy{2, 1, 8, 3} : PackedRowsPolicy{1, 2, 8, 3})
+                  : (Many && F != PackedFormat::f16 ? PackedRowsPolicy{2, 1, 16, 2} : PackedRowsPolicy{1, 2, 16, 2});
+inline constexpr int packed_rows_many = 256;  ///< so many blocks of 32 rows
 
 namespace detail {
 
@@ -275,12 +282,14 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
                 (in_blocks(F) || F == PackedFormat::int8 || F == PackedFormat::f16)) {
     const bool wide = in_blocks(F) || (reads_eights(w) && (F == PackedFormat::f16 || w.D % 16 == 0));
     if (x_packs && wide) {
-      const bool many = tiles_over(w.O, 32) >= packed_rows_blocks;
-      const int outputs = many ? 32 : 16, warps = many ? 8 : 16;
-      return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
-                    static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(float), stream,
-                    many ? packed_rows_bf16_kernel<F, 2, 1, 8, 4> : packed_rows_bf16_kernel<F, 1, 2, 16, 2>, x, w, y,
-                    N);
+      const auto start = [&]<bool Many>(std::bool_constant<Many>) {
+        constexpr PackedRowsPolicy p = packed_rows_policy<F, Many>;
+        constexpr int outputs = 16 * p.tiles;
+        return launch(grid_of(tiles_over(w.O, outputs), groups), p.warps * 32,
+                      static_cast<std::size_t>(p.warps * outputs * few_rows) * sizeof(float), stream,
+                      packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, y, N);
+      };
+      return tiles_over(w.O, 32) >= packed_rows_many ? start(std::true_type{}) : start(std::false_type{});
     }
   }
   if constexpr (std::is_same_v<R, __nv_bfloat16> && F == PackedFormat::bfloat) {  // as it lies
