@@ -224,9 +224,15 @@ template <class... P>
 cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t, void (*kernel)(P...),
                    std::type_identity_t<P>... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
-  emulator::finish_copies();
-  emulator::machine().launch({grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes,
-                             [&] { kernel(args...); });
+  const auto work = [=] {
+    emulator::finish_copies();
+    emulator::machine().launch({grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes,
+                               [&] { kernel(args...); });
+  };
+  if (emulator::capturing())
+    emulator::capturing()->push_back(work);
+  else
+    work();
   return cudaGetLastError();
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,13 @@ inline std::vector<Copy>& copies() {
 }
 inline void finish_copies() {
   for (const Copy& copy : std::exchange(copies(), {})) std::memmove(copy.to, copy.from, copy.bytes);
+}
+
+/// What is captured instead of being done; null: nothing is.
+using Work = std::vector<std::function<void()>>;
+inline Work*& capturing() {
+  static Work* work = nullptr;
+  return work;
 }
 
 /// What went wrong last and nobody has asked for: a launch answers with it too.
@@ -76,13 +84,23 @@ inline cudaError_t cudaFreeHost(void* memory) { return emulator::release(memory)
 
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
   if (bytes && (!to || !from)) return cudaErrorInvalidValue;
+  if (emulator::capturing()) {
+    emulator::capturing()->push_back([=] { emulator::copies().push_back({to, from, bytes}); });
+    return cudaSuccess;
+  }
   emulator::copies().push_back({to, from, bytes});
   return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
   if (bytes && !memory) return cudaErrorInvalidValue;
-  emulator::finish_copies();
-  std::memset(memory, value, bytes);
+  const auto work = [=] {
+    emulator::finish_copies();
+    std::memset(memory, value, bytes);
+  };
+  if (emulator::capturing())
+    emulator::capturing()->push_back(work);
+  else
+    work();
   return cudaSuccess;
 }
 
@@ -94,7 +112,9 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
   return cudaSuccess;
 }
+/// Not while work is captured, as on a GPU.
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  if (emulator::capturing()) return cudaErrorInvalidValue;
   emulator::finish_copies();
   return cudaSuccess;
 }
@@ -116,5 +136,41 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (!event) return cudaErrorInvalidValue;
   if (event->recorded) emulator::finish_copies();
+  return cudaSuccess;
+}
+
+struct CUgraph_st {
+  emulator::Work work;
+};
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = CUgraph_st*;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+
+inline cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  if (emulator::capturing()) return cudaErrorInvalidValue;
+  emulator::capturing() = new emulator::Work;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  emulator::Work* const work = std::exchange(emulator::capturing(), nullptr);
+  if (!work) return cudaErrorInvalidValue;
+  *graph = new CUgraph_st{std::move(*work)};
+  delete work;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraph_st(*graph);
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+  for (const auto& work : exec->work) work();
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
   return cudaSuccess;
 }

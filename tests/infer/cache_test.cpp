@@ -67,4 +67,22 @@ TEST_CASE("A content key depends on every byte, the frames and the place") {
   }
 }
 
+TEST_CASE("rows of sequences that are read a token at a time lie one after another") {
+  RowUses uses(200);
+  const int prompts = uses.take(10);  // of two sequences, five rows each
+  std::vector<int> a{prompts + 4}, b{prompts + 9};
+  for (int i = 0; i < 40; ++i)
+    for (std::vector<int>* s : {&a, &b}) s->push_back(uses.take_after(s->back()));
+  const auto breaks = [](const std::vector<int>& s) {
+    int n = 0;
+    for (std::size_t i = 1; i < s.size(); ++i) n += s[i] != s[i - 1] + 1;
+    return n;
+  };
+  CHECK((breaks(a) == 1 && breaks(b) == 0));
+  // Where little is left rows come one by one, until there is none.
+  for (int i = uses.used(); i < 200; ++i) a.push_back(uses.take_after(a.back()));
+  CHECK(uses.used() == 200);
+  CHECK_THROWS_WITH(uses.take_after(a.back()), Catch::Contains("[cache] all 200 rows are in use"));
+}
+
 }  // namespace cache_test

@@ -46,6 +46,19 @@ TEMPLATE_LIST_TEST_CASE("gather copies rows, scatter_add adds them back", "[arra
   CHECK((y.intact() && dx.intact()));
 }
 
+TEMPLATE_LIST_TEST_CASE("place puts rows where they are told, and leaves the others", "[arrange]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  const auto x = Tensor<R>::random(3, D, 1);
+  Tensor<R> y(5, D, R(7));
+  Context<P> ctx(1, 1 << 20);
+  const std::vector<int> to{4, 0, 3};
+  ops::place(ctx, x.template rows_on<P>(), table(ctx, to), y.template rows_on<P>());
+  for (int n = 0; n < 3; ++n) CHECK(rows_of(y, to[static_cast<std::size_t>(n)], 1) == rows_of(x, n, 1));
+  for (const int n : {1, 2}) CHECK(rows_of(y, n, 1) == rows_of(Tensor<R>(1, D, R(7)), 0, 1));
+  CHECK(y.intact());
+}
+
 TEMPLATE_LIST_TEST_CASE("blend reads between two rows", "[arrange]", Platforms) {
   using P = TestType;
   using R = typename P::Real;

@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -140,5 +141,20 @@ template <Platform P>
 Spans<P> table(Context<P>& ctx, const SpanList& host) {
   return {table(ctx, host.spans), table(ctx, host.segments)};
 }
+
+/// Runs work over and over that differs in nothing but what device memory holds: a platform where starting work costs
+/// may start all of it as one. Here it is run.
+template <Platform P>
+struct Replay {
+  static constexpr bool replays = false;
+  /// work(); `key` tells apart works of which one cannot stand for the other.
+  template <class Work>
+  void operator()(Context<P>&, const std::vector<std::uintptr_t>&, const Work& work) {
+    work();
+  }
+};
+/// What the lists of a table add to such a key.
+template <Platform P>
+void extend_key(std::vector<std::uintptr_t>&, const Spans<P>&) {}
 
 }  // namespace flamingo

@@ -37,6 +37,23 @@ class RowUses {
     next_ = first + count;
     return first;
   }
+  /// A row, used once from now on, for what follows row `last` of a sequence (-1: nothing): the next one if it is free,
+  /// so that a sequence's rows lie one after another; else one with free rows after it, which the next search leaves
+  /// alone as long as there are others.
+  int take_after(int last) {
+    int row = last + 1;
+    if (last < 0 || row >= rows() || uses_[static_cast<std::size_t>(row)] > 0) {
+      row = -1;
+      for (int room = 64; row < 0 && room > 0; room /= 2) {
+        row = find(next_, rows(), room);
+        if (row < 0) row = find(0, rows(), room);
+        if (row >= 0) next_ = row + room;
+      }
+      check(row >= 0, "cache", "all ", rows(), " rows are in use; drop sequences or give the engine more text rows");
+    }
+    change(row, 1, 1);
+    return row;
+  }
   void change(int first, int count, int by) {
     for (int& uses : std::span(uses_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))) {
       used_ -= uses > 0;
@@ -77,6 +94,15 @@ class CacheRows {
     rows.count_ = count;
     return rows;
   }
+  /// A row for what follows each of `lasts` (RowUses::take_after).
+  static CacheRows take_after(Shared<RowUses> uses, std::span<const int> lasts) {
+    CacheRows rows(std::move(uses));
+    for (const int last : lasts) {
+      rows.runs_.push_back({rows.uses_->take_after(last), 1});
+      ++rows.count_;
+    }
+    return rows;
+  }
   CacheRows(const CacheRows& other) : uses_(other.uses_), runs_(other.runs_), count_(other.count_) { change(1); }
   CacheRows(CacheRows&& other) noexcept
       : uses_(std::move(other.uses_)), runs_(std::move(other.runs_)), count_(std::exchange(other.count_, 0)) {
@@ -101,6 +127,8 @@ class CacheRows {
   }
 
   int count() const { return count_; }
+  /// The row read last; -1 where there is none.
+  int last() const { return runs_.empty() ? -1 : runs_.back().first + runs_.back().count - 1; }
   std::span<const Run> runs() const { return runs_; }
 
  private:
@@ -117,14 +145,16 @@ class CacheRows {
 /// a context.
 template <class M, Platform P>
 struct TextCache {
-  static constexpr int KV = M::Block::KV;
+  static constexpr int KV = M::Block::KV, pools = 2 * static_cast<int>(M::all_blocks);
+  Rows<P, KV> all;  ///< every pool's: those of block i begin at row 2 i capacity, keys before values
   std::array<Rows<P, KV>, M::all_blocks> k, v;
   Shared<RowUses> uses;
 
-  TextCache(Context<P>& ctx, int capacity) : uses(Shared<RowUses>::make(capacity)) {
-    for (std::size_t i = 0; i < M::all_blocks; ++i) {
-      k[i] = keep<KV>(ctx, capacity);
-      v[i] = keep<KV>(ctx, capacity);
+  TextCache(Context<P>& ctx, int capacity)
+      : all(keep<KV>(ctx, pools * capacity)), uses(Shared<RowUses>::make(capacity)) {
+    for (int i = 0; i < pools; i += 2) {
+      k[static_cast<std::size_t>(i / 2)] = all.slice(i * capacity, capacity);
+      v[static_cast<std::size_t>(i / 2)] = all.slice((i + 1) * capacity, capacity);
     }
   }
 };

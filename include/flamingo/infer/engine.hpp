@@ -192,56 +192,64 @@ class Engine {
   }
 
   struct Result {
-    Rows<P, D> hidden;  ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
-    CacheRows rows;     ///< where their keys and values are
+    Rows<P, D> hidden;        ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
+    CacheRows rows;           ///< where their keys and values are
+    std::vector<int> places;  ///< of each token, its row of the pools
   };
   /// The one pass: new tokens of several sequences, none of which changes. `watch(j, x)` sees the rows before each
   /// gated block j.
   template <class Watch>
   Result forward(std::span<const NewTokens> pieces, const Watch& watch) {
-    const Plan plan = plan_of(pieces);
-    const int N = static_cast<int>(plan.ids.size()), first = plan.first;
+    Plan plan = plan_of(pieces, false);
+    const int N = static_cast<int>(plan.ids.size());
     const auto hidden = scratch<D>(ctx_, N);
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
+    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
+    pass(at, positions_of(plan), hidden, watch, [&](std::size_t i) {
+      return NewRows{text_.k[i].slice(plan.first, N), text_.v[i].slice(plan.first, N), pools(text_.k[i], text_.v[i])};
+    });
+    return {hidden, std::move(plan.rows), std::move(plan.places)};
+  }
+  /// The same, replayed where the platform can: a token of each sequence. Its keys and values get rows of their own, so
+  /// that no address changes from step to step, and are placed in the pools at the end.
+  Result step(std::span<const NewTokens> pieces) {
+    Plan plan = plan_of(pieces, true);
+    const int N = static_cast<int>(plan.ids.size()), capacity = text_.k[0].rows;
+    const auto hidden = scratch<D>(ctx_, N);
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    const auto fresh = scratch<KV>(ctx_, text_.pools * N);
+    std::vector<int> to;
+    for (int pool = 0; pool < text_.pools; ++pool)
+      for (const int row : plan.places) to.push_back(pool * capacity + row);
+    const auto index = table(ctx_, to);
+    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
     const auto positions = positions_of(plan);
-    const auto self = table(ctx_, plan.self), cross = table(ctx_, plan.cross);
-    const auto blind = table(ctx_, plan.blind);
-    auto x = hidden, z = scratch<D>(ctx_, N);
-    M::Decoder::embed(ctx_, lm_, table(ctx_, plan.ids), x);
-    for (std::size_t i = 0; i <= M::all_blocks; ++i) {
-      const std::size_t j = M::gated_before(i);
-      if constexpr (has_media && !M::inside)
-        if (j != M::none) {
-          watch(j, x);
-          condition(j, x, cross, blind, z);
-          std::swap(x, z);
-        }
-      if (i == M::all_blocks) break;
-      M::with_block(connector_, lm_, i, [&](const auto& w) {
-        const auto run = [&](const auto&... between) {
-          M::Block::template forward<no_gradients>(ctx_, w, x, positions(i), text_.k[i].slice(first, N),
-                                                   text_.v[i].slice(first, N), pools(text_.k[i], text_.v[i]), self, z,
-                                                   between...);
-        };
-        if constexpr (M::inside)
-          run([&](const Rows<P, D>& in) {
-            if (j == M::none) return in;
-            const auto out = scratch<D>(ctx_, N);
-            watch(j, in);
-            condition(j, in, cross, blind, out);
-            return out;
-          });
-        else
-          run();
+    std::vector<std::uintptr_t> key{static_cast<std::uintptr_t>(N), static_cast<std::uintptr_t>(at.blind.shape[0]),
+                                    reinterpret_cast<std::uintptr_t>(hidden.data),
+                                    reinterpret_cast<std::uintptr_t>(positions(0).data)};
+    for (const View<P, 1, const int>& list : {at.ids, at.blind, index})
+      key.push_back(reinterpret_cast<std::uintptr_t>(list.data));
+    extend_key(key, at.self);
+    extend_key(key, at.cross);
+    replay_(ctx_, key, [&] {
+      pass(at, positions, hidden, NoWatch{}, [&](std::size_t i) {
+        const auto k = fresh.slice(2 * static_cast<int>(i) * N, N),
+                   v = fresh.slice((2 * static_cast<int>(i) + 1) * N, N);
+        auto all = pools(text_.k[i], text_.v[i]);
+        all.add({k, v});
+        return NewRows{k, v, all};
       });
-      std::swap(x, z);
-    }
-    if (x.data != hidden.data) ops::copy(ctx_, x, hidden);
-    return {hidden, plan.rows};
+      ops::place(ctx_, fresh, index, text_.all);
+    });
+    return {hidden, std::move(plan.rows), std::move(plan.places)};
   }
   Result forward(std::span<const NewTokens> pieces) {
-    return forward(pieces, [](std::size_t, const auto&) {});
+    if constexpr (Replay<P>::replays && !relative)
+      if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& piece) { return piece.ids.size() == 1; }))
+        return step(pieces);
+    return forward(pieces, NoWatch{});
   }
 
   /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state
@@ -254,13 +262,13 @@ class Engine {
     }
     if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& p) { return p.ids.empty(); })) return {};
     const Result result = forward(pieces);
-    int first = result.rows.runs()[0].first;
+    std::size_t at = 0;
     for (std::size_t i = 0; i < states.size(); ++i) {
       const auto n = static_cast<std::ptrdiff_t>(pieces[i].ids.size());
       if (n == 0) continue;
       TextState& s = *states[i];
-      s.rows.append(first, static_cast<int>(n));
-      first += static_cast<int>(n);
+      s.rows.append(result.places[at], static_cast<int>(n));  // those of one sequence are adjacent
+      at += pieces[i].ids.size();
       s.read_ids.insert(s.read_ids.end(), s.ids.begin(), s.ids.begin() + n);
       s.ids.erase(s.ids.begin(), s.ids.begin() + n);
       s.phi.erase(s.phi.begin(), s.phi.begin() + n);
@@ -333,6 +341,57 @@ class Engine {
     M::Decoder::logits(ctx_, lm_, chosen, y);
     return use(y);
   }
+  struct NoWatch {
+    void operator()(std::size_t, const Rows<P, D>&) const {}
+  };
+  struct Tables {
+    View<P, 1, const int> ids, blind;
+    Spans<P> self, cross;
+  };
+  static constexpr int KV = M::Block::KV;
+  /// Where a block writes new keys and values, and all that it reads.
+  struct NewRows {
+    Rows<P, KV> k, v;
+    Pools<P> pools;
+  };
+  /// All blocks, from ids to hidden rows; rows_of(i) are block i's NewRows.
+  template <class PositionsOf, class Watch, class RowsOf>
+  void pass(const Tables& at, const PositionsOf& positions, const Rows<P, D>& hidden, const Watch& watch,
+            const RowsOf& rows_of) {
+    const auto scope = ctx_.scope();
+    const int N = hidden.rows;
+    auto x = hidden, z = scratch<D>(ctx_, N);
+    M::Decoder::embed(ctx_, lm_, at.ids, x);
+    for (std::size_t i = 0; i <= M::all_blocks; ++i) {
+      const std::size_t j = M::gated_before(i);
+      if constexpr (has_media && !M::inside)
+        if (j != M::none) {
+          watch(j, x);
+          condition(j, x, at.cross, at.blind, z);
+          std::swap(x, z);
+        }
+      if (i == M::all_blocks) break;
+      M::with_block(connector_, lm_, i, [&](const auto& w) {
+        const auto run = [&](const auto&... between) {
+          const NewRows rows = rows_of(i);
+          M::Block::template forward<no_gradients>(ctx_, w, x, positions(i), rows.k, rows.v, rows.pools, at.self, z,
+                                                   between...);
+        };
+        if constexpr (M::inside)
+          run([&](const Rows<P, D>& in) {
+            if (j == M::none) return in;
+            const auto out = scratch<D>(ctx_, N);
+            watch(j, in);
+            condition(j, in, at.cross, at.blind, out);
+            return out;
+          });
+        else
+          run();
+      });
+      std::swap(x, z);
+    }
+    if (x.data != hidden.data) ops::copy(ctx_, x, hidden);
+  }
   /// Gated block j: in -> out.
   void condition(std::size_t j, const Rows<P, D>& in, const Spans<P>& cross, View<P, 1, const int> blind,
                  const Rows<P, D>& out) {
@@ -365,7 +424,9 @@ class Engine {
     SpanList self, cross;
     std::vector<int> blind;  ///< rows with no medium to see
     CacheRows rows;
-    int first = 0;  ///< row of the pool where the first new token's keys and values go
+    int first = 0;            ///< row of the pool where the first new token's keys and values go, if they are adjacent
+    std::vector<int> places;  ///< of each token
+    bool apart = false;       ///< new keys and values have a pool of their own, as they do in step()
   };
   /// The positions of new tokens as block i reads them.
   auto positions_of(const Plan& plan) {
@@ -379,12 +440,21 @@ class Engine {
       return [=](std::size_t) { return rows; };
     }
   }
-  Plan plan_of(std::span<const NewTokens> pieces) const {
+  Plan plan_of(std::span<const NewTokens> pieces, bool apart) const {
     Plan plan;
+    plan.apart = apart;
     std::size_t N = 0;
     for (const NewTokens& piece : pieces) N += piece.ids.size();
-    plan.rows = CacheRows::take(text_.uses, static_cast<int>(N));
-    plan.first = N ? plan.rows.runs()[0].first : 0;
+    if (apart) {
+      std::vector<int> lasts;
+      for (const NewTokens& piece : pieces) lasts.push_back(piece.state->rows.last());
+      plan.rows = CacheRows::take_after(text_.uses, lasts);
+      for (const CacheRows::Run& run : plan.rows.runs()) plan.places.push_back(run.first);
+    } else {
+      plan.rows = CacheRows::take(text_.uses, static_cast<int>(N));
+      plan.first = N ? plan.rows.runs()[0].first : 0;
+      for (int n = 0; n < static_cast<int>(N); ++n) plan.places.push_back(plan.first + n);
+    }
     std::vector<SeenMedium> media;
     for (const NewTokens& piece : pieces) {
       check(piece.phi.size() == piece.ids.size() && (piece.parents.empty() || piece.parents.size() == piece.ids.size()),
@@ -433,7 +503,7 @@ class Engine {
         while (b < ancestors.size() && ancestors[b] == ancestors[a] + static_cast<int>(b - a)) ++b;
         plan.self.add({0, plan.first + first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0});
       }
-      plan.self.add({0, plan.first + first + from, to - from, position, 1});
+      plan.self.add({plan.apart ? 1 : 0, plan.first + first + from, to - from, position, 1});
     }
   }
 
@@ -445,6 +515,7 @@ class Engine {
   TextCache<M, P> text_;
   [[no_unique_address]] Distances distances_;
   [[no_unique_address]] Media media_;
+  [[no_unique_address]] Replay<P> replay_;
 };
 
 /// An engine for model::Flamingo<C, P> over the parameters of its connector and decoder, under any storage policy.

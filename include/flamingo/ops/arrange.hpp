@@ -1,4 +1,4 @@
-/// gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]
+/// gather: y[n] = x[index[n]]      place: y[index[n]] = x[n]      scatter_add: y[index[n]] += x[n]
 /// blend: sum[n] += (1 - w) table[low] + w table[high]      combine: y[n] = Σ_k weight[n, k] table[row[n, k]]
 /// write_columns: y[n][first + stride d] = x[n][d]
 ///
@@ -46,6 +46,14 @@ void gather(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const i
   check(y.rows == index.shape[0] && int(y.width) == int(x.width), "gather", "y is ", y.shape(), ", expected (",
         index.shape[0], ", ", int(x.width), ')');
   kernels::Arrange<P>::gather(ctx, x, index, any(y));
+}
+/// No row of y may be named twice.
+template <Platform P, RowsOn<P> X, RowsOn<P> Y>
+void place(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const int>> index, const Y& y) {
+  static_assert(agree(width_of<X>, width_of<Y>), "place: the widths of x and y differ");
+  check(x.rows == index.shape[0] && int(y.width) == int(x.width), "place", "x is ", x.shape(), " and y is ", y.shape(),
+        " with ", index.shape[0], " indices");
+  kernels::Arrange<P>::place(ctx, x, index, any(y));
 }
 /// Adds; y is not cleared before.
 template <Platform P, RowsOn<P> X, RowsSink<P> Y>

@@ -100,4 +100,52 @@ TEST_CASE("a context may move, and its arena with it", "[cuda]") {
   CHECK(second.arena().kept() == 64);
 }
 
+TEST_CASE("work of one key is run, captured, then replayed over what memory holds", "[cuda]") {
+  using P = Cuda<float>;
+  Context<P> ctx(1 << 16, 4096);
+  Replay<P> replay;
+  const auto x = take_vector<float, true>(ctx, 5), y = take_vector<float, true>(ctx, 5);
+  int calls = 0;
+  const auto work = [&] {
+    ++calls;
+    clear_numbers(ctx, y.data, 5);
+    check_cuda(raw::add(x.data, y.data, y.data, 5, ctx.stream()), "add");
+  };
+  for (int step = 0; step < 5; ++step) {
+    const std::vector<float> numbers(5, static_cast<float>(step));
+    upload(ctx, numbers.data(), 5, x.data);
+    replay(ctx, {7}, work);
+    CHECK(host_copy(ctx, y.data, 5) == numbers);
+    CHECK(replay.captured() == (step > 0));
+  }
+  CHECK(calls == 2);
+  replay(ctx, {8}, work);
+  CHECK((calls == 3 && !replay.captured()));
+}
+
+TEST_CASE("work that copies from the host is not replayed, and what fails leaves no capture behind", "[cuda]") {
+  using P = Cuda<float>;
+  Context<P> ctx(1 << 16, 4096);
+  Replay<P> replay;
+  const auto x = take_vector<float, true>(ctx, 3);
+  float number = 0;
+  bool fails = false;
+  const auto work = [&] {
+    check(!fails, "test", "no");
+    const std::vector<float> numbers(3, ++number);
+    upload(ctx, numbers.data(), 3, x.data);
+  };
+  for (int step = 0; step < 4; ++step) {
+    replay(ctx, {1}, work);
+    CHECK(host_copy(ctx, x.data, 3) == std::vector<float>(3, number));
+    CHECK(!replay.captured());
+  }
+  replay(ctx, {2}, work);
+  fails = true;
+  CHECK_THROWS_WITH(replay(ctx, {2}, work), "[test] no");
+  fails = false;
+  replay(ctx, {2}, work);
+  CHECK(host_copy(ctx, x.data, 3) == std::vector<float>(3, number));
+}
+
 }  // namespace context_test

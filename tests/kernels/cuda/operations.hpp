@@ -120,6 +120,10 @@ struct Operations : Run<P> {
     const auto places = table(ctx, blends);
     ops::gather(ctx, table_rows, index, y);
     this->report("gather", y);
+    const auto placed = this->blank(V, D);
+    const std::vector<int> each{4, 0, 3};
+    ops::place(ctx, x.slice(2, 3), table(ctx, each), placed);
+    this->report("place", placed);
     ops::scatter_add(ctx, x, index, sum);
     this->report("scatter_add", sum);
     ops::blend(ctx, table_rows, places, y);

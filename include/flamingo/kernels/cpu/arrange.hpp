@@ -14,6 +14,9 @@ struct Arrange<Cpu<R, Set>> {
   static void gather(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
     for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, within("gather", index.data[n], n, x.rows));
   }
+  static void place(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    for (int n = 0; n < x.rows; ++n) line(y, within("place", index.data[n], n, y.rows)) = line(x, n);
+  }
   static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
     for (int n = 0; n < x.rows; ++n) line(y, within("scatter_add", index.data[n], n, y.rows)) += line(x, n);
   }

@@ -19,6 +19,9 @@ struct Arrange<Cuda<R>> {
   static void gather(Context<P>& ctx, In<P> x, Index index, Out<P> y) {
     check_cuda(raw::gather(bare(x.data), x.rows, index.data, bare(y.data), y.rows, y.width, ctx.stream()), "gather");
   }
+  static void place(Context<P>& ctx, In<P> x, Index index, Out<P> y) {
+    check_cuda(raw::place(bare(x.data), index.data, x.rows, bare(y.data), y.rows, y.width, ctx.stream()), "place");
+  }
   template <class T>
   static void scatter_add(Context<P>& ctx, In<P> x, Index index, Rows<P, dynamic, T> y) {
     check_cuda(raw::scatter_add(bare(x.data), index.data, x.rows, bare(y.data), y.rows, y.width, ctx.stream()),

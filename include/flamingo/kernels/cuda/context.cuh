@@ -13,6 +13,7 @@
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
+#include <flamingo/kernels/cuda/graph.cuh>
 #include <flamingo/kernels/cuda/memory.cuh>
 #include <flamingo/kernels/cuda/products.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
@@ -194,5 +195,54 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
                         plan.tiles};
   return spans;
 }
+template <Real R>
+void extend_key(std::vector<std::uintptr_t>& key, const Spans<Cuda<R>>& spans) {
+  const raw::AttentionTables& t = spans.lists.tables;
+  for (const void* list : {static_cast<const void*>(t.spans), static_cast<const void*>(t.segments),
+                           static_cast<const void*>(t.query_tiles)})
+    key.push_back(reinterpret_cast<std::uintptr_t>(list));
+  for (const int number : {t.query_tile_count, t.tiles.query_rows, t.tiles.key_rows, spans.lists.rows})
+    key.push_back(static_cast<std::uintptr_t>(number));
+}
+
+/// Work as a CUDA graph: what has the key of the work before it is captured, and replayed as long as the key stays.
+/// Work that copies from the host or calls a communicator is run as it is.
+template <Real R>
+class Replay<Cuda<R>> {
+ public:
+  static constexpr bool replays = true;
+
+  template <class Work>
+  void operator()(Context<Cuda<R>>& ctx, const std::vector<std::uintptr_t>& key, const Work& work) {
+    if (key != key_) {
+      graph_ = {};
+      key_ = key;
+      refused_ = false;
+      work();  // loads kernels and plans products
+      return;
+    }
+    if (!graph_ && !refused_ && !ctx.sum_over_processes) {
+      static_cast<void>(ctx.staging().close(true));
+      try {
+        graph_ = CapturedGraph(ctx.stream(), work);
+      } catch (...) {
+        static_cast<void>(ctx.staging().close(false));
+        throw;
+      }
+      refused_ = ctx.staging().close(false);
+      if (refused_) graph_ = {};
+    }
+    if (graph_)
+      graph_.launch(ctx.stream());
+    else
+      work();
+  }
+  bool captured() const { return static_cast<bool>(graph_); }
+
+ private:
+  std::vector<std::uintptr_t> key_;
+  CapturedGraph graph_;
+  bool refused_ = false;
+};
 
 }  // namespace flamingo

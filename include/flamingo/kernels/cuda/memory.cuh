@@ -103,8 +103,17 @@ class Staging {
     if (data_) static_cast<void>(cudaFreeHost(data_));
   }
 
+  /// Closed, it copies nothing: a captured copy would read this memory later. Returns whether copies were asked for
+  /// since the last call.
+  bool close(bool closed) {
+    closed_ = closed;
+    return std::exchange(asked_, false);
+  }
+
   /// Copies to the device in the stream's order; always the same stream.
   void upload(cudaStream_t stream, const void* from, void* to, std::size_t bytes) {
+    asked_ = asked_ || bytes > 0;
+    if (closed_) return;
     for (std::size_t done = 0; done < bytes;) {
       if (used_ == half_bytes_) turn(stream);
       const std::size_t piece = bytes - done < half_bytes_ - used_ ? bytes - done : half_bytes_ - used_;
@@ -130,11 +139,14 @@ class Staging {
     std::swap(half_bytes_, other.half_bytes_);
     std::swap(half_, other.half_);
     std::swap(used_, other.used_);
+    std::swap(closed_, other.closed_);
+    std::swap(asked_, other.asked_);
   }
 
   std::byte* data_ = nullptr;
   std::array<cudaEvent_t, 2> copied_{};
   std::size_t half_bytes_ = 0, half_ = 0, used_ = 0;
+  bool closed_ = false, asked_ = false;
 };
 
 }  // namespace flamingo

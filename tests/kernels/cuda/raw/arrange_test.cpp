@@ -31,6 +31,13 @@ TEST_CASE("indices outside a table are not followed", "[raw][arrange]") {
   CHECK(y.intact());
   CHECK(sum.intact());
 
+  DeviceBuffer<float> placed(table);
+  started(place(x_.data(), index.data(), 4, placed.data(), 5, 3, nullptr));
+  const auto after = placed.host();
+  for (std::size_t i = 0; i < 15; ++i)
+    CHECK(after[i] == (i / 3 == 1 ? x[i - 3] : i / 3 == 4 ? x[9 + i - 12] : table[i]));
+  CHECK(placed.intact());
+
   DeviceBuffer<BlendPlace> places(std::vector<BlendPlace>{{0, 5, 0.5f}, {-1, 2, 0.5f}, {4, 4, 0.25f}, {1, 2, 0.75f}});
   started(blend(table_.data(), 5, places.data(), x_.data(), 4, 3, nullptr));
   const auto blended = x_.host();

@@ -1,6 +1,7 @@
 /// Movement of rows on raw pointers.
 ///
 ///   gather: y[n] = x[index[n]]      scatter_add: y[index[n]] += x[n]      join: y[n] = [a[n], b[n]]
+///   place: y[index[n]] = x[n]
 ///   clear_rows: x[index[n]] = 0     blend: sum[n] += (1 - w[n]) table[low[n]] + w[n] table[high[n]]
 ///
 /// Rows (·, D), packed. Sums have one owner and one order, n ascending: the same bits every time. blend_backward has a
@@ -45,6 +46,20 @@ struct Gathered {
     else
       for (R& number : pack.value) number = narrow<R>(NAN);
     store_pack(y + n * D + d, pack);
+  }
+};
+
+/// Element i of place: Count numbers of a row of x.
+template <int Count, class R>
+struct Placed {
+  const R* x;
+  const int* index;
+  R* y;
+  int rows, D;
+
+  __device__ void operator()(long long i) const {
+    const long long n = i / (D / Count), d = i % (D / Count) * Count, to = index[n];
+    if (to >= 0 && to < rows) store_pack(y + to * D + d, load_pack<Count>(x + n * D + d));
   }
 };
 
@@ -161,6 +176,14 @@ cudaError_t gather(const R* x, int rows, const R* more, int more_rows, const int
 template <class R>
 cudaError_t gather(const R* x, int rows, const int* index, R* y, int N, int D, cudaStream_t stream) {
   return gather(x, rows, static_cast<const R*>(nullptr), 0, index, y, N, D, stream);
+}
+/// x (N, D) into y (rows, D), no row of which is named twice.
+template <class R>
+cudaError_t place(const R* x, const int* index, int N, R* y, int rows, int D, cudaStream_t stream) {
+  constexpr int count = pack_count<R>;
+  const long long size = static_cast<long long>(N) * D;
+  if (packs(x, D) && packs(y, D)) return for_each_index(size / count, Placed<count, R>{x, index, y, rows, D}, stream);
+  return for_each_index(size, Placed<1, R>{x, index, y, rows, D}, stream);
 }
 /// x (N, D) into y (rows, D), whose row 0 is what `first` names. Sums in Accumulate<T>.
 template <class R, class T>
