@@ -18,7 +18,7 @@ SPILLS = {
     "attention_backward_kv_matrix_kernel<128, ": 8,
 }
 # Kernels of the matrix units by name, and their instructions in PTX and in machine code: any one of a pair's.
-MATRIX_KERNEL = r"_matrix_kernel|_wgmma_kernel|_hopper_kernel"
+MATRIX_KERNEL, HOPPER_KERNEL = r"_(matrix|hopper)_kernel", r"_hopper_kernel"  # the latter's are empty elsewhere
 MATRIX_PTX, MATRIX_CODE = r"\b(mma\.sync|wgmma\.mma_async)", r"\b(HMMA|HGMMA)\."
 KERNEL = r"(\w+<.*>)\("  # of a demangled name
 
@@ -38,22 +38,23 @@ def spills(log):
 
 def without(kinds, parts):
     """Names of kernels of the matrix units in whose text there is no such instruction, and how many kernels there are."""
-    names = names_of([name for name, _ in parts])
-    matrix = [(names[name], text) for name, text in parts if re.search(MATRIX_KERNEL, names[name])]
+    names = names_of([name for _, name, _ in parts])
+    matrix = [(names[name], text) for file, name, text in parts if re.search(MATRIX_KERNEL, names[name]) and
+              ("90a" in file.stem or not re.search(HOPPER_KERNEL, names[name]))]
     return [name for name, text in matrix if not re.search(kinds, text)], len(matrix)
 
 
 def ptx_parts(folder):
     for file in sorted(folder.glob("*.ptx")):
-        for m in re.finditer(r"\.entry (\w+)\(.*?^}", file.read_text(), re.S | re.M):
-            yield m[1], m[0]
+        for text in file.read_text().split(".entry ")[1:]:  # braces do not tell the end: inline PTX has its own
+            yield file, text.split("(", 1)[0], text
 
 
 def code_parts(cuobjdump, folder):
     for file in sorted(folder.glob("*.cubin")):
         code = subprocess.run([cuobjdump, "-sass", file], capture_output=True, text=True, check=True).stdout
         for text in code.split("Function : ")[1:]:
-            yield text.split(None, 1)[0], text
+            yield file, text.split(None, 1)[0], text
 
 
 def main():
