@@ -39,22 +39,24 @@ def spills(log):
 def without(kinds, parts):
     """Names of kernels of the matrix units in whose text there is no such instruction, and how many kernels there are."""
     names = names_of([name for _, name, _ in parts])
-    matrix = [(names[name], text) for file, name, text in parts if re.search(MATRIX_KERNEL, names[name]) and
-              ("90a" in file.stem or not re.search(HOPPER_KERNEL, names[name]))]
+    matrix = [(names[name], text) for head, name, text in parts if re.search(MATRIX_KERNEL, names[name]) and
+              ("sm_90a" in head or not re.search(HOPPER_KERNEL, names[name]))]
     return [name for name, text in matrix if not re.search(kinds, text)], len(matrix)
 
 
 def ptx_parts(folder):
     for file in sorted(folder.glob("*.ptx")):
-        for text in file.read_text().split(".entry ")[1:]:  # braces do not tell the end: inline PTX has its own
-            yield file, text.split("(", 1)[0], text
+        head, *texts = file.read_text().split(".entry ")  # braces do not tell the end: inline PTX has its own
+        for text in texts:
+            yield head, text.split("(", 1)[0], text
 
 
 def code_parts(cuobjdump, folder):
     for file in sorted(folder.glob("*.cubin")):
         code = subprocess.run([cuobjdump, "-sass", file], capture_output=True, text=True, check=True).stdout
-        for text in code.split("Function : ")[1:]:
-            yield file, text.split(None, 1)[0], text
+        head, *texts = code.split("Function : ")
+        for text in texts:
+            yield head, text.split(None, 1)[0], text
 
 
 def main():
