@@ -4,6 +4,8 @@
 ///   square N          the product of two N × N matrices
 ///   packed F N D O    forward of one to eight rows over packed weights: F is 3 int8, 4 q8_0, 5 q4_0, 6 q4_1
 ///   copy MEGABYTES    within the device's memory
+#include <flamingo/kernels/cuda/raw/packed_rows.cuh>
+
 #include "timing.cuh"
 
 namespace {
