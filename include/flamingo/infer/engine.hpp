@@ -226,11 +226,13 @@ class Engine {
     const auto index = table(ctx_, to);
     const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
     const auto positions = positions_of(plan);
-    std::vector<std::uintptr_t> key{static_cast<std::uintptr_t>(N), static_cast<std::uintptr_t>(at.blind.shape[0]),
+    std::vector<std::uintptr_t> key{static_cast<std::uintptr_t>(N),
+                                    static_cast<std::uintptr_t>(at.blind.shape[0]),
                                     reinterpret_cast<std::uintptr_t>(hidden.data),
-                                    reinterpret_cast<std::uintptr_t>(positions(0).data)};
-    for (const View<P, 1, const int>& list : {at.ids, at.blind, index})
-      key.push_back(reinterpret_cast<std::uintptr_t>(list.data));
+                                    reinterpret_cast<std::uintptr_t>(positions(0).data),
+                                    reinterpret_cast<std::uintptr_t>(at.ids.data),
+                                    reinterpret_cast<std::uintptr_t>(at.blind.data),
+                                    reinterpret_cast<std::uintptr_t>(index.data)};
     extend_key(key, at.self);
     extend_key(key, at.cross);
     replay_(ctx_, key, [&] {
