@@ -112,6 +112,58 @@ class Machine {
     return out;
   }
 
+  /// A barrier that lies in shared memory: phases of `count` arrivals, told apart by their parity.
+  void phases_begin(const void* at, int count) { phases_[at] = {count, count, 0, {}}; }
+  void phases_arrive(const void* at) {
+    Phases& phases = phases_of(at);
+    if (--phases.left > 0) return;
+    phases.left = phases.count;
+    phases.parity ^= 1;
+    for (const int sleeper : std::exchange(phases.sleepers, {})) ready(sleeper);
+  }
+  /// Waits while the phase of this parity goes on.
+  void phases_wait(const Site& site, const void* at, int parity) {
+    if (dropped(site)) return;
+    while (phases_of(at).parity == parity) {
+      phases_of(at).sleepers.push_back(current_);
+      wait(site);
+    }
+  }
+
+  /// Waits until all 128 threads of the warpgroup are here; the last calls act(group, arguments).
+  template <class In>
+  void warpgroup(const Site& site, const In& in, void (*act)(int group, const std::array<const In*, 128>& arguments)) {
+    const int group = current_ / 128, first = group * 128;
+    thread(current_).in = &in;
+    Gathering& gathering = gatherings_[group];
+    if (gathering.arrived && std::strcmp(gathering.site.what, site.what))
+      fault("threads of one warpgroup meet at different operations: " + gathering.site.text() + " and " + site.text());
+    gathering.site = site;
+    if (++gathering.arrived == 128) {
+      gathering.arrived = 0;
+      std::array<const In*, 128> arguments{};
+      for (int i = 0; i < 128; ++i)
+        arguments[static_cast<std::size_t>(i)] = static_cast<const In*>(thread(first + i).in);
+      act(group, arguments);
+      for (int i = 0; i < 128; ++i) ready(first + i);
+    }
+    wait(site);
+  }
+  /// Matrix products that a warpgroup has begun; they happen as late as they may.
+  struct Products {
+    std::vector<std::function<void()>> open;
+    std::deque<std::vector<std::function<void()>>> committed;
+  };
+  Products& products(int group) { return products_[group]; }
+  /// How far into the block's shared memory.
+  std::size_t shared_offset(const void* p) const {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(p) - shared_.get()) - guard_bytes;
+  }
+  const std::byte* shared_at(std::size_t offset, std::size_t bytes) const {
+    if (offset + bytes > shared_bytes_) fault("a matrix product reads beside shared memory");
+    return shared_.get() + guard_bytes + offset;
+  }
+
   /// Whether the barrier or wait at this site was taken out by the options.
   bool dropped(const Site& site) {
     bool known = false;
@@ -138,14 +190,13 @@ class Machine {
   /// Lands all committed groups but the `pending` newest.
   void copy_wait(const Site& site, std::size_t pending) {
     if (dropped(site)) return;
-    Thread& self = thread(current_);
-    for (; self.committed.size() > pending; self.committed.pop_front())
-      for (const Copy& copy : self.committed.front()) {
-        if (copy.from)
-          std::memcpy(copy.to, copy.from, copy.bytes);
-        else
-          std::memset(copy.to, 0, copy.bytes);
-      }
+    for (auto& committed = thread(current_).committed; committed.size() > pending; committed.pop_front())
+      land(committed.front());
+  }
+  /// Has then() called when this thread's copies have landed, which is when nobody else can go on.
+  void copies_announce(std::function<void()> then) {
+    copy_commit();
+    late_.push_back({std::exchange(thread(current_).committed, {}), std::move(then)});
   }
 
   [[noreturn]] void fault(const std::string& what) const {
@@ -175,10 +226,45 @@ class Machine {
     Site site;
     unsigned arrived = 0;
   };
-  static constexpr std::size_t guard_bytes = 256, most_shared_bytes = 163 * 1024;  // the most that sm_80 gives a block
+  struct Late {
+    std::deque<std::vector<Copy>> copies;
+    std::function<void()> then;
+  };
+  struct Phases {
+    int count, left, parity;
+    std::vector<int> sleepers;
+  };
+  struct Gathering {
+    Site site;
+    int arrived = 0;
+  };
+  static constexpr std::size_t guard_bytes = 256, most_shared_bytes = 227 * 1024;  // the most that sm_90 gives a block
 
+  Phases& phases_of(const void* at) {
+    const auto found = phases_.find(at);
+    if (found == phases_.end()) fault("a barrier in shared memory is used before it is begun");
+    return found->second;
+  }
   Thread& thread(int i) { return threads_[static_cast<std::size_t>(i)]; }
   void ready(int i) { ready_.push_back(i); }
+  static void land(const std::vector<Copy>& copies) {
+    for (const Copy& copy : copies) {
+      if (copy.from)
+        std::memcpy(copy.to, copy.from, copy.bytes);
+      else
+        std::memset(copy.to, 0, copy.bytes);
+    }
+  }
+  /// Whether a thread can go on, if need be because copies land that were announced.
+  bool anyone_ready() {
+    while (ready_.empty() && !late_.empty()) {
+      const Late first = std::move(late_.front());
+      late_.pop_front();
+      for (const auto& group : first.copies) land(group);
+      first.then();
+    }
+    return !ready_.empty();
+  }
   void wait(const Site& site) {
     Thread& self = thread(current_);
     self.waiting = site;
@@ -215,6 +301,10 @@ class Machine {
   std::vector<Thread> threads_;
   std::deque<int> ready_;
   std::map<std::pair<int, unsigned>, Meeting> meetings_;
+  std::map<const void*, Phases> phases_;
+  std::map<int, Gathering> gatherings_;
+  std::map<int, Products> products_;
+  std::deque<Late> late_;
   std::unique_ptr<std::byte[], Free> shared_;
   std::size_t shared_bytes_ = 0;
   const std::function<void()>* body_ = nullptr;
@@ -264,6 +354,10 @@ inline void Machine::run_block() {
 #endif
   ready_.clear();
   meetings_.clear();
+  phases_.clear();
+  gatherings_.clear();
+  products_.clear();
+  late_.clear();
   at_barrier_ = 0;
   for (int i = 0; i < count; ++i) {
     Thread& t = thread(i);
@@ -274,7 +368,7 @@ inline void Machine::run_block() {
     ready(i);
   }
   int unfinished = count;
-  while (!ready_.empty()) {
+  while (anyone_ready()) {
     current_ = next();
     const auto i = static_cast<unsigned>(current_);
     thread_index = {i % block_extent.x, i / block_extent.x % block_extent.y, i / (block_extent.x * block_extent.y)};

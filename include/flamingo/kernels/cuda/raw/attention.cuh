@@ -16,6 +16,7 @@
 #pragma once
 #include <span>
 
+#include "attention_hopper_backward.cuh"
 #include "attention_lanes.cuh"
 #include "attention_matrix.cuh"
 
@@ -64,6 +65,11 @@ cudaError_t attention_forward(AttentionShape shape, AttentionTables tables, Stri
   const dim3 grid = grid_of(tables.query_tile_count, shape.heads);
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     const bool all_packed = packed && packs(q.data, q.stride);
+    if constexpr (hopper_head<K>)
+      if (tables.tiles.query_rows == hopper_rows && has_warpgroups())
+        return launch(grid, hopper_threads, sizeof(HopperForwardShared<K>) + 1024, stream,
+                      attention_forward_hopper_kernel<K, Position>, shape, tables, q, pools, scale, position,
+                      all_packed, o, lse);
     if (tables.tiles.query_rows == 64)
       return launch(grid, matrix_threads, sizeof(ForwardShared<K, 1, matrix_stream_rows>), stream,
                     attention_forward_matrix_kernel<K, 1, Position>, shape, tables, q, pools, scale, position,
@@ -100,6 +106,17 @@ cudaError_t attention_backward(AttentionShape shape, AttentionTables tables, Str
   if (error != cudaSuccess) return error;
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     const bool packed = pools_do && queries_do;
+    if constexpr (hopper_head<K>)
+      if (tables.tiles.query_rows == hopper_rows && has_warpgroups()) {
+        if (dq.data)
+          error = launch(query_grid, hopper_threads, sizeof(HopperBackwardQShared<K>) + 1024, stream,
+                         attention_backward_q_hopper_kernel<K, Position>, shape, tables, q, pools, scale, position,
+                         packed, dout, lse, workspace, dq);
+        if (error != cudaSuccess) return error;
+        return launch(key_grid, hopper_kv_threads, sizeof(HopperBackwardKVShared<K>) + 1024, stream,
+                      attention_backward_kv_hopper_kernel<K, Position>, shape, tables, q, pools, scale, position,
+                      packed, dout, lse, workspace, gradients);
+      }
     if (dq.data) {
       if (tables.tiles.query_rows == 64)
         error = launch(query_grid, matrix_threads, sizeof(BackwardQShared<K, 1>), stream,
