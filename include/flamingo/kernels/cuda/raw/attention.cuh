@@ -106,7 +106,7 @@ cudaError_t attention_backward(AttentionShape shape, AttentionTables tables, Str
   if (error != cudaSuccess) return error;
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     const bool packed = pools_do && queries_do;
-    if constexpr (hopper_head<K>)
+    if constexpr (hopper_head<K> && !Position::keeps_gradients)
       if (tables.tiles.query_rows == hopper_rows && has_warpgroups()) {
         if (dq.data)
           error = launch(query_grid, hopper_threads, sizeof(HopperBackwardQShared<K>) + 1024, stream,

@@ -203,7 +203,9 @@ static __global__ void __launch_bounds__(hopper_kv_threads, 2)
         for (int n = 0; n < Columns / 8; ++n) {
           const int column = n * 8 + result_column(i);
           float& score = p[n][i];
-          score = span.uniform ? 0 : positioned(score, scale, position, head, distance - column);
+          score = span.uniform ? 0
+                               : positioned(score, scale, position, head, span.first_row + at.offset + column,
+                                            distance - column);
           if (column < begin || column >= end) score = -INFINITY;
         }
       }
