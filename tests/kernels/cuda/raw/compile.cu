@@ -28,9 +28,6 @@ namespace flamingo::raw {
   template cudaError_t linear_backward_input<R>(const R*, const R*, R*, int, int, int, cudaStream_t);      \
   template cudaError_t linear_backward_weight<R>(const R*, const R*, Accumulate<R>*, int, int, int, cudaStream_t);
 
-#define INSTANTIATE_ALL(R) \
-  INSTANTIATE_NORM(R, R)   \
-  INSTANTIATE_LINEAR(R)
 #define INSTANTIATE_PACKED(R)                                                                               \
   template cudaError_t unpack_rows<R>(const PackedView&, const R*, int, const int*, R*, int, cudaStream_t); \
   template cudaError_t packed_rows_forward<R>(const R*, const PackedView&, R*, int, cudaStream_t);
@@ -43,26 +40,21 @@ namespace flamingo::raw {
       AttentionShape, AttentionTables, Strided<const R>, Pools<const R>, Accumulate<R>, Position, Strided<const R>, \
       const Accumulate<R>*, Strided<const R>, Strided<R>, Pools<R>, Accumulate<R>*, cudaStream_t);
 
-#define INSTANTIATE_ALL(R)                   \
-  INSTANTIATE_NORM(R, R)                     \
-  INSTANTIATE_LINEAR(R)                      \
-  INSTANTIATE_PACKED(R)                      \
-  INSTANTIATE_ATTENTION(16, R, None)         \
-  INSTANTIATE_ATTENTION(64, R, None)         \
-  INSTANTIATE_ATTENTION(64, R, Alibi<float>) \
-  INSTANTIATE_ATTENTION(80, R, None)         \
-  INSTANTIATE_ATTENTION(128, R, None)
+#define INSTANTIATE_ALL(R) \
+  INSTANTIATE_NORM(R, R)   \
+  INSTANTIATE_LINEAR(R)    \
+  INSTANTIATE_PACKED(R)
 
 INSTANTIATE_ALL(float)
 INSTANTIATE_ALL(double)
 INSTANTIATE_ALL(__nv_bfloat16)
 INSTANTIATE_NORM(__nv_bfloat16, float)
-INSTANTIATE_ATTENTION(128, float, ByDistance<float>)
-INSTANTIATE_ATTENTION(128, __nv_bfloat16, ByDistance<__nv_bfloat16>)
 
 INSTANTIATE_ATTENTION(64, float, None)
+INSTANTIATE_ATTENTION(64, float, ByDistance<float>)
 INSTANTIATE_ATTENTION(96, float, Alibi<float>)
 INSTANTIATE_ATTENTION(16, double, None)
 INSTANTIATE_ATTENTION(80, __nv_bfloat16, Alibi<float>)
+INSTANTIATE_ATTENTION(80, __nv_bfloat16, ByDistance<__nv_bfloat16>)
 
 }  // namespace flamingo::raw
