@@ -53,11 +53,11 @@ TEST_CASE("attention of warpgroups agrees with the formulas", "[raw][attention]"
 #if !defined(__CUDACC__)
 TEST_CASE("warpgroups under shuffled schedules and without their barriers", "[raw][attention]") {
   const WithWarpgroups with;
-  Layout layout;
-  layout.N = 40;
-  layout.pool_rows = {512};
-  layout.segments = {{0, 3, 500, 0, 0}};
-  layout.spans = {{0, 40, 0, 0, 1}};
+  Layout layout;  // more tiles than stages, in each of the kernels
+  layout.N = 130;
+  layout.pool_rows = {330};
+  layout.segments = {{0, 3, 320, 0, 0}};
+  layout.spans = {{0, 130, 0, 0, 1}};
   Attention<__nv_bfloat16, 64> a(1, 1, 0, 7, layout);
   const AttentionPlan plan = make_attention_plan(layout.spans, layout.segments, layout.N, layout.pool_rows, tiles);
   const auto bytes = [&] {
@@ -69,8 +69,13 @@ TEST_CASE("warpgroups under shuffled schedules and without their barriers", "[ra
   };
   CHECK(emulator::schedules_agree(bytes, 3));
   std::size_t met = 0;
-  const std::string unneeded = emulator::unneeded_barriers(bytes, 3, met);  // also of others, which this call spares
-  CHECK(unneeded.find("attention_hopper") == std::string::npos);
+  // Of Hopper's, two can be missed here: the wait for room for values in dq, which that for keys implies, and the one
+  // for statistics, which lie there before copies land.
+  const std::string unneeded = emulator::unneeded_barriers(bytes, 3, met);
+  CAPTURE(unneeded);
+  int missed = 0;
+  for (std::size_t at = 0; (at = unneeded.find("wait (attention_hopper", at)) != std::string::npos; ++at) ++missed;
+  CHECK(missed <= 2);
   CHECK(met > 0);
 }
 #endif

@@ -65,7 +65,7 @@ cudaError_t attention_forward(AttentionShape shape, AttentionTables tables, Stri
   const dim3 grid = grid_of(tables.query_tile_count, shape.heads);
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     const bool all_packed = packed && packs(q.data, q.stride);
-    if constexpr (hopper_head<K>)
+    if constexpr (hopper_takes<K, Position>)
       if (tables.tiles.query_rows == hopper_rows && has_warpgroups())
         return launch(grid, hopper_threads, sizeof(HopperForwardShared<K>) + 1024, stream,
                       attention_forward_hopper_kernel<K, Position>, shape, tables, q, pools, scale, position,
@@ -106,7 +106,7 @@ cudaError_t attention_backward(AttentionShape shape, AttentionTables tables, Str
   if (error != cudaSuccess) return error;
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     const bool packed = pools_do && queries_do;
-    if constexpr (hopper_head<K> && !Position::keeps_gradients)
+    if constexpr (hopper_takes<K, Position>)
       if (tables.tiles.query_rows == hopper_rows && has_warpgroups()) {
         if (dq.data)
           error = launch(query_grid, hopper_threads, sizeof(HopperBackwardQShared<K>) + 1024, stream,

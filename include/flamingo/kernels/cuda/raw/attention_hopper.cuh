@@ -14,9 +14,9 @@ namespace flamingo::raw {
 inline constexpr int hopper_rows = 128;                                     ///< of a block: two warpgroups of 64
 inline constexpr int hopper_threads = hopper_rows * 2 + warpgroup_threads;  ///< and one that copies
 inline constexpr int hopper_copying_registers = 40, hopper_multiplying_registers = 232;
-/// Whether there are kernels for heads of K.
-template <int K>
-constexpr bool hopper_head = K == 64 || K == 128;
+/// Whether there are kernels for heads of K. Positions whose gradients are kept stay with attention_matrix.cuh.
+template <int K, class Position>
+constexpr bool hopper_takes = (K == 64 || K == 128) && !Position::keeps_gradients;
 
 /// What a kernel that streams tiles through shared memory knows of them: `full` ends a phase when a tile is there,
 /// `empty` when all warps that multiply have read it.
@@ -229,7 +229,7 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
     share[half] = sees ? 1 / all : 0;
     const int row = own.warp_row + result_row(2 * half);
     if (lse && lane_index() % 4 == 0 && row < own.tile.rows)
-      lse[static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head] =
+      lse[shape.statistic(own.tile.first_row + row, own.head)] =
           sees ? (maximum[half] * factor + logarithm_of_two(all)) * ln_of_2 : -INFINITY;
   }
   store_rows<K>(o, own.tile.first_row + own.warp_row, own.tile.rows - own.warp_row, own.head * d, d, sums, share);

@@ -54,7 +54,7 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
   float own_lse[2], own_delta[2];
   for (int half = 0; half < 2; ++half) {
     const int row = own.warp_row + result_row(2 * half);
-    const long long place = static_cast<long long>(own.tile.first_row + row) * shape.heads + own.head;
+    const long long place = shape.statistic(own.tile.first_row + row, own.head);
     // What sees nothing has -infinity, and so have its scores.
     own_lse[half] = row < own.tile.rows && lse[place] != -INFINITY ? lse[place] * log2_of_e : 0;
     own_delta[half] = row < own.tile.rows ? delta[place] : 0;
@@ -155,7 +155,7 @@ static __global__ void __launch_bounds__(hopper_kv_threads, 2)
       copy_swizzled(shared.dout[stage], dout, row, head * d, rows, d, packed);
       arrive_with_copies(shared.gradients[stage], packed);
       for (int i = thread_index() % warpgroup_threads; i < Columns; i += warpgroup_threads) {
-        const long long place = (row + i) * shape.heads + head;
+        const long long place = shape.statistic(row + i, head);
         // A query that sees nothing has -infinity.
         shared.measure[stage][i] = i < rows && lse[place] != -INFINITY ? lse[place] * log2_of_e : 0;
         shared.delta[stage][i] = i < rows ? delta[place] : 0;
