@@ -186,8 +186,8 @@ TEST_CASE("memory that is not the kernel's", "[emulator]") {
              Contains("the kernel uses 260 bytes of shared memory, the launch gave 256"));
   CHECK_THAT(fault_of(2048, [] {}), Contains("a block of 2048 threads: 1 to 1024"));
   CHECK_THAT(fault_of(
-                 32, [] {}, 200 * 1024),
-             Contains("204800 bytes of shared memory: at most 166912"));
+                 32, [] {}, 240 * 1024),
+             Contains("245760 bytes of shared memory: at most 232448"));
 #if !defined(EMULATOR_ASAN)  // which ends the program at such a write
   CHECK_THAT(fault_of(
                  32, [] { shared_memory<float[64]>()[threadIdx.x == 31 ? 64u : 0u] = 1; }, 256),

@@ -78,7 +78,7 @@ TEST_CASE("rows of sequences that are read a token at a time lie one after anoth
     for (std::size_t i = 1; i < s.size(); ++i) n += s[i] != s[i - 1] + 1;
     return n;
   };
-  CHECK((breaks(a) == 1 && breaks(b) == 0));
+  CHECK((breaks(a) == 1 && breaks(b) == 1));  // behind the prompts, and nowhere else
   // Where little is left rows come one by one, until there is none.
   for (int i = uses.used(); i < 200; ++i) a.push_back(uses.take_after(a.back()));
   CHECK(uses.used() == 200);
