@@ -32,14 +32,6 @@ namespace flamingo::raw {
   template cudaError_t unpack_rows<R>(const PackedView&, const R*, int, const int*, R*, int, cudaStream_t); \
   template cudaError_t packed_rows_forward<R>(const R*, const PackedView&, R*, int, cudaStream_t);
 
-#define INSTANTIATE_ATTENTION(K, R, Position)                                                                       \
-  template cudaError_t attention_forward<K, R, Position>(AttentionShape, AttentionTables, Strided<const R>,         \
-                                                         Pools<const R>, Accumulate<R>, Position, Strided<R>,       \
-                                                         Accumulate<R>*, cudaStream_t);                             \
-  template cudaError_t attention_backward<K, R, Position>(                                                          \
-      AttentionShape, AttentionTables, Strided<const R>, Pools<const R>, Accumulate<R>, Position, Strided<const R>, \
-      const Accumulate<R>*, Strided<const R>, Strided<R>, Pools<R>, Accumulate<R>*, cudaStream_t);
-
 #define INSTANTIATE_ALL(R) \
   INSTANTIATE_NORM(R, R)   \
   INSTANTIATE_LINEAR(R)    \
