@@ -116,11 +116,37 @@ struct HopperQueries : QueryBlock<1> {
   }
 };
 
+/// Tiles of keys and values on their way through a block that has queries of its own.
+template <int K, int Columns, int Stages>
+struct KeyStream {
+  Array<SwizzledTile<Columns, K>, Stages> k, v;
+  StageBarriers<Stages> keys, values;
+
+  __device__ void begin() {
+    keys.begin(warpgroup_threads, hopper_rows / 16);
+    values.begin(warpgroup_threads, hopper_rows / 16);
+  }
+#if defined(FLAMINGO_WARPGROUPS)
+  /// What the warpgroup that copies does: all tiles of a key head, d channels wide, each where there is room.
+  __device__ void copy(KeyCursor<Columns> at, const Pools<const bf16>& pools, int kv_head, int d, bool packed) {
+    for (int step = 0; !at.done(); at.next(), ++step) {
+      const int stage = step % Stages, parity = step / Stages % 2, seen = at.seen - at.offset;
+      const long long row = at.segment->first + at.offset;
+      keys.empty[stage].wait(parity ^ 1);
+      copy_swizzled(k[stage], pools.k[at.segment->pool], row, kv_head * d, seen, d, packed);
+      arrive_with_copies(keys.full[stage], packed);
+      values.empty[stage].wait(parity ^ 1);
+      copy_swizzled(v[stage], pools.v[at.segment->pool], row, kv_head * d, seen, d, packed);
+      arrive_with_copies(values.full[stage], packed);
+    }
+  }
+#endif
+};
+
 template <int K, int Columns = 128, int Stages = 2>
 struct HopperForwardShared {
   SwizzledTile<hopper_rows, K> q;
-  Array<SwizzledTile<Columns, K>, Stages> k, v;
-  StageBarriers<Stages> keys, values;
+  KeyStream<K, Columns, Stages> stream;
   SharedBarrier own;
 };
 
@@ -131,11 +157,11 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
                                     bool packed, Strided<bf16> o, float* lse) {
 #if defined(FLAMINGO_WARPGROUPS)
   auto& shared = swizzled_memory<HopperForwardShared<K, Columns, Stages>>();
+  auto& [k, v, keys, values] = shared.stream;
   const HopperQueries own(shape, tables);
   const int d = shape.head_dim;
   if (thread_index() == 0) {
-    shared.keys.begin(warpgroup_threads, hopper_rows / 16);
-    shared.values.begin(warpgroup_threads, hopper_rows / 16);
+    shared.stream.begin();
     shared.own.begin(warpgroup_threads);
   }
   __syncthreads();
@@ -146,16 +172,7 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
     fewer_registers<hopper_copying_registers>();
     copy_swizzled(shared.q, q, own.tile.first_row, own.head * d, own.tile.rows, d, packed);
     arrive_with_copies(shared.own, packed);
-    for (int step = 0; !at.done(); at.next(), ++step) {
-      const int stage = step % Stages, parity = step / Stages % 2, seen = at.seen - at.offset;
-      const long long row = at.segment->first + at.offset;
-      shared.keys.empty[stage].wait(parity ^ 1);
-      copy_swizzled(shared.k[stage], pools.k[at.segment->pool], row, own.kv_head * d, seen, d, packed);
-      arrive_with_copies(shared.keys.full[stage], packed);
-      shared.values.empty[stage].wait(parity ^ 1);
-      copy_swizzled(shared.v[stage], pools.v[at.segment->pool], row, own.kv_head * d, seen, d, packed);
-      arrive_with_copies(shared.values.full[stage], packed);
-    }
+    shared.stream.copy(at, pools, own.kv_head, d, packed);
     return;
   }
   more_registers<hopper_multiplying_registers>();
@@ -190,35 +207,35 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
   };
   wait_for_tile(shared.own, 0);
   if (!at.done()) {
-    wait_for_tile(shared.keys.full[0], 0);
-    begin_scores<K>(p[0], shared.q, own.group_row(), shared.k[0]);
+    wait_for_tile(keys.full[0], 0);
+    begin_scores<K>(p[0], shared.q, own.group_row(), k[0]);
     wait_products<0>();
     settle(p[0]);
-    leave_tile(shared.keys.empty[0]);
+    leave_tile(keys.empty[0]);
     soften(*at.segment, at.offset);
     round_weights(weights, p[0]);
     at.next();
     int step = 0;  // of the values that the weights are for
     for (; !at.done(); at.next(), ++step) {
       const int stage = step % Stages, next = (step + 1) % Stages;
-      wait_for_tile(shared.keys.full[next], (step + 1) / Stages % 2);
-      begin_scores<K>(p[0], shared.q, own.group_row(), shared.k[next]);
-      wait_for_tile(shared.values.full[stage], step / Stages % 2);
-      begin_weighted<K>(sums, weights, shared.v[stage]);
+      wait_for_tile(keys.full[next], (step + 1) / Stages % 2);
+      begin_scores<K>(p[0], shared.q, own.group_row(), k[next]);
+      wait_for_tile(values.full[stage], step / Stages % 2);
+      begin_weighted<K>(sums, weights, v[stage]);
       wait_products<1>();
       settle(p[0]);
-      leave_tile(shared.keys.empty[next]);
+      leave_tile(keys.empty[next]);
       soften(*at.segment, at.offset);  // while the other product runs
       wait_products<0>();
       settle(sums);
-      leave_tile(shared.values.empty[stage]);
+      leave_tile(values.empty[stage]);
       FLAMINGO_UNROLL
       for (int n = 0; n < K / 8; ++n) FLAMINGO_UNROLL
       for (int i = 0; i < 4; ++i) sums[n][i] *= shrink[i / 2];
       round_weights(weights, p[0]);
     }
-    wait_for_tile(shared.values.full[step % Stages], step / Stages % 2);
-    begin_weighted<K>(sums, weights, shared.v[step % Stages]);
+    wait_for_tile(values.full[step % Stages], step / Stages % 2);
+    begin_weighted<K>(sums, weights, v[step % Stages]);
     wait_products<0>();
     settle(sums);
   }

@@ -7,8 +7,7 @@ namespace flamingo::raw {
 template <int K, int Columns = 64, int Stages = 3>
 struct HopperBackwardQShared {
   SwizzledTile<hopper_rows, K> q, dout;
-  Array<SwizzledTile<Columns, K>, Stages> k, v;
-  StageBarriers<Stages> keys, values;
+  KeyStream<K, Columns, Stages> stream;
   SharedBarrier own;
 };
 
@@ -20,11 +19,11 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
                                        Strided<bf16> dq) {
 #if defined(FLAMINGO_WARPGROUPS)
   auto& shared = swizzled_memory<HopperBackwardQShared<K, Columns, Stages>>();
+  auto& [k, v, keys, values] = shared.stream;
   const HopperQueries own(shape, tables);
   const int d = shape.head_dim;
   if (thread_index() == 0) {
-    shared.keys.begin(warpgroup_threads, hopper_rows / 16);
-    shared.values.begin(warpgroup_threads, hopper_rows / 16);
+    shared.stream.begin();
     shared.own.begin(warpgroup_threads);
   }
   __syncthreads();
@@ -37,16 +36,7 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
     copy_swizzled(shared.q, q, own.tile.first_row, own.head * d, own.tile.rows, d, packed);
     copy_swizzled(shared.dout, dout, own.tile.first_row, own.head * d, own.tile.rows, d, packed);
     arrive_with_copies(shared.own, packed);
-    for (int step = 0; !at.done(); at.next(), ++step) {
-      const int stage = step % Stages, parity = step / Stages % 2, seen = at.seen - at.offset;
-      const long long row = at.segment->first + at.offset;
-      shared.keys.empty[stage].wait(parity ^ 1);
-      copy_swizzled(shared.k[stage], pools.k[at.segment->pool], row, own.kv_head * d, seen, d, packed);
-      arrive_with_copies(shared.keys.full[stage], packed);
-      shared.values.empty[stage].wait(parity ^ 1);
-      copy_swizzled(shared.v[stage], pools.v[at.segment->pool], row, own.kv_head * d, seen, d, packed);
-      arrive_with_copies(shared.values.full[stage], packed);
-    }
+    shared.stream.copy(at, pools, own.kv_head, d, packed);
     return;
   }
   more_registers<hopper_multiplying_registers>();
@@ -67,14 +57,14 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
   wait_for_tile(shared.own, 0);
   for (int step = 0; !at.done(); at.next(), ++step) {
     const int stage = step % Stages, parity = step / Stages % 2;
-    wait_for_tile(shared.keys.full[stage], parity);
-    begin_scores<K>(p[0], shared.q, own.group_row(), shared.k[stage]);
-    wait_for_tile(shared.values.full[stage], parity);
-    begin_scores<K>(ds, shared.dout, own.group_row(), shared.v[stage]);
+    wait_for_tile(keys.full[stage], parity);
+    begin_scores<K>(p[0], shared.q, own.group_row(), k[stage]);
+    wait_for_tile(values.full[stage], parity);
+    begin_scores<K>(ds, shared.dout, own.group_row(), v[stage]);
     wait_products<1>();  // the last tile's sums, and these scores
     settle(p[0]);
     settle(sums);
-    if (step > 0) leave_tile(shared.keys.empty[(step - 1) % Stages]);
+    if (step > 0) leave_tile(keys.empty[(step - 1) % Stages]);
     const bool whole = own.whole(*at.segment, at.offset, Columns);
     if (!whole || !std::is_same_v<Position, None>)
       own.template prepare<Columns>(p, *at.segment, at.offset, whole, scale, position);
@@ -83,12 +73,12 @@ static __global__ void __launch_bounds__(hopper_threads, 1)
     for (int i = 0; i < 4; ++i) p[0][n][i] = power_of_two(p[0][n][i] * factor - own_lse[i / 2]);
     wait_products<0>();
     settle(ds);
-    leave_tile(shared.values.empty[stage]);
+    leave_tile(values.empty[stage]);
     FLAMINGO_UNROLL
     for (int n = 0; n < Columns / 8; ++n) FLAMINGO_UNROLL
     for (int i = 0; i < 4; ++i) ds[n][i] = p[0][n][i] * (ds[n][i] - own_delta[i / 2]);
     round_weights(weights, ds);
-    begin_weighted<K>(sums, weights, shared.k[stage]);
+    begin_weighted<K>(sums, weights, k[stage]);
   }
   wait_products<0>();
   settle(sums);
@@ -122,9 +112,9 @@ static __global__ void __launch_bounds__(hopper_kv_threads, 2)
                                         const __grid_constant__ Pools<bf16> gradients) {
 #if defined(FLAMINGO_WARPGROUPS)
   auto& shared = swizzled_memory<HopperBackwardKVShared<K, Columns, Stages>>();
-  const KeyTile tile = tables.key_tiles[block_index_x()];
-  const int kv_head = block_index_y(), group = shape.heads / shape.kv_heads, warp_row = warp_index() * 16;
-  const int d = shape.head_dim;
+  const KeyBlock own(shape, tables);
+  const KeyTile& tile = own.tile;
+  const int kv_head = own.kv_head, group = own.group, warp_row = own.warp_row, d = shape.head_dim;
   const Strided<bf16> dk = gradients.k[tile.pool], dv = gradients.v[tile.pool];
   if (!dk.data && !dv.data) return;  // the whole block: this pool's gradients are not wanted
   if (thread_index() == 0) {
@@ -175,10 +165,6 @@ static __global__ void __launch_bounds__(hopper_kv_threads, 2)
   for (int step = 0; !at.done(); at.next(), ++step) {
     const int stage = step % Stages, parity = step / Stages % 2;
     const Span& span = tables.spans[at.use->span];
-    const Segment& segment = tables.segments[at.use->segment];
-    const int head = kv_head * group + at.head,
-              rows = span.rows - at.offset < Columns ? span.rows - at.offset : Columns;
-    const int first_key = tile.first_row + warp_row - segment.first;  // of the warp, in the segment
     wait_for_tile(shared.queries.full[stage], parity);
     begin_scores<K>(p, shared.k, 0, shared.q[stage]);
     wait_for_tile(shared.gradients[stage], parity);
@@ -189,27 +175,8 @@ static __global__ void __launch_bounds__(hopper_kv_threads, 2)
     settle(k_sums);
     settle(v_sums);
     if (step > 0) leave_tile(shared.queries.empty[(step - 1) % Stages]);
-    // Keys are seen by fewer queries the later they are: by those that see the warp's last one, all are.
-    const bool whole = first_key >= 0 && first_key + 16 <= segment.count && warp_row + 16 <= tile.rows &&
-                       rows == Columns && first_seeing(segment, span, first_key + 15) <= at.offset;
-    if (!whole || span.uniform || !std::is_same_v<Position, None>) {
-      FLAMINGO_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        const int row = warp_row + result_row(i), key = first_key + result_row(i);
-        const bool used = row < tile.rows && key >= 0 && key < segment.count;
-        const int begin = used ? first_seeing(segment, span, key) - at.offset : 0, end = used ? rows : 0;
-        const int distance = segment.position + key - (span.position + at.offset);
-        FLAMINGO_UNROLL
-        for (int n = 0; n < Columns / 8; ++n) {
-          const int column = n * 8 + result_column(i);
-          float& score = p[n][i];
-          score = span.uniform ? 0
-                               : positioned(score, scale, position, head, span.first_row + at.offset + column,
-                                            distance - column);
-          if (column < begin || column >= end) score = -INFINITY;
-        }
-      }
-    }
+    own.template prepare<Columns>(p, span, tables.segments[at.use->segment], at.offset, kv_head * group + at.head,
+                                  scale, position);
     FLAMINGO_UNROLL
     for (int n = 0; n < Columns / 8; ++n) {
       const auto measure = load_pack<2>(shared.measure[stage] + n * 8 + result_column(0));

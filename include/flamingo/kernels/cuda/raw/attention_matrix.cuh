@@ -406,6 +406,49 @@ struct BackwardKVShared {
   alignas(8) Array<Array<float, rows>, 2> delta;
 };
 
+/// A block's place where keys are its own: its key rows, and its warp's rows among them.
+struct KeyBlock {
+  KeyTile tile;
+  int kv_head, group, warp_row;
+
+  __device__ KeyBlock(const AttentionShape& shape, const AttentionTables& tables)
+      : tile(tables.key_tiles[block_index_x()]),
+        kv_head(block_index_y()),
+        group(shape.heads / shape.kv_heads),
+        warp_row(warp_index() * 16) {}
+
+  /// The warp's first key in the segment.
+  __device__ int first_key(const Segment& segment) const { return tile.first_row + warp_row - segment.first; }
+
+  /// Gives the dot products of the warp's keys and a tile of queries their position terms, and what a query does not
+  /// see -infinity.
+  template <int Columns, class Position>
+  __device__ void prepare(Array<float[4], Columns / 8>& scores, const Span& span, const Segment& segment, int offset,
+                          int head, float scale, const Position& rule) const {
+    const int first = first_key(segment), rows = span.rows - offset < Columns ? span.rows - offset : Columns;
+    // Keys are seen by fewer queries the later they are: by those that see the warp's last one, all are.
+    const bool whole = first >= 0 && first + 16 <= segment.count && warp_row + 16 <= tile.rows && rows == Columns &&
+                       first_seeing(segment, span, first + 15) <= offset;
+    if (whole && !span.uniform && std::is_same_v<Position, None>) return;
+    FLAMINGO_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const int row = warp_row + result_row(i), key = first + result_row(i);
+      const bool used = row < tile.rows && key >= 0 && key < segment.count;
+      const int begin = used ? first_seeing(segment, span, key) - offset : 0, end = used ? rows : 0;
+      const int distance = segment.position + key - (span.position + offset);
+      FLAMINGO_UNROLL
+      for (int n = 0; n < Columns / 8; ++n) {
+        const int column = n * 8 + result_column(i);
+        float& score = scores[n][i];
+        score = span.uniform
+                    ? 0
+                    : positioned(score, scale, rule, head, span.first_row + offset + column, distance - column);
+        if (column < begin || column >= end) score = -INFINITY;
+      }
+    }
+  }
+};
+
 /// A block takes 64 keys and one key head: the queries of all heads of its group stream by. Scores lie transposed, a
 /// row a key.
 template <int K, class Position>
@@ -416,9 +459,9 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
                                         const __grid_constant__ Pools<bf16> gradients) {
   constexpr int columns = matrix_stream_rows;
   auto& shared = shared_memory<BackwardKVShared<K>>();
-  const KeyTile tile = tables.key_tiles[block_index_x()];
-  const int kv_head = block_index_y(), group = shape.heads / shape.kv_heads, warp_row = warp_index() * 16;
-  const int d = shape.head_dim;
+  const KeyBlock own(shape, tables);
+  const KeyTile& tile = own.tile;
+  const int kv_head = own.kv_head, group = own.group, warp_row = own.warp_row, d = shape.head_dim;
   const Strided<bf16> dk = gradients.k[tile.pool], dv = gradients.v[tile.pool];
   if (!dk.data && !dv.data) return;  // the whole block: this pool's gradients are not wanted
   const Strided<const bf16> k = pools.k[tile.pool], v = pools.v[tile.pool];
@@ -447,33 +490,11 @@ static __global__ void __launch_bounds__(matrix_threads, 2)
       [&](const Cursor& at, int stage) {
         const Span& span = tables.spans[at.use->span];
         const Segment& segment = tables.segments[at.use->segment];
-        const int head = kv_head * group + at.head,
-                  rows = span.rows - at.offset < columns ? span.rows - at.offset : columns;
-        const int first_key = tile.first_row + warp_row - segment.first;  // of the warp, in the segment
-        if (first_key + 16 <= 0 || first_key >= segment.count) return;    // the segment has none of the warp's keys
+        const int first_key = own.first_key(segment);
+        if (first_key + 16 <= 0 || first_key >= segment.count) return;  // the segment has none of the warp's keys
         Array<Array<float[4], columns / 8>, 1> p, ds;
         multiply_rows<K, 1, columns>(p, shared.k + warp_row * matrix_pitch<K>, shared.q[stage]);
-        // Keys are seen by fewer queries the later they are: by those that see the warp's last one, all are.
-        const bool whole = first_key >= 0 && first_key + 16 <= segment.count && warp_row + 16 <= tile.rows &&
-                           rows == columns && first_seeing(segment, span, first_key + 15) <= at.offset;
-        if (!whole || span.uniform || !std::is_same_v<Position, None>) {
-          FLAMINGO_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            const int row = warp_row + result_row(i), key = first_key + result_row(i);
-            const bool used = row < tile.rows && key >= 0 && key < segment.count;
-            const int begin = used ? first_seeing(segment, span, key) - at.offset : 0, end = used ? rows : 0;
-            const int distance = segment.position + key - (span.position + at.offset);
-            FLAMINGO_UNROLL
-            for (int n = 0; n < columns / 8; ++n) {
-              const int column = n * 8 + result_column(i);
-              float& score = p[0][n][i];
-              score = span.uniform ? 0
-                                   : positioned(score, scale, position, head, span.first_row + at.offset + column,
-                                                distance - column);
-              if (column < begin || column >= end) score = -INFINITY;
-            }
-          }
-        }
+        own.template prepare<columns>(p[0], span, segment, at.offset, kv_head * group + at.head, scale, position);
         FLAMINGO_UNROLL
         for (int n = 0; n < columns / 8; ++n) {
           const auto query_lse = load_pack<2>(shared.lse[stage] + n * 8 + result_column(0));
