@@ -4,6 +4,8 @@
 
 #include <flamingo/cuda.cuh>
 
+#include "kernels/cuda/alike.hpp"
+
 namespace flamingo::test {
 extern template ModelReport mini_model<Cpu<double, Isa::portable>, connector_alone>(int);
 extern template ModelReport mini_model<Cpu<double, Isa::portable>, every_part>(int);
@@ -16,25 +18,18 @@ using namespace flamingo::test;
 
 namespace {
 
-double most_apart(const std::vector<double>& a, const std::vector<double>& b) {
-  REQUIRE(a.size() == b.size());
-  double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
-  return most;
-}
-
 template <TrainedParts parts>
 void check_training(int updates) {
   const ModelReport got = mini_model<Cuda<double>, parts>(updates),
                     expected = mini_model<Cpu<double, Isa::portable>, parts>(updates);
   REQUIRE(got.losses.size() == 2 * static_cast<std::size_t>(updates));
-  CHECK(most_apart(got.losses, expected.losses) < 1e-9);
-  CHECK(most_apart(got.norms, expected.norms) < 1e-9);
-  CHECK(most_apart(got.weights, expected.weights) < 1e-9);
+  check_alike(got.losses, expected.losses);
+  check_alike(got.norms, expected.norms);
+  check_alike(got.weights, expected.weights);
   CHECK(got.losses.back() < got.losses[1]);
   CHECK(got.ids == expected.ids);
-  CHECK(most_apart(got.log_p, expected.log_p) < 1e-9);
-  CHECK(most_apart(got.answers, expected.answers) < 1e-9);
+  check_alike(got.log_p, expected.log_p);
+  check_alike(got.answers, expected.answers);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <flamingo/cuda.cuh>
 
+#include "kernels/cuda/alike.hpp"
+
 namespace flamingo::test {
 extern template std::vector<double> trained_pairs<Cpu<double, Isa::portable>>(int);
 }  // namespace flamingo::test
@@ -16,8 +18,7 @@ using namespace flamingo::test;
 TEST_CASE("a pair of contrastive encoders trains on Cuda as on the CPU", "[cuda]") {
   const std::vector<double> got = trained_pairs<Cuda<double>>(3),
                             expected = trained_pairs<Cpu<double, Isa::portable>>(3);
-  REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
+  check_alike(got, expected);
 }
 
 }  // namespace pair_model_test

@@ -3,12 +3,11 @@
 #include <cmath>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include <flamingo/infer/generate.hpp>
 #include <flamingo/infer/score.hpp>
 #include <flamingo/train/language_model.hpp>
 
+#include "kernels/cuda/alike.hpp"
 #include "kernels/cuda/on_platform.hpp"
 
 namespace flamingo::test {
@@ -42,11 +41,6 @@ std::vector<double> text_model() {
   Context<P> ctx = small_context<P>();
   LanguageModelTrainer<C, P> trainer(ctx, 5, {.peak = 0.02});
   return trained_text(trainer, 3);
-}
-
-inline void check_alike(const std::vector<double>& got, const std::vector<double>& expected) {
-  REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
 }
 
 /// What an engine writes after two prompts, how likely each word was, and how likely given answers are.
