@@ -7,6 +7,15 @@
 
 namespace flamingo::kernels {
 
+/// Adds each column's sum over all rows.
+template <Real R>
+void add_column_sums(Context<Cuda<R>>& ctx, In<Cuda<R>> x, AccumulateOf<Cuda<R>>* sum, std::string_view op) {
+  const auto scope = ctx.scope();
+  const auto size = static_cast<int>(raw::column_sum_workspace(x.rows, int(x.width)));
+  const auto workspace = take_vector<AccumulateOf<Cuda<R>>>(ctx, size);
+  check_cuda(raw::add_column_sums(bare(x.data), sum, workspace.data, x.rows, int(x.width), ctx.stream()), op);
+}
+
 template <Real R>
 struct Linear<Cuda<R>> {
   using P = Cuda<R>;
@@ -39,11 +48,7 @@ struct Linear<Cuda<R>> {
   }
   template <class B>
   static void backward_bias(Context<P>& ctx, In<P> dy, const B& db) {
-    using A = AccumulateOf<P>;
-    const auto scope = ctx.scope();
-    const auto workspace = take_vector<A>(ctx, static_cast<int>(raw::column_sum_workspace(dy.rows, int(dy.width))));
-    check_cuda(raw::add_column_sums(bare(dy.data), db.data, workspace.data, dy.rows, int(dy.width), ctx.stream()),
-               "linear_backward");
+    add_column_sums(ctx, dy, db.data, "linear_backward");
   }
 };
 

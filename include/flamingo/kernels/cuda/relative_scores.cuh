@@ -1,8 +1,8 @@
 /// Relative positions on CUDA: their part of the scores is a product of its own, which attention's kernels read from a
 /// table.
 ///
-///   scores[h][n][d] = scale (q_n + v)·r_d     through[n] = scale Σ_d ds[h][n][d] r_d     dr_d += scale Σ_n ds (q_n +
-///   v)
+///   scores[h][n][d] = scale (q_n + v)·r_d
+///   through[n] = scale Σ_d ds[h][n][d] r_d     dr_d += scale Σ_n ds[h][n][d] (q_n + v)
 ///
 /// So tensor cores do the work for any number type and the kernels stay what they are. Of as many heads at a time as a
 /// bounded table holds (one head of keys at least); r is filled up to whole 16 bytes by rows of zeros.
@@ -12,9 +12,9 @@
 #include <type_traits>
 
 #include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/raw/heads.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
-#include <flamingo/kernels/cuda/raw/row_sums.cuh>
 
 namespace flamingo::kernels {
 
@@ -75,8 +75,8 @@ class RelativeScores {
       }
     });
     if constexpr (wanted<G>) {
-      add_column_sums(dq, d.du.data);
-      add_column_sums(through, d.dv.data);
+      add_column_sums<R>(ctx_, dq.slice(0, rows_), d.du.data, op);
+      add_column_sums<R>(ctx_, through, d.dv.data, op);
     }
     check_cuda(raw::add<Number>(bare(dq.data), bare(through.data), bare(dq.data), through.size(), ctx_.stream()), op);
   }
@@ -118,11 +118,6 @@ class RelativeScores {
   template <class X>
   auto heads_of(const X& x, int first) const {
     return raw::Strided{bare(x.data) + first * K(), static_cast<long long>(int(x.width))};
-  }
-  void add_column_sums(const Out<P>& x, A* sum) {
-    const auto scope = ctx_.scope();
-    const auto workspace = take_vector<A>(ctx_, static_cast<int>(raw::column_sum_workspace(rows_, int(x.width))));
-    check_cuda(raw::add_column_sums<Number>(bare(x.data), sum, workspace.data, rows_, int(x.width), ctx_.stream()), op);
   }
 
   Context<P>& ctx_;
