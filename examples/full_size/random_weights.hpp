@@ -38,10 +38,12 @@ class RandomWeights {
   template <int O, int D>
   void fill(const flamingo::Spec& spec, flamingo::PackedMatrix<P, O, D>& leaf) {
     using flamingo::Format;
-    const auto rows = static_cast<std::size_t>(spec.rows), columns = static_cast<std::size_t>(spec.columns);
+    const auto columns = static_cast<std::size_t>(spec.columns);
+    const int filled_up = (spec.rows + flamingo::panel_rows - 1) / flamingo::panel_rows * flamingo::panel_rows;
+    const auto rows = static_cast<std::size_t>(panels_ ? filled_up : spec.rows);
     const float deviation = deviation_of(spec);
     leaf.format = format_;
-    leaf.panels = panels_ && spec.rows % flamingo::panel_rows == 0;
+    leaf.panels = panels_;
     std::byte* to = room(rows * leaf.row_bytes());
     leaf.data = to;
     if (format_ == Format::int8) {

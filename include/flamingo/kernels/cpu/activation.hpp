@@ -1,170 +1,121 @@
-/// Non-linearities on the CPU, as Eigen expressions.
+/// Non-linearities on the CPU, a register at a time.
 #pragma once
 #include <numbers>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
 #include <flamingo/ops/activation.hpp>
 
 namespace flamingo::kernels {
 
-namespace detail {
-
-template <class T>
-inline constexpr T gelu_slope = T(0.79788456080286535588);  // √(2/π)
-template <class T>
-inline constexpr T gelu_cubic = T(0.044715);
-
-/// f(z), as an expression of the array z.
-template <Activation A, class Z>
-auto value(const Z& z) {
-  using T = typename Z::Scalar;
-  if constexpr (A == Activation::identity)
-    return z + T(0);
-  else if constexpr (A == Activation::gelu)
-    return T(0.5) * z * (T(1) + (z * (T(1) / std::numbers::sqrt2_v<T>)).erf());
-  else if constexpr (A == Activation::gelu_tanh)
-    return T(0.5) * z * (T(1) + (gelu_slope<T> * (z + gelu_cubic<T> * z * z * z)).tanh());
-  else if constexpr (A == Activation::quick_gelu)
-    return z / (T(1) + (z * T(-1.702)).exp());
-  else if constexpr (A == Activation::silu)
-    return z / (T(1) + (-z).exp());
-  else if constexpr (A == Activation::relu)
-    return z.max(T(0));
-  else if constexpr (A == Activation::relu6)
-    return z.max(T(0)).min(T(6));
-  else
-    return z.max(T(0)).square();
-}
-
-/// f'(z)
-template <Activation A, class Z>
-auto slope(const Z& z) {
-  using T = typename Z::Scalar;
-  if constexpr (A == Activation::identity) {
-    return z * T(0) + T(1);
-  } else if constexpr (A == Activation::gelu) {
-    constexpr T density = std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;  // 1/√(2π)
-    return T(0.5) * (T(1) + (z * (T(1) / std::numbers::sqrt2_v<T>)).erf()) + z * density * (T(-0.5) * z.square()).exp();
-  } else if constexpr (A == Activation::gelu_tanh) {
-    // With t = tanh(a): f' = (1 + t)/2 + z (1 - t²) a' / 2. Written with t computed afresh where it stands.
-    const auto t = [&] { return (gelu_slope<T> * (z + gelu_cubic<T> * z * z * z)).tanh(); };
-    return T(0.5) * (T(1) + t()) +
-           T(0.5) * z * (T(1) - t().square()) * gelu_slope<T> * (T(1) + T(3) * gelu_cubic<T> * z.square());
-  } else if constexpr (A == Activation::quick_gelu) {
-    const auto s = [&] { return T(1) / (T(1) + (z * T(-1.702)).exp()); };
-    return s() * (T(1) + T(1.702) * z * (T(1) - s()));
-  } else if constexpr (A == Activation::silu) {
-    const auto s = [&] { return T(1) / (T(1) + (-z).exp()); };
-    return s() * (T(1) + z * (T(1) - s()));
-  } else if constexpr (A == Activation::relu) {
-    return (z > T(0)).template cast<T>();
-  } else if constexpr (A == Activation::relu6) {
-    return (z > T(0)).template cast<T>() * (z < T(6)).template cast<T>();
-  } else {
-    return T(2) * z.max(T(0));
-  }
-}
-
-}  // namespace detail
-
 template <Real R, Isa Set>
 struct Activate<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
+  using M = VectorMath<R, Set>;
+  using V = typename M::Vector;
+  using Part = typename M::Part;
 
   template <Activation A>
   static void forward(Context<P>& ctx, In<P> x, Out<P> y) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(x.data + at, n);
-      Chunk f;
-      value<A>(z, f);
-      f.write(y.data + at, n);
-    });
+    each(ctx, x.size(), [&](Part i) { i.store(y.data, value<A>(i.load(x.data))); });
   }
   template <Activation A>
   static void backward(Context<P>& ctx, In<P> x, In<P> dy, Out<P> dx) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(x.data + at, n), g(dy.data + at, n);
-      Chunk f;
-      slope<A>(z, f);
-      f.numbers *= g.numbers;
-      f.write(dx.data + at, n);
-    });
+    each(ctx, x.size(), [&](Part i) { i.store(dx.data, slope<A>(i.load(x.data)) * i.load(dy.data)); });
   }
   template <Activation A>
   static void scaled(Context<P>& ctx, double scale, In<P> x, Out<P> y) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(x.data + at, n);
-      Chunk f;
-      value<A>(z, f);
-      f.numbers *= R(scale);
-      f.write(y.data + at, n);
-    });
+    each(ctx, x.size(), [&](Part i) { i.store(y.data, value<A>(i.load(x.data)) * R(scale)); });
   }
   template <Activation A>
   static void scaled_backward(Context<P>& ctx, double scale, In<P> x, In<P> dy, Out<P> dx) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(x.data + at, n), g(dy.data + at, n);
-      Chunk f;
-      slope<A>(z, f);
-      f.numbers *= R(scale) * g.numbers;
-      f.write(dx.data + at, n);
-    });
+    each(ctx, x.size(), [&](Part i) { i.store(dx.data, slope<A>(i.load(x.data)) * (i.load(dy.data) * R(scale))); });
   }
   static void clamp(Context<P>& ctx, float limit, Out<P> x) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      Chunk z(x.data + at, n);
-      z.numbers = z.numbers.max(R(-limit)).min(R(limit));
-      z.write(x.data + at, n);
-    });
+    const V high = M::all(R(limit));
+    each(ctx, x.size(), [&](Part i) { i.store(x.data, M::min(M::max(i.load(x.data), -high), high)); });
   }
   static void clamp_backward(Context<P>& ctx, float limit, In<P> x, Out<P> dx) {
-    each_chunk(ctx, x.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(x.data + at, n);
-      Chunk g(dx.data + at, n);
-      g.numbers = (z.numbers.abs() < R(limit)).select(g.numbers, R(0));
-      g.write(dx.data + at, n);
+    each(ctx, x.size(), [&](Part i) {
+      const V z = i.load(x.data);
+      i.store(dx.data, M::max(z, -z) < R(limit) ? i.load(dx.data) : V{});
     });
   }
   template <Activation A>
   static void gated(Context<P>& ctx, In<P> gate, In<P> up, Out<P> y) {
-    each_chunk(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(gate.data + at, n), u(up.data + at, n);
-      Chunk f;
-      value<A>(z, f);
-      f.numbers *= u.numbers;
-      f.write(y.data + at, n);
-    });
+    each(ctx, gate.size(), [&](Part i) { i.store(y.data, value<A>(i.load(gate.data)) * i.load(up.data)); });
   }
   template <Activation A>
   static void gated_backward(Context<P>& ctx, In<P> gate, In<P> up, In<P> dy, Out<P> dgate, Out<P> dup) {
-    each_chunk(ctx, gate.size(), [&](std::size_t at, std::size_t n) {
-      const Chunk z(gate.data + at, n), g(dy.data + at, n), u(up.data + at, n);
-      Chunk f;
-      slope<A>(z, f);
-      f.numbers *= g.numbers * u.numbers;
-      f.write(dgate.data + at, n);
-      value<A>(z, f);
-      f.numbers *= g.numbers;
-      f.write(dup.data + at, n);
+    each(ctx, gate.size(), [&](Part i) {
+      const V z = i.load(gate.data), u = i.load(up.data), g = i.load(dy.data);
+      i.store(dgate.data, slope<A>(z) * (g * u));
+      i.store(dup.data, value<A>(z) * g);
     });
   }
 
  private:
-  using Chunk = kernels::Chunk<R>;
+  static constexpr R gelu_slope = R(0.79788456080286535588);  // √(2/π)
+  static constexpr R gelu_cubic = R(0.044715), quick = R(1.702);
 
+  /// f(z)
   template <Activation A>
-  static void value(const Chunk& z, Chunk& f) {
-    f.numbers = detail::value<A>(z.numbers);
+  [[gnu::always_inline]] static V value(V z) {
+    if constexpr (A == Activation::identity)
+      return z;
+    else if constexpr (A == Activation::gelu)
+      return z * distribution(z);
+    else if constexpr (A == Activation::gelu_tanh)
+      return R(0.5) * z * (R(1) + bent(z));
+    else if constexpr (A == Activation::quick_gelu)
+      return z / (R(1) + M::exp(-quick * z));
+    else if constexpr (A == Activation::silu)
+      return z / (R(1) + M::exp(-z));
+    else if constexpr (A == Activation::relu)
+      return positive(z);
+    else if constexpr (A == Activation::relu6)
+      return M::min(positive(z), M::all(R(6)));
+    else
+      return positive(z) * positive(z);
   }
+
+  /// f'(z)
   template <Activation A>
-  static void slope(const Chunk& z, Chunk& f) {
-    f.numbers = detail::slope<A>(z.numbers);
+  [[gnu::always_inline]] static V slope(V z) {
+    if constexpr (A == Activation::identity) {
+      return M::all(R(1));
+    } else if constexpr (A == Activation::gelu) {
+      constexpr R density = std::numbers::inv_sqrtpi_v<R> / std::numbers::sqrt2_v<R>;  // 1/√(2π)
+      return distribution(z) + z * (density * M::exp(R(-0.5) * z * z));
+    } else if constexpr (A == Activation::gelu_tanh) {  // with t = tanh(a): (1 + t)/2 + z (1 - t²) a' / 2
+      const V t = bent(z);
+      return R(0.5) * (R(1) + t) + R(0.5) * z * (R(1) - t * t) * (gelu_slope * (R(1) + R(3) * gelu_cubic * (z * z)));
+    } else if constexpr (A == Activation::quick_gelu) {
+      const V s = R(1) / (R(1) + M::exp(-quick * z));
+      return s * (R(1) + quick * z * (R(1) - s));
+    } else if constexpr (A == Activation::silu) {
+      const V s = R(1) / (R(1) + M::exp(-z));
+      return s * (R(1) + z * (R(1) - s));
+    } else if constexpr (A == Activation::relu) {
+      return z > R(0) ? M::all(R(1)) : V{};
+    } else if constexpr (A == Activation::relu6) {
+      return (z > R(0)) & (z < R(6)) ? M::all(R(1)) : V{};
+    } else {
+      return R(2) * positive(z);
+    }
   }
+
+  [[gnu::always_inline]] static V positive(V z) { return z < R(0) ? V{} : z; }
+  /// Of the standard normal distribution: (1 + erf(z/√2)) / 2.
+  [[gnu::always_inline]] static V distribution(V z) {
+    return R(0.5) * (R(1) + M::erf(z * (R(1) / std::numbers::sqrt2_v<R>)));
+  }
+  [[gnu::always_inline]] static V bent(V z) { return M::tanh(gelu_slope * (z + gelu_cubic * z * z * z)); }
 
   template <class F>
-  static void each_chunk(Context<P>& ctx, std::size_t size, const F& f) {
+  static void each(Context<P>& ctx, std::size_t size, const F& f) {
     parallel_pieces(ctx.threads(), size, 8192, [&](std::size_t first, std::size_t count) {
-      kernels::each_chunk(count, [&](std::size_t at, std::size_t n) { f(first + at, n); });
+      M::each(count, [&](Part i) { f(Part{first + i.first, i.count}); });
     });
   }
 };

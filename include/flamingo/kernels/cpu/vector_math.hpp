@@ -1,12 +1,11 @@
-/// Elementary functions of whole vector registers: exp, tanh, erf and the logistic function, without a table or a
-/// branch, so that a number's result depends on that number alone.
+/// Loops over numbers a register at a time, and elementary functions of whole registers: exp, tanh, erf and the
+/// logistic function, without a table or a branch, so that a number's result depends on that number alone.
 #pragma once
+#include <algorithm>
 #include <array>
-#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
-#include <type_traits>
 
 #include <flamingo/core/platform.hpp>
 
@@ -124,6 +123,55 @@ struct VectorMath {
     return v;
   }
   [[gnu::always_inline]] static void store(T* to, Vector v) { std::memcpy(to, &v, sizeof(v)); }
+  [[gnu::always_inline]] static Vector all(T x) { return Vector{} + x; }
+  [[gnu::always_inline]] static Vector max(Vector a, Vector b) { return a > b ? a : b; }
+  [[gnu::always_inline]] static Vector min(Vector a, Vector b) { return a < b ? a : b; }
+
+  /// The numbers [first, first + count) of a row, at most a register of them.
+  struct Part {
+    std::size_t first, count;
+
+    /// Lanes beyond the last number are `rest`.
+    [[gnu::always_inline]] Vector load(const T* row, T rest = 0) const {
+      if (count == static_cast<std::size_t>(n)) return VectorMath::load(row + first);
+      std::array<T, std::size_t{n}> some;
+      some.fill(rest);
+      std::copy_n(row + first, count, some.data());
+      return VectorMath::load(some.data());
+    }
+    [[gnu::always_inline]] void store(T* row, Vector v) const {
+      if (count == static_cast<std::size_t>(n)) return VectorMath::store(row + first, v);
+      std::array<T, std::size_t{n}> some;
+      VectorMath::store(some.data(), v);
+      std::copy_n(some.data(), count, row + first);
+    }
+  };
+  /// Calls f(Part) over 0 .. size. The last numbers go through the same instructions as all others: a number's bits do
+  /// not depend on where it lies.
+  template <class F>
+  [[gnu::always_inline]] static void each(std::size_t size, const F& f) {
+    for (std::size_t i = 0; i < size; i += n) f(Part{i, std::min<std::size_t>(n, size - i)});
+  }
+  /// Σ of the lanes of f(Part) over 0 .. size, in an order that depends on size alone. f says what lanes beyond the
+  /// last number add.
+  template <class F>
+  [[gnu::always_inline]] static T sum(std::size_t size, const F& f) {
+    constexpr std::size_t chains = 4, lanes_ = n;
+    Vector sums[chains] = {};
+    std::size_t i = 0;
+    for (; i + chains * lanes_ <= size; i += chains * lanes_)
+      for (std::size_t c = 0; c < chains; ++c) sums[c] += f(Part{i + c * lanes_, lanes_});
+    for (std::size_t c = 0; i < size; i += lanes_, ++c) sums[c] += f(Part{i, std::min(lanes_, size - i)});
+    return total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  }
+  /// Σ of all lanes, halves added until one is left.
+  [[gnu::always_inline]] static T total(Vector v) {
+    std::array<T, std::size_t{n}> some;
+    store(some.data(), v);
+    for (int half = n / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) some[static_cast<std::size_t>(i)] += some[static_cast<std::size_t>(i + half)];
+    return some[0];
+  }
 
   /// eˣ: 0 at -∞, subnormal where it is.
   [[gnu::always_inline]] static Vector exp(Vector x) {
@@ -151,7 +199,6 @@ struct VectorMath {
   using Integer = typename F::Integer;
   using Integers [[gnu::vector_size(static_cast<std::size_t>(n) * sizeof(T))]] = Integer;
 
-  [[gnu::always_inline]] static Vector all(T x) { return Vector{} + x; }
   [[gnu::always_inline]] static Integers bits(Vector x) {
     Integers i;
     std::memcpy(&i, &x, sizeof(i));
