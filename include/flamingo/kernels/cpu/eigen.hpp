@@ -79,5 +79,20 @@ inline void parallel_pieces(Threads& threads, std::size_t n, std::size_t grain,
     f(first, std::min(n, first + step) - first);
   });
 }
+/// Calls f(first, count) over rows of `width` numbers in pieces, small ones on the caller's thread.
+inline void parallel_rows(Threads& threads, int rows, int width, FunctionRef<void(int, int)> f) {
+  parallel_pieces(threads, static_cast<std::size_t>(rows), 1 + 16384 / (1 + static_cast<std::size_t>(width)),
+                  [&](std::size_t first, std::size_t count) { f(static_cast<int>(first), static_cast<int>(count)); });
+}
+/// Calls f(first, count) over the columns of `rows` rows in pieces of whole cache lines: for sums over rows, each of
+/// which keeps its order.
+inline void parallel_columns(Threads& threads, int rows, int columns, FunctionRef<void(std::size_t, std::size_t)> f) {
+  constexpr std::size_t wide = 64;
+  const auto all = static_cast<std::size_t>(columns);
+  parallel_pieces(threads, (all + wide - 1) / wide, 1 + 256 / (1 + static_cast<std::size_t>(rows)),
+                  [&](std::size_t first, std::size_t count) {
+                    f(first * wide, std::min(all, (first + count) * wide) - std::min(all, first * wide));
+                  });
+}
 
 }  // namespace flamingo::kernels

@@ -1,8 +1,9 @@
-/// Layer and RMS norm on the CPU.
+/// Layer and RMS norm on the CPU: a row is read from memory once, and stays in the cache for its passes.
 #pragma once
 #include <cmath>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
 #include <flamingo/ops/norm.hpp>
 
 namespace flamingo::kernels {
@@ -10,18 +11,28 @@ namespace flamingo::kernels {
 template <Real R, Isa Set>
 struct Norm<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
+  using M = VectorMath<R, Set>;
+  using V = typename M::Vector;
+  using Part = typename M::Part;
 
   template <class Scale, class Bias>
   static void layer(Context<P>& ctx, In<P> x, const Scale& scale, const Bias& bias, float epsilon, Out<P> y,
                     Moments<P> moments) {
-    each_row(ctx, x, [&](int n) {
-      const auto row = line(x, n);
-      const R mean = kernels::mean(row);
-      const R rstd = R(1) / std::sqrt((row - mean).square().mean() + R(epsilon));
-      if constexpr (wanted<Bias>)
-        line(y, n) = (row - mean) * rstd * line(scale) + line(bias);
-      else
-        line(y, n) = (row - mean) * rstd * line(scale);
+    each_row(ctx, x, [&](int n, std::size_t D) {
+      const R *row = x.row(n), size = static_cast<R>(D);
+      const R mean = M::sum(D, [&](Part i) { return i.load(row); }) / size;
+      const R variance = M::sum(D,
+                                [&](Part i) {
+                                  const V off = i.load(row, mean) - mean;
+                                  return off * off;
+                                }) /
+                         size;
+      const R rstd = R(1) / std::sqrt(variance + R(epsilon));
+      M::each(D, [&](Part i) {
+        V out = (i.load(row) - mean) * rstd * i.load(scale.data);
+        if constexpr (wanted<Bias>) out += i.load(bias.data);
+        i.store(y.row(n), out);
+      });
       moments.row(n)[0] = mean;
       moments.row(n)[1] = rstd;
     });
@@ -29,28 +40,35 @@ struct Norm<Cpu<R, Set>> {
   template <class Scale>
   static void layer_backward_input(Context<P>& ctx, In<P> x, Moments<P> moments, const Scale& scale, In<P> dy,
                                    Out<P> dx) {
-    each_row(ctx, x, [&](int n) {
-      const R mean = moments.row(n)[0], rstd = moments.row(n)[1];
-      const auto hat = (line(x, n) - mean) * rstd;
-      const auto g = line(dy, n) * line(scale);
-      const R g_mean = g.mean(), projection = (g * hat).mean();
-      line(dx, n) = rstd * (g - g_mean - hat * projection);
+    each_row(ctx, x, [&](int n, std::size_t D) {
+      const R mean = moments.row(n)[0], rstd = moments.row(n)[1], size = static_cast<R>(D);
+      const auto hat = [&](Part i) -> V { return (i.load(x.row(n)) - mean) * rstd; };
+      const auto g = [&](Part i) -> V { return i.load(dy.row(n)) * i.load(scale.data); };
+      const R g_mean = M::sum(D, g) / size, projection = M::sum(D, [&](Part i) { return g(i) * hat(i); }) / size;
+      M::each(D, [&](Part i) { i.store(dx.row(n), rstd * (g(i) - g_mean - hat(i) * projection)); });
     });
   }
   template <class DScale, class DBias>
-  static void layer_backward_weights(Context<P>&, In<P> x, Moments<P> moments, In<P> dy, const DScale& dscale,
+  static void layer_backward_weights(Context<P>& ctx, In<P> x, Moments<P> moments, In<P> dy, const DScale& dscale,
                                      const DBias& dbias) {
-    for (int n = 0; n < x.rows; ++n) {
-      if constexpr (wanted<DScale>) line(dscale) += line(dy, n) * (line(x, n) - moments.row(n)[0]) * moments.row(n)[1];
-      if constexpr (wanted<DBias>) line(dbias) += line(dy, n);
-    }
+    each_column(ctx, x, [&](int n, Part i) {
+      const V g = i.load(dy.row(n));
+      if constexpr (wanted<DScale>)
+        i.store(dscale.data, i.load(dscale.data) + g * ((i.load(x.row(n)) - moments.row(n)[0]) * moments.row(n)[1]));
+      if constexpr (wanted<DBias>) i.store(dbias.data, i.load(dbias.data) + g);
+    });
   }
 
   template <class Scale>
   static void rms(Context<P>& ctx, In<P> x, const Scale& scale, float epsilon, Out<P> y, Moments<P> moments) {
-    each_row(ctx, x, [&](int n) {
-      const R rstd = R(1) / std::sqrt(line(x, n).square().mean() + R(epsilon));
-      line(y, n) = line(x, n) * rstd * line(scale);
+    each_row(ctx, x, [&](int n, std::size_t D) {
+      const R* row = x.row(n);
+      const R squares = M::sum(D, [&](Part i) {
+        const V v = i.load(row);
+        return v * v;
+      });
+      const R rstd = R(1) / std::sqrt(squares / static_cast<R>(D) + R(epsilon));
+      M::each(D, [&](Part i) { i.store(y.row(n), i.load(row) * rstd * i.load(scale.data)); });
       moments.row(n)[0] = 0;
       moments.row(n)[1] = rstd;
     });
@@ -58,26 +76,35 @@ struct Norm<Cpu<R, Set>> {
   template <class Scale>
   static void rms_backward_input(Context<P>& ctx, In<P> x, Moments<P> moments, const Scale& scale, In<P> dy,
                                  Out<P> dx) {
-    each_row(ctx, x, [&](int n) {
+    each_row(ctx, x, [&](int n, std::size_t D) {
       const R rstd = moments.row(n)[1];
-      const auto hat = line(x, n) * rstd;
-      const auto g = line(dy, n) * line(scale);
-      const R projection = (g * hat).mean();
-      line(dx, n) = rstd * (g - hat * projection);
+      const auto hat = [&](Part i) -> V { return i.load(x.row(n)) * rstd; };
+      const auto g = [&](Part i) -> V { return i.load(dy.row(n)) * i.load(scale.data); };
+      const R projection = M::sum(D, [&](Part i) { return g(i) * hat(i); }) / static_cast<R>(D);
+      M::each(D, [&](Part i) { i.store(dx.row(n), rstd * (g(i) - hat(i) * projection)); });
     });
   }
   template <class DScale>
-  static void rms_backward_weights(Context<P>&, In<P> x, Moments<P> moments, In<P> dy, const DScale& dscale) {
-    for (int n = 0; n < x.rows; ++n) line(dscale) += line(dy, n) * line(x, n) * moments.row(n)[1];
+  static void rms_backward_weights(Context<P>& ctx, In<P> x, Moments<P> moments, In<P> dy, const DScale& dscale) {
+    each_column(ctx, x, [&](int n, Part i) {
+      i.store(dscale.data, i.load(dscale.data) + i.load(dy.row(n)) * (i.load(x.row(n)) * moments.row(n)[1]));
+    });
   }
 
  private:
+  /// f(row, width)
   template <class F>
   static void each_row(Context<P>& ctx, In<P> x, const F& f) {
-    parallel_pieces(ctx.threads(), static_cast<std::size_t>(x.rows),
-                    1 + 16384 / (1 + static_cast<std::size_t>(x.width)), [&](std::size_t first, std::size_t count) {
-                      for (std::size_t n = first; n < first + count; ++n) f(static_cast<int>(n));
-                    });
+    parallel_rows(ctx.threads(), x.rows, x.width, [&](int first, int count) {
+      for (int n = first; n < first + count; ++n) f(n, static_cast<std::size_t>(x.width));
+    });
+  }
+  /// f(row, part of its columns), the rows of a column in their order
+  template <class F>
+  static void each_column(Context<P>& ctx, In<P> x, const F& f) {
+    parallel_columns(ctx.threads(), x.rows, x.width, [&](std::size_t first, std::size_t count) {
+      for (int n = 0; n < x.rows; ++n) M::each(count, [&](Part i) { f(n, Part{first + i.first, i.count}); });
+    });
   }
 };
 

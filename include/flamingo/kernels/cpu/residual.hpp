@@ -1,8 +1,10 @@
 /// Sums of rows on the CPU.
 #pragma once
+#include <algorithm>
 #include <cmath>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
 #include <flamingo/ops/residual.hpp>
 
 namespace flamingo::kernels {
@@ -10,64 +12,96 @@ namespace flamingo::kernels {
 template <Real R, Isa Set>
 struct Residual<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
+  using M = VectorMath<R, Set>;
+  using V = typename M::Vector;
+  using Part = typename M::Part;
 
   static void add(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
-    parallel_pieces(ctx.threads(), y.size(), 32768, [&](std::size_t at, std::size_t n) {
-      line(y.data + at, n) = line(a.data + at, n) + line(b.data + at, n);
-    });
+    each(ctx, y.size(), [&](Part i) { i.store(y.data, i.load(a.data) + i.load(b.data)); });
   }
   static void subtract(Context<P>& ctx, In<P> a, In<P> b, Out<P> y) {
-    parallel_pieces(ctx.threads(), y.size(), 32768, [&](std::size_t at, std::size_t n) {
-      line(y.data + at, n) = line(a.data + at, n) - line(b.data + at, n);
-    });
+    each(ctx, y.size(), [&](Part i) { i.store(y.data, i.load(a.data) - i.load(b.data)); });
   }
   template <class X, class Y>
-  static void copy(Context<P>&, const X& x, const Y& y) {
-    line(y) = line(x);
+  static void copy(Context<P>& ctx, const X& x, const Y& y) {
+    parallel_pieces(ctx.threads(), x.size(), grain,
+                    [&](std::size_t first, std::size_t count) { std::copy_n(x.data + first, count, y.data + first); });
   }
   template <class Gate>
-  static void gated_add(Context<P>&, In<P> x, const Gate& gate, In<P> branch, Out<P> y) {
-    if constexpr (Gate::extent == 1) {
-      line(y) = line(x) + std::tanh(gate.data[0]) * line(branch);
-    } else {
-      const Line<R> t = line(gate).tanh();
-      for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, n) + t * line(branch, n);
-    }
+  static void gated_add(Context<P>& ctx, In<P> x, const Gate& gate, In<P> branch, Out<P> y) {
+    through(ctx, gate, y, [&](int n, Part i, V t) { i.store(y.row(n), i.load(x.row(n)) + t * i.load(branch.row(n))); });
   }
   template <class Gate>
-  static void gated_backward(Context<P>&, const Gate& gate, In<P> dy, Out<P> dbranch) {
-    if constexpr (Gate::extent == 1) {
-      line(dbranch) = std::tanh(gate.data[0]) * line(dy);
-    } else {
-      const Line<R> t = line(gate).tanh();
-      for (int n = 0; n < dy.rows; ++n) line(dbranch, n) = t * line(dy, n);
-    }
+  static void gated_backward(Context<P>& ctx, const Gate& gate, In<P> dy, Out<P> dbranch) {
+    through(ctx, gate, dy, [&](int n, Part i, V t) { i.store(dbranch.row(n), t * i.load(dy.row(n))); });
   }
   template <class Gate, class DGate>
-  static void gate_backward(Context<P>&, const Gate& gate, In<P> branch, In<P> dy, const DGate& dgate) {
+  static void gate_backward(Context<P>& ctx, const Gate& gate, In<P> branch, In<P> dy, const DGate& dgate) {
     if constexpr (Gate::extent == 1) {
       const R t = std::tanh(gate.data[0]);
-      double sum = 0;  // row by row: a float sum over all of N D numbers would lose digits
-      for (int n = 0; n < dy.rows; ++n) sum += static_cast<double>((line(dy, n) * line(branch, n)).sum());
-      dgate.data[0] += (R(1) - t * t) * static_cast<R>(sum);
+      dgate.data[0] += (R(1) - t * t) * static_cast<R>(dot(ctx, dy, branch));
     } else {
-      const Line<R> slope = R(1) - line(gate).tanh().square();
-      for (int n = 0; n < dy.rows; ++n) line(dgate) += slope * line(dy, n) * line(branch, n);
+      parallel_columns(ctx.threads(), dy.rows, dy.width, [&](std::size_t first, std::size_t count) {
+        M::each(count, [&](Part part) {
+          const Part i{first + part.first, part.count};
+          V sum{};
+          for (int n = 0; n < dy.rows; ++n) sum += i.load(dy.row(n)) * i.load(branch.row(n));
+          const V t = M::tanh(i.load(gate.data));
+          i.store(dgate.data, i.load(dgate.data) + (R(1) - t * t) * sum);
+        });
+      });
     }
   }
   template <class S>
-  static void exp_scale(Context<P>&, In<P> x, const S& s, Out<P> y) {
-    line(y) = std::exp(s.data[0]) * line(x);
+  static void exp_scale(Context<P>& ctx, In<P> x, const S& s, Out<P> y) {
+    const R scale = std::exp(s.data[0]);
+    each(ctx, x.size(), [&](Part i) { i.store(y.data, scale * i.load(x.data)); });
   }
   template <class S>
-  static void exp_scale_backward_input(Context<P>&, const S& s, In<P> dy, Out<P> dx) {
-    line(dx) += std::exp(s.data[0]) * line(dy);
+  static void exp_scale_backward_input(Context<P>& ctx, const S& s, In<P> dy, Out<P> dx) {
+    const R scale = std::exp(s.data[0]);
+    each(ctx, dy.size(), [&](Part i) { i.store(dx.data, i.load(dx.data) + scale * i.load(dy.data)); });
   }
   template <class DS>
-  static void exp_scale_backward_scale(Context<P>&, In<P> y, In<P> dy, const DS& ds) {
-    double sum = 0;  // as above
-    for (int n = 0; n < dy.rows; ++n) sum += static_cast<double>((line(dy, n) * line(y, n)).sum());
-    ds.data[0] += static_cast<R>(sum);
+  static void exp_scale_backward_scale(Context<P>& ctx, In<P> y, In<P> dy, const DS& ds) {
+    ds.data[0] += static_cast<R>(dot(ctx, dy, y));
+  }
+
+ private:
+  static constexpr std::size_t grain = 16384;  ///< numbers that a thread is worth
+
+  template <class F>
+  static void each(Context<P>& ctx, std::size_t size, const F& f) {
+    parallel_pieces(ctx.threads(), size, grain, [&](std::size_t first, std::size_t count) {
+      M::each(count, [&](Part i) { f(Part{first + i.first, i.count}); });
+    });
+  }
+  /// f(row, part of it, tanh(gate) there)
+  template <class Gate, class F>
+  static void through(Context<P>& ctx, const Gate& gate, In<P> rows, const F& f) {
+    const auto scope = ctx.scope();
+    const auto size = static_cast<std::size_t>(rows.width);
+    const auto t = scratch(ctx, 1, int(rows.width));
+    if constexpr (Gate::extent == 1)
+      std::fill_n(t.data, size, R(std::tanh(gate.data[0])));
+    else
+      M::each(size, [&](Part i) { i.store(t.data, M::tanh(i.load(gate.data))); });
+    parallel_rows(ctx.threads(), rows.rows, rows.width, [&](int first, int count) {
+      for (int n = first; n < first + count; ++n) M::each(size, [&](Part i) { f(n, i, i.load(t.data)); });
+    });
+  }
+  /// <a, b>: row by row, and in double between rows, as a float sum over all N D numbers would lose digits.
+  static double dot(Context<P>& ctx, In<P> a, In<P> b) {
+    const auto scope = ctx.scope();
+    const auto sums = take_vector<R>(ctx, a.rows);
+    parallel_rows(ctx.threads(), a.rows, a.width, [&](int first, int count) {
+      for (int n = first; n < first + count; ++n)
+        sums.data[n] =
+            M::sum(static_cast<std::size_t>(a.width), [&](Part i) { return i.load(a.row(n)) * i.load(b.row(n)); });
+    });
+    double sum = 0;
+    for (int n = 0; n < a.rows; ++n) sum += static_cast<double>(sums.data[n]);
+    return sum;
   }
 };
 
