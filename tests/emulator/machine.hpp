@@ -34,6 +34,7 @@ struct Site {
   friend bool operator==(const Site& a, const Site& b) {
     return a.line == b.line && !std::strcmp(a.what, b.what) && !std::strcmp(a.file, b.file);
   }
+  bool same_operation(const Site& other) const { return what == other.what || !std::strcmp(what, other.what); }
   std::string text() const {
     const char* slash = std::strrchr(file, '/');
     return std::string(what) + " (" + (slash ? slash + 1 : file) + ':' + std::to_string(line) + ')';
@@ -92,8 +93,8 @@ class Machine {
     mask &= existing_lanes(warp);
     const unsigned bit = 1u << (current_ % 32);
     if (!(mask & bit)) fault("thread " + std::to_string(current_) + " is not in the mask of its " + site.text());
-    Meeting& meeting = meetings_[{warp, mask}];
-    if (meeting.arrived && std::strcmp(meeting.site.what, site.what))
+    Meeting& meeting = meeting_of(warp, mask);
+    if (meeting.arrived && !meeting.site.same_operation(site))
       fault("lanes of one warp meet at different operations: " + meeting.site.text() + " and " + site.text());
     meeting.site = site;
     meeting.arrived |= bit;
@@ -136,7 +137,7 @@ class Machine {
     const int group = current_ / 128, first = group * 128;
     thread(current_).in = &in;
     Gathering& gathering = gatherings_[group];
-    if (gathering.arrived && std::strcmp(gathering.site.what, site.what))
+    if (gathering.arrived && !gathering.site.same_operation(site))
       fault("threads of one warpgroup meet at different operations: " + gathering.site.text() + " and " + site.text());
     gathering.site = site;
     if (++gathering.arrived == 128) {
@@ -212,6 +213,7 @@ class Machine {
   };
   struct Thread {
     Fiber fiber;
+    Extent index;
     bool returned = false;
     Site waiting;
     const void* in = nullptr;
@@ -223,7 +225,8 @@ class Machine {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
   struct Meeting {
-    Site site;
+    unsigned mask;
+    Site site{};
     unsigned arrived = 0;
   };
   struct Late {
@@ -238,8 +241,16 @@ class Machine {
     Site site;
     int arrived = 0;
   };
+  static constexpr std::size_t most_threads = 1024;
   static constexpr std::size_t guard_bytes = 256, most_shared_bytes = 227 * 1024;  // the most that sm_90 gives a block
 
+  /// Of the few masks that a warp's lanes ever meet under.
+  Meeting& meeting_of(int warp, unsigned mask) {
+    std::vector<Meeting>& meetings = meetings_[static_cast<std::size_t>(warp)];
+    for (Meeting& meeting : meetings)
+      if (meeting.mask == mask) return meeting;
+    return meetings.emplace_back(Meeting{mask});
+  }
   Phases& phases_of(const void* at) {
     const auto found = phases_.find(at);
     if (found == phases_.end()) fault("a barrier in shared memory is used before it is begun");
@@ -300,7 +311,7 @@ class Machine {
 
   std::vector<Thread> threads_;
   std::deque<int> ready_;
-  std::map<std::pair<int, unsigned>, Meeting> meetings_;
+  std::array<std::vector<Meeting>, most_threads / 32> meetings_;  // by warp
   std::map<const void*, Phases> phases_;
   std::map<int, Gathering> gatherings_;
   std::map<int, Products> products_;
@@ -353,7 +364,7 @@ inline void Machine::run_block() {
   __asan_poison_memory_region(shared_.get() + guard_bytes + shared_bytes_, guard_bytes);
 #endif
   ready_.clear();
-  meetings_.clear();
+  for (auto& meetings : meetings_) meetings.clear();
   phases_.clear();
   gatherings_.clear();
   products_.clear();
@@ -361,6 +372,8 @@ inline void Machine::run_block() {
   at_barrier_ = 0;
   for (int i = 0; i < count; ++i) {
     Thread& t = thread(i);
+    const auto at = static_cast<unsigned>(i);
+    t.index = {at % block_extent.x, at / block_extent.x % block_extent.y, at / (block_extent.x * block_extent.y)};
     t.returned = false;
     t.open.clear();
     t.committed.clear();
@@ -370,12 +383,13 @@ inline void Machine::run_block() {
   int unfinished = count;
   while (anyone_ready()) {
     current_ = next();
-    const auto i = static_cast<unsigned>(current_);
-    thread_index = {i % block_extent.x, i / block_extent.x % block_extent.y, i / (block_extent.x * block_extent.y)};
-    thread(current_).fiber.resume();
-    if (!thread(current_).fiber.stack_held()) fault("a thread needs more stack than the emulator gives");
+    Thread& t = thread(current_);
+    thread_index = t.index;
+    t.fiber.resume();
+    if (!(t.returned ? t.fiber.stack_held() : t.fiber.seems_held()))
+      fault("a thread needs more stack than the emulator gives");
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-    if (thread(current_).returned) --unfinished;
+    if (t.returned) --unfinished;
   }
   if (unfinished) {
     std::map<std::string, int> waiting;
@@ -390,7 +404,8 @@ inline void Machine::run_block() {
 
 inline void Machine::launch(Extent grid, Extent block, std::size_t shared_bytes, const std::function<void()>& body) {
   const std::size_t count = std::size_t{block.x} * block.y * block.z;
-  if (count == 0 || count > 1024) throw Fault("[emulator] a block of " + std::to_string(count) + " threads: 1 to 1024");
+  if (count == 0 || count > most_threads)
+    throw Fault("[emulator] a block of " + std::to_string(count) + " threads: 1 to " + std::to_string(most_threads));
   if (grid.y > 65535 || grid.z > 65535) throw Fault("[emulator] a grid's second and third extents are at most 65535");
   if (shared_bytes > most_shared_bytes)
     throw Fault("[emulator] " + std::to_string(shared_bytes) + " bytes of shared memory: at most " +
