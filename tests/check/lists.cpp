@@ -1,9 +1,10 @@
-// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled, of learning rates or of
-// NFNets' sizes, with ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
+// check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled, of learning rates, of NFNets'
+// sizes or of metrics, with ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
 #include <cstdio>
 #include <string>
 
 #include "check/frames.hpp"
+#include "check/metrics.hpp"
 #include "check/nfnet_shapes.hpp"
 #include "check/schedules.hpp"
 
@@ -20,6 +21,14 @@ bool agrees(const std::string& path) {
     std::printf("%s: %s: %d lists of frames, %d wrong%s%s\n", path.c_str(), report.wrong ? "DIFFERS" : "agrees",
                 report.lists, report.wrong, report.wrong ? ", first " : "", report.first.c_str());
     return report.wrong == 0;
+  }
+  if (all.find("vqa") || all.find("captions") || all.find("roc_auc")) {
+    const MetricsReport report = check_metrics(path);
+    std::printf("%s: %s: %d numbers of metrics, worst difference %g, %d texts, %d wrong%s%s%s%s\n", path.c_str(),
+                report.wrong || !report.numbers ? "DIFFERS" : "agrees", report.numbers, report.worst, report.texts,
+                report.wrong, report.wrong ? ", first " : "", report.first.c_str(),
+                report.left.empty() ? "" : "; not compared:", report.left.c_str());
+    return report.wrong == 0 && report.numbers > 0;
   }
   if (const auto& members = all.as_object(); !members.empty() && members[0].value.is_object()) {
     const NfNetShapes report = check_nfnet_shapes(path);
