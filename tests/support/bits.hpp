@@ -19,6 +19,14 @@ void check_repeatable(const Compute& compute) {
     Context<P> ctx(threads, 1 << 22);
     CHECK(compute(ctx) == first);
   }
+  INFO("a host's threads");
+  Context<P> hosted(
+      3,
+      [](int n, FunctionRef<void(int)> f) {
+        while (n-- > 0) f(n);
+      },
+      1 << 22);
+  CHECK(compute(hosted) == first);
 }
 
 }  // namespace flamingo::test

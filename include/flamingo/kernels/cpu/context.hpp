@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/function.hpp>
@@ -17,15 +18,20 @@ class Context<Cpu<R, Set>> : public Memory {
 
   /// threads 0: all of the machine's. Capacity is address space; pages cost memory once touched.
   explicit Context(int threads = 0, std::size_t capacity = default_capacity)
-      : threads_(std::make_unique<Threads>(threads)), range_(capacity) {
-    arena_ = Arena(range_.data(), range_.size());
-  }
+      : Context(std::make_unique<Threads>(threads), capacity) {}
+  /// The host's threads in place of our own (core/threads.hpp).
+  Context(int threads, Executor host, std::size_t capacity = default_capacity)
+      : Context(std::make_unique<Threads>(threads, std::move(host)), capacity) {}
   Threads& threads() { return *threads_; }
 
   /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t)> sum_over_processes;
 
  private:
+  Context(std::unique_ptr<Threads> threads, std::size_t capacity) : threads_(std::move(threads)), range_(capacity) {
+    arena_ = Arena(range_.data(), range_.size());
+  }
+
   std::unique_ptr<Threads> threads_;
   AddressRange range_;
 };
