@@ -161,6 +161,38 @@ TEMPLATE_LIST_TEST_CASE("cross_entropy reads a packed vocabulary, and none of ad
   CHECK(lse == lse_plain);
 }
 
+TEMPLATE_LIST_TEST_CASE("a row that is asked for many targets gives each the bits it has alone", "[cross_entropy]",
+                        Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  const int chunk = GENERATE(from_range(chunks.begin(), chunks.end()));
+  CrossEntropyCase<R> c;
+  Context<P> ctx(1, 1 << 20);
+  std::vector<ops::Target> targets;
+  Tensor<R> expected(1, 3 * N);
+  for (int round = 0; round < 3; ++round) {  // row 5 is asked for in each, row 0 once, in no order of ids
+    for (int n = 0; n < N; ++n) c.targets(0, n) = (n * 29 + round * 47) % (V + A);
+    c.forward(ctx, chunk);
+    for (int n = 0; n < N; ++n)
+      if (round == 0 || n == 5 || (n + round) % 3 == 0) {
+        expected(0, static_cast<int>(targets.size())) = c.nll(0, n);
+        targets.push_back({n, c.targets(0, n)});
+      }
+  }
+  const int T = static_cast<int>(targets.size());
+  Tensor<R> at(T, 1), lse(1, N);
+  const auto ask = [&] {
+    ops::log_likelihoods(ctx, c.x.template rows_on<P>(), c.table.template matrix_on<P>(),
+                         c.added.template matrix_on<P>(), targets, chunk, at.template rows_on<P, 1>(),
+                         lse.template view_on<P>());
+  };
+  ask();
+  for (int t = 0; t < T; ++t) CHECK(lse(0, targets[static_cast<std::size_t>(t)].row) - at(t, 0) == expected(0, t));
+  targets[2].id = V + A;
+  CHECK_THROWS_WITH(ask(),
+                    Catch::Contains("[log_likelihoods] target 64 of row 2: there are 7 rows, and the vocabulary"));
+}
+
 TEST_CASE("cross_entropy survives logits that no exponential holds", "[cross_entropy]") {
   CrossEntropyCase<float> c;
   CrossEntropyCase<double> exact;

@@ -5,7 +5,10 @@
 /// exist at a time; backward computes them again.
 #pragma once
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <type_traits>
+#include <vector>
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/ops/arrange.hpp>
@@ -84,6 +87,54 @@ void cross_entropy(Context<P>& ctx, const X& x, const W& table, const A& added,
     kernels::CrossEntropy<P>::update(ctx, logits, first, targets, shares, lse, sum, target);
   });
   kernels::CrossEntropy<P>::finish(ctx, lse, sum, target, nll);
+}
+
+/// An entry of the vocabulary that is asked for after a row.
+struct Target {
+  int row = 0, id = 0;
+};
+
+/// The same likelihoods of any number of targets a row: log p of target t is at[t] - lse[its row], and has the bits of
+/// -nll where the row is asked for it alone. The logits of a row are computed once however many ask. `at` (T, 1) are
+/// logits, lse (N).
+template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A>
+void log_likelihoods(Context<P>& ctx, const X& x, const W& table, const A& added, const std::vector<Target>& targets,
+                     int chunk, const Rows<P, 1>& at, std::type_identity_t<View<P, 1, AccumulateOf<P>>> lse) {
+  const std::vector<int> any_id(static_cast<std::size_t>(x.rows), 0);  // the running sums read a target too
+  const auto none = flamingo::table(ctx, any_id);
+  detail::check_cross_entropy("log_likelihoods", x, table, added, none.shape[0], chunk);
+  check(at.rows == static_cast<int>(targets.size()) && lse.shape == none.shape, "log_likelihoods", "x is ", x.shape(),
+        " with ", targets.size(), " targets, at is ", at.shape(), " and lse is ", lse.shape);
+  const int vocabulary = int(table.rows) + int(added.rows);
+  for (const Target& t : targets)
+    check(t.row >= 0 && t.row < x.rows && t.id >= 0 && t.id < vocabulary, "log_likelihoods", "target ", t.id,
+          " of row ", t.row, ": there are ", x.rows, " rows, and the vocabulary has ", vocabulary, " entries");
+  const auto scope = ctx.scope();
+  const auto sum = take_vector<AccumulateOf<P>>(ctx, x.rows), unused = take_vector<AccumulateOf<P>>(ctx, x.rows);
+  const auto found = scratch<1>(ctx, at.rows);  // in the order of the vocabulary's chunks
+  const auto shares = detail::shares<AccumulateOf<P>>("log_likelihoods", table, added, 0);
+  std::vector<int> places;
+  kernels::CrossEntropy<P>::begin(ctx, none, vocabulary, lse, sum, unused);
+  detail::each_chunk(table, added, NoGrad{}, NoGrad{}, chunk, [&](const auto& w, int first, NoGrad) {
+    const auto inner = ctx.scope();
+    const int n = int(w.rows), done = static_cast<int>(places.size());
+    check(x.rows <= std::numeric_limits<int>::max() / n, "log_likelihoods", x.rows, " rows of ", n,
+          " logits at a time: more than numbers count");
+    const auto logits = scratch(ctx, x.rows, n);  // (N, chunk)
+    linear(ctx, x, w, logits);
+    kernels::CrossEntropy<P>::update(ctx, logits, first, none, shares, lse, sum, unused);
+    std::vector<int> here;
+    for (std::size_t t = 0; t < targets.size(); ++t)
+      if (const int id = targets[t].id - first; id >= 0 && id < n) {
+        here.push_back(targets[t].row * n + id);
+        places.push_back(static_cast<int>(t));
+      }
+    if (here.empty()) return;
+    gather(ctx, Rows<P, 1>{logits.data, x.rows * n, {}}, flamingo::table(ctx, here),
+           found.slice(done, static_cast<int>(here.size())));
+  });
+  kernels::CrossEntropy<P>::finish(ctx, lse, sum, unused, unused);
+  place(ctx, found, flamingo::table(ctx, places), at);
 }
 
 /// Writes dx and adds to dtable and dadded, for a loss of Σ_n weights[n] nll[n].

@@ -1,6 +1,7 @@
 /// What all decoders share: an embedding table, blocks, a last norm, and an output layer over the vocabulary.
 #pragma once
 #include <array>
+#include <vector>
 
 #include <flamingo/config/decoder.hpp>
 #include <flamingo/nn/transformer_block.hpp>
@@ -104,6 +105,15 @@ struct DecoderStack {
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     ops::cross_entropy(ctx, normed, output_of(w), added_output_of(w), targets, chunk, nll, lse);
     return {n, normed, lse};
+  }
+  /// What ops::log_likelihoods says of rows x (N, D).
+  template <class W>
+  static void log_likelihoods(Context<P>& ctx, const W& w, const Rows<P, D>& x, const std::vector<ops::Target>& targets,
+                              int chunk, const Rows<P, 1>& at, View<P, 1, AccumulateOf<P>> lse) {
+    const auto scope = ctx.scope();
+    const auto normed = scratch<D>(ctx, x.rows);
+    NormLayer::template forward<no_gradients>(ctx, w.norm, C.epsilon, x, normed);
+    ops::log_likelihoods(ctx, normed, output_of(w), added_output_of(w), targets, chunk, at, lse);
   }
   /// For a loss of Σ weights · nll: writes dx and adds to g.
   template <Need need, class W, class G>
