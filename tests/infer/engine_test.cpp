@@ -244,7 +244,7 @@ TEST_CASE("The engine refuses prompts that make no sense") {
   s.ids = {1, 2, 3, 4};
   TextState four = small.begin(s);
   TextState* const other[] = {&four};
-  CHECK_THROWS_WITH(small.next_logits(other), Catch::Contains("4 adjacent rows asked for, 3 of 3 are free"));
+  CHECK_THROWS_WITH(small.next_logits(other), Catch::Contains("4 more rows of text asked for, 3 of 3 are free"));
 }
 
 }  // namespace engine_test

@@ -187,6 +187,24 @@ TEST_CASE("Banned ids are never chosen; stop texts and callbacks see the text as
   CHECK(stopped.text == word(0) + word(1) + "<");
   CHECK(stopped.ids == std::vector<int>(plain.ids.begin(), plain.ids.begin() + 4));
   CHECK(streamed == stopped.ids);
+
+  // What is streamed is decided: of the third word only what cannot begin the stop text, until it has.
+  std::vector<std::string> pieces;
+  o.on_text = [&](std::string_view piece) { pieces.emplace_back(piece); };
+  state = golden.prompts()[0];
+  generate(golden.engine, state, o);
+  CHECK(pieces == std::vector<std::string>{word(0), word(1), "<"});
+  o.stop_texts = {word(2).substr(1) + "!"};  // it never comes: the text waits for the token after
+  pieces.clear();
+  state = golden.prompts()[0];
+  CHECK(generate(golden.engine, state, o).stopped == StopReason::length);
+  CHECK(pieces == std::vector<std::string>{word(0), word(1), "<", word(2).substr(1) + word(3), word(4), word(5)});
+  state = golden.prompts()[0];
+  const Generated ended = generate(golden.engine, state, o, [&](int id) { return id != plain.ids[2]; });
+  CHECK(ended.stopped == StopReason::cancelled);
+  CHECK(ended.ids == std::vector<int>(plain.ids.begin(), plain.ids.begin() + 3));
+  auto two = golden.prompts();
+  CHECK_THROWS_WITH(generate(golden.engine, two, o), "[generate] there is one on_text for the texts of 2 sequences");
 }
 
 TEST_CASE("Writing ends where the context is full, with every position used") {

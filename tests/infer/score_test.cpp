@@ -68,15 +68,77 @@ TEST_CASE("The likeliest single token is the greedy one, with its likelihood") {
   }
 }
 
-TEST_CASE("The tree of candidates reads each common beginning once") {
+TEST_CASE("The tree of candidates reads each common beginning once, and what it may hold at a time") {
   const std::vector<std::vector<int>> candidates{{4, 5, 6}, {4, 5, 7}, {8}, {4, 5, 6}, {4}};
-  const CandidateTree tree = CandidateTree::of(3, candidates);
+  const std::vector<std::size_t> order{4, 0, 3, 1, 2};
+  std::size_t from = 0;
+  const CandidateTree tree = CandidateTree::of(3, candidates, order, from, 100);
+  CHECK(from == 5);
   CHECK(tree.ids == std::vector{3, 4, 5});
   CHECK(tree.parents == std::vector{-1, 0, 1});
-  CHECK(tree.edges.size() == 5);
-  CHECK(tree.paths[0] == tree.paths[3]);
-  CHECK(tree.paths[4] == std::vector<std::size_t>{0});
-  CHECK_THROWS_WITH(CandidateTree::of(3, std::vector<std::vector<int>>{{2}, {}}), "[score] candidate 1 is empty");
+  CHECK(tree.nodes.size() == 5);
+  REQUIRE(tree.paths.size() == 5);
+  CHECK((tree.paths[1].candidate == 0 && tree.paths[2].candidate == 3));
+  CHECK(tree.paths[1].edges == tree.paths[2].edges);
+  CHECK(tree.paths[0].edges == std::vector<std::size_t>{0});
+  const std::vector<std::vector<int>> words{{1, 2, 3}, {1, 4, 5}, {6, 7}, {8, 9}};
+  const std::vector<std::size_t> in_order{0, 1, 2, 3};
+  for (const auto& [most, counts] : std::vector<std::pair<int, std::vector<std::size_t>>>{
+           {1, {1, 1, 1, 1}}, {3, {1, 1, 2}}, {4, {2, 2}}, {5, {3, 1}}, {6, {4}}}) {
+    from = 0;
+    for (const std::size_t count : counts) {
+      const CandidateTree part = CandidateTree::of(0, words, in_order, from, most);
+      CHECK(part.paths.size() == count);
+      CHECK((count == 1 || static_cast<int>(part.ids.size()) <= most));
+    }
+    CHECK(from == 4);
+  }
+}
+
+TEST_CASE("A prompt and each node of the tree are read once, and passes of any size score the same") {
+  Tiny<Cpu<float>> tiny;
+  std::vector<std::vector<int>> names;
+  for (int i = 0; i < 100; ++i) names.push_back({i % 13, i / 13, 5});
+  TextState prompt = tiny.prompts()[0];
+  const auto read = static_cast<long>(prompt.ids.size());
+  const auto together = score(tiny.engine, prompt, names);
+  CHECK(tiny.engine.tokens_read() == read - 1 + 1 + 13 + 100);
+  for (const int most : {1, 7, 60}) {
+    const auto parts = score(tiny.engine, prompt, names, {.tokens_a_pass = most});
+    for (std::size_t i = 0; i < names.size(); ++i) CHECK(parts[i].tokens == together[i].tokens);
+  }
+  // A pass that fits where the whole tree does not.
+  auto narrow = make_engine<Tiny<Cpu<float>>::Model>(tiny.ctx, tiny.connector.views, tiny.lm.views, {.text_rows = 30});
+  TextState other = narrow.begin({{1, 2}, {}, {}});
+  CHECK_THROWS_AS(score(narrow, other, names), CacheFull);
+  CHECK(score(narrow, other, names, {.tokens_a_pass = 28}).size() == 100);
+  CHECK_THROWS_WITH(score(tiny.engine, prompt, std::vector<std::vector<int>>{{2}, {}}), "[score] candidate 1 is empty");
+  CHECK_THROWS_WITH(score(tiny.engine, prompt, std::vector<std::vector<int>>{{2}, {13}}),
+                    "[score] candidate 1 has the id 13, expected 0 to 12");
+}
+
+TEST_CASE("Several prompts' scores become one by the mean that was named") {
+  const auto of = [](double a, double b) {
+    return std::vector<Score>{{{std::log(a) / 2, std::log(a) / 2}, std::log(a)}, {{std::log(b)}, std::log(b)}};
+  };
+  const std::vector<std::vector<Score>> scores{of(0.5, 0.1), of(0.001, 0.01)};
+  const auto p = [&](Averaging how, bool by_mean = false) {
+    std::vector<double> values = averaged(scores, how, by_mean);
+    for (double& x : values) x = std::exp(x);
+    return values;
+  };
+  const auto near = [](const std::vector<double>& a, double x, double y) {
+    return std::abs(a[0] - x) <= 1e-12 && std::abs(a[1] - y) <= 1e-12;
+  };
+  CHECK(near(p(Averaging::log_likelihoods), std::sqrt(0.5 * 0.001), std::sqrt(0.1 * 0.01)));
+  CHECK(near(p(Averaging::likelihoods), (0.5 + 0.001) / 2, (0.1 + 0.01) / 2));
+  CHECK(near(p(Averaging::shares), (0.5 / 0.6 + 0.001 / 0.011) / 2, (0.1 / 0.6 + 0.01 / 0.011) / 2));
+  CHECK(near(p(Averaging::likelihoods, true), (std::sqrt(0.5) + std::sqrt(0.001)) / 2, (0.1 + 0.01) / 2));
+  CHECK(best_of(averaged(scores, Averaging::likelihoods)) == 0);
+  CHECK(best_of(averaged(scores, Averaging::log_likelihoods)) == 1);
+  const std::vector<std::vector<Score>> uneven{of(0.5, 0.1), {{{}, 0}}};
+  CHECK_THROWS_WITH(averaged(uneven, Averaging::shares), "[score] a prompt has 1 scores, the first has 2");
+  CHECK_THROWS_WITH(averaged({}, Averaging::shares), "[score] there are no scores to average");
 }
 
 TEMPLATE_LIST_TEST_CASE("A document's likelihood is that of its continuations, token by token", "", Platforms) {

@@ -28,6 +28,8 @@ class Shared {
     if (held_ && __atomic_fetch_sub(&held_->count, 1, __ATOMIC_ACQ_REL) == 1) delete held_;
   }
 
+  /// Whether both refer to one T.
+  bool operator==(const Shared& other) const { return held_ == other.held_; }
   T& operator*() const { return held_->value; }
   T* operator->() const { return &held_->value; }
   /// Whether no other copy refers to it.

@@ -1,11 +1,14 @@
 /// Keys and values that outlive a run: of text, row by row, and of media, computed once and shared by whoever sees
 /// them.
 #pragma once
+#include <sched.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,51 +21,92 @@
 
 namespace flamingo {
 
-/// How many sequences use each row of a pool.
+/// There is no room left in an engine: for rows of text, or for media.
+struct CacheFull : Error {
+  using Error::Error;
+};
+
+/// `count` rows of a pool from `first` on.
+struct RowRun {
+  int first = 0, count = 0;
+};
+
+/// How many sequences use each row of a pool. Any number of threads may ask it at a time.
 class RowUses {
  public:
   explicit RowUses(int rows) : uses_(static_cast<std::size_t>(rows), 0) {}
 
   int rows() const { return static_cast<int>(uses_.size()); }
-  int used() const { return used_; }
-
-  /// The first of `count` adjacent free rows, used once from now on. It goes on after the rows taken last, so that the
-  /// rows of a sequence that is read alone lie one after another.
-  int take(int count) {
-    int first = find(next_, rows(), count);
-    if (first < 0) first = find(0, rows(), count);
-    check(first >= 0, "cache", count, " adjacent rows asked for, ", rows() - used_, " of ", rows(),
-          " are free; drop sequences or give the engine more text rows");
-    change(first, count, 1);
-    next_ = first + count;
-    return first;
+  int used() const {
+    const Turn turn(*this);
+    return used_;
   }
-  /// A row, used once from now on, for what follows row `last` of a sequence (-1: nothing): the next one if it is free,
-  /// so that a sequence's rows lie one after another; else one with free rows after it, which the next search leaves
-  /// alone as long as there are others.
-  int take_after(int last) {
-    int row = last + 1;
-    if (last < 0 || row >= rows() || uses_[static_cast<std::size_t>(row)] > 0) {
-      row = -1;
-      for (int room = 64; row < 0 && room > 0; room /= 2) {
-        row = find(next_, rows(), room);
-        if (row < 0) row = find(0, rows(), room);
-        if (row >= 0) next_ = row + room;
+  /// `count` rows, used once from now on, for what follows row `last` of a sequence (-1: nothing), as runs in their
+  /// order: the next rows as far as they are free, so that a sequence's rows lie one after another; then, if possible,
+  /// a gap with free rows after it, which the next search leaves alone as long as there are others.
+  void take_after(int last, int count, std::vector<RowRun>& runs) {
+    const Turn turn(*this);
+    if (count > rows() - used_) full(count);
+    for (int next = last < 0 ? rows() : last + 1; count > 0;) {
+      int free = 0;
+      while (free < count && next + free < rows() && uses_[static_cast<std::size_t>(next + free)] == 0) ++free;
+      if (free == 0) {
+        int room = 0;
+        next = gap(count, room);
+        free = std::min(count, room);
+        next_ = next + room;
       }
-      check(row >= 0, "cache", "all ", rows(), " rows are in use; drop sequences or give the engine more text rows");
+      add(next, free, 1);
+      runs.push_back({next, free});
+      next += free;
+      count -= free;
     }
-    change(row, 1, 1);
-    return row;
   }
-  void change(int first, int count, int by) {
+  /// One user more, or less, of all rows of these runs.
+  void change(std::span<const RowRun> runs, int by) {
+    if (runs.empty()) return;
+    const Turn turn(*this);
+    for (const RowRun& run : runs) add(run.first, run.count, by);
+  }
+
+ private:
+  /// Rows that a sequence may grow into before it meets another one.
+  static constexpr int growth = 64;
+
+  /// A lock for the few instructions that a change takes: <mutex> would cost every host that includes flamingo.hpp its
+  /// compiling.
+  class Turn {
+   public:
+    explicit Turn(const RowUses& of) : of_(of) {
+      while (__atomic_test_and_set(&of_.taken_, __ATOMIC_ACQUIRE)) sched_yield();
+    }
+    Turn(const Turn&) = delete;
+    ~Turn() { __atomic_clear(&of_.taken_, __ATOMIC_RELEASE); }
+
+   private:
+    const RowUses& of_;
+  };
+
+  [[noreturn]] void full(int count) const {
+    throw CacheFull("[cache] " + std::to_string(count) + " more rows of text asked for, " +
+                    std::to_string(rows() - used_) + " of " + std::to_string(rows()) +
+                    " are free; drop sequences or give the engine more text rows");
+  }
+  void add(int first, int count, int by) {
     for (int& uses : std::span(uses_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))) {
       used_ -= uses > 0;
       uses += by;
       used_ += uses > 0;
     }
   }
-
- private:
+  /// The first row of a gap of `room` free rows: for all `count` and some to grow, or as many of them as there are.
+  int gap(int count, int& room) const {
+    for (room = count + growth;; room = room > count ? count + (room - count) / 2 : room / 2) {
+      int row = find(next_, rows(), room);
+      if (row < 0) row = find(0, rows(), room);
+      if (row >= 0) return row;
+    }
+  }
   int find(int from, int to, int count) const {
     int free = 0;
     for (int row = from; row < to; ++row) {
@@ -74,33 +118,20 @@ class RowUses {
 
   std::vector<int> uses_;
   int used_ = 0, next_ = 0;
+  mutable bool taken_ = false;
 };
 
 /// Rows of a pool that a sequence reads, in its order. A copy shares the rows; they are free again when the last copy
-/// is gone.
+/// is gone. Copies may be in different threads.
 class CacheRows {
  public:
-  struct Run {
-    int first = 0, count = 0;
-  };
-
   CacheRows() = default;
   explicit CacheRows(Shared<RowUses> uses) : uses_(std::move(uses)) {}
-  /// `count` free rows of the pool, adjacent.
-  static CacheRows take(Shared<RowUses> uses, int count) {
+  /// `count` free rows for what follows row `last` (RowUses::take_after). Throws CacheFull.
+  static CacheRows take_after(Shared<RowUses> uses, int last, int count) {
     CacheRows rows(std::move(uses));
-    if (count == 0) return rows;
-    rows.runs_.push_back({rows.uses_->take(count), count});
+    rows.uses_->take_after(last, count, rows.runs_);  // all of them or none
     rows.count_ = count;
-    return rows;
-  }
-  /// A row for what follows each of `lasts` (RowUses::take_after).
-  static CacheRows take_after(Shared<RowUses> uses, std::span<const int> lasts) {
-    CacheRows rows(std::move(uses));
-    for (const int last : lasts) {
-      rows.runs_.push_back({rows.uses_->take_after(last), 1});
-      ++rows.count_;
-    }
     return rows;
   }
   CacheRows(const CacheRows& other) : uses_(other.uses_), runs_(other.runs_), count_(other.count_) { change(1); }
@@ -116,28 +147,30 @@ class CacheRows {
   }
   ~CacheRows() { change(-1); }
 
-  /// Reads rows [first, first + count) too, after all others.
-  void append(int first, int count) {
-    uses_->change(first, count, 1);
-    if (!runs_.empty() && runs_.back().first + runs_.back().count == first)
-      runs_.back().count += count;
-    else
-      runs_.push_back({first, count});
-    count_ += count;
+  /// Reads other rows of the pool too, after all of its own.
+  void append(CacheRows other) {
+    for (const RowRun& run : other.runs_)
+      if (!runs_.empty() && runs_.back().first + runs_.back().count == run.first)
+        runs_.back().count += run.count;
+      else
+        runs_.push_back(run);
+    count_ += std::exchange(other.count_, 0);
+    other.runs_.clear();
   }
 
+  bool of(const Shared<RowUses>& uses) const { return uses_ == uses; }
   int count() const { return count_; }
   /// The row read last; -1 where there is none.
   int last() const { return runs_.empty() ? -1 : runs_.back().first + runs_.back().count - 1; }
-  std::span<const Run> runs() const { return runs_; }
+  std::span<const RowRun> runs() const { return runs_; }
 
  private:
   void change(int by) {
-    for (const Run& run : runs_) uses_->change(run.first, run.count, by);
+    if (!runs_.empty()) uses_->change(runs_, by);
   }
 
   Shared<RowUses> uses_;
-  std::vector<Run> runs_;
+  std::vector<RowRun> runs_;
   int count_ = 0;
 };
 
@@ -191,6 +224,8 @@ class CachedMedium {
   int place() const { return *place_; }
   /// How many of its R rows are there to be seen.
   int rows() const { return rows_; }
+  /// Whether both are one medium of one cache.
+  bool is(const CachedMedium& other) const { return place_ == other.place_; }
 
  private:
   template <class M, Platform P>
@@ -246,6 +281,13 @@ struct MediaCache {
     entries_.push_back({key, medium});
     return medium;
   }
+  /// What a medium of this cache was asked for by.
+  std::uint64_t key_of(const CachedMedium& medium) const {
+    const auto found =
+        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.medium.is(medium); });
+    check(found != entries_.end(), "cache", "a medium is another engine's");
+    return found->key;
+  }
   /// Forgets all media that nobody holds.
   void drop_unused() {
     std::erase_if(entries_, [](const Entry& e) { return unused(e); });
@@ -262,8 +304,9 @@ struct MediaCache {
   int free_place() {
     if (size() == capacity_) {
       const auto oldest = std::find_if(entries_.begin(), entries_.end(), unused);
-      check(oldest != entries_.end(), "cache", "all ", capacity_,
-            " places for media are in use; drop sequences or give the engine more");
+      if (oldest == entries_.end())
+        throw CacheFull("[cache] all " + std::to_string(capacity_) +
+                        " places for media are in use; drop sequences or give the engine more");
       const int place = oldest->medium.place();
       entries_.erase(oldest);
       return place;

@@ -117,8 +117,15 @@ class Engine {
   ~Engine() { ctx_.arena().release(mark_); }
 
   Context<P>& context() const { return ctx_; }
-  /// Rows of the text pool that sequences use.
+  /// What the engine borrows, and the pools that it owns: for what saves and loads them.
+  const Connector& connector() const { return connector_; }
+  TextCache<M, P>& text_cache() { return text_; }
+  auto& media_cache() { return media_; }
+  /// Rows of the text pool, and those that sequences use.
+  int text_rows() const { return text_.uses->rows(); }
   int text_rows_used() const { return text_.uses->used(); }
+  /// Tokens that all passes so far have read.
+  long tokens_read() const { return tokens_read_; }
 
   /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
   /// keys and values in every gated block are computed unless the same content is here already. Of its R rows `visible`
@@ -191,10 +198,20 @@ class Engine {
     }
   }
 
+  /// Throws unless the sequence is this engine's and has tokens that wait and can be read.
+  void check_state(const TextState& state) const {
+    check(state.rows.of(text_.uses), "engine", "a sequence is another engine's, or begun by none");
+    check(!state.ids.empty(), "engine", "a sequence has no token that waits to be read");
+    check(state.length() <= context_size, "engine", "a sequence of ", state.length(), " tokens, the context holds ",
+          context_size);
+    for (const int id : state.ids)
+      check(id >= 0 && id < read_ids(M::config.lm), "engine", "a sequence has the id ", id, ", expected 0 to ",
+            read_ids(M::config.lm) - 1);
+  }
+
   struct Result {
-    Rows<P, D> hidden;        ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
-    CacheRows rows;           ///< where their keys and values are
-    std::vector<int> places;  ///< of each token, its row of the pools
+    Rows<P, D> hidden;            ///< of all new tokens, after all blocks; scratch: it ends with the caller's scope
+    std::vector<CacheRows> rows;  ///< of each piece, where its keys and values are
   };
   /// The one pass: new tokens of several sequences, none of which changes. `watch(j, x)` sees the rows before each
   /// gated block j.
@@ -205,11 +222,21 @@ class Engine {
     const auto hidden = scratch<D>(ctx_, N);
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
+    const auto fresh = scratch<KV>(ctx_, plan.apart ? 2 * N : 0), k = fresh.slice(0, N), v = fresh.slice(N, N);
+    const auto index = plan.apart ? table(ctx_, plan.places) : View<P, 1, const int>{};
     const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
-    pass(at, positions_of(plan), hidden, watch, [&](std::size_t i) {
-      return NewRows{text_.k[i].slice(plan.first, N), text_.v[i].slice(plan.first, N), pools(text_.k[i], text_.v[i])};
+    const auto rows_of = [&](std::size_t i) {
+      auto all = pools(text_.k[i], text_.v[i]);
+      if (!plan.apart) return NewRows{text_.k[i].slice(plan.first, N), text_.v[i].slice(plan.first, N), all};
+      all.add({k, v});
+      return NewRows{k, v, all};
+    };
+    pass(at, positions_of(plan), hidden, watch, rows_of, [&](std::size_t i) {
+      if (!plan.apart) return;
+      ops::place(ctx_, k, index, text_.k[i]);
+      ops::place(ctx_, v, index, text_.v[i]);
     });
-    return {hidden, std::move(plan.rows), std::move(plan.places)};
+    return {hidden, std::move(plan.rows)};
   }
   /// The same, replayed where the platform can: a token of each sequence. Its keys and values get rows of their own, so
   /// that no address changes from step to step, and are placed in the pools at the end.
@@ -236,16 +263,17 @@ class Engine {
     extend_key(key, at.self);
     extend_key(key, at.cross);
     replay_(ctx_, key, [&] {
-      pass(at, positions, hidden, NoWatch{}, [&](std::size_t i) {
+      const auto rows_of = [&](std::size_t i) {
         const auto k = fresh.slice(2 * static_cast<int>(i) * N, N),
                    v = fresh.slice((2 * static_cast<int>(i) + 1) * N, N);
         auto all = pools(text_.k[i], text_.v[i]);
         all.add({k, v});
         return NewRows{k, v, all};
-      });
+      };
+      pass(at, positions, hidden, NoWatch{}, rows_of, [](std::size_t) {});
       ops::place(ctx_, fresh, index, text_.all);
     });
-    return {hidden, std::move(plan.rows), std::move(plan.places)};
+    return {hidden, std::move(plan.rows)};
   }
   Result forward(std::span<const NewTokens> pieces) {
     if constexpr (Replay<P>::replays && !relative)
@@ -257,20 +285,25 @@ class Engine {
   /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state
   /// after another, in scratch.
   Rows<P, D> read(std::span<TextState* const> states, int leave = 0) {
+    std::vector<int> counts;
+    for (const TextState* s : states) counts.push_back(std::max(0, static_cast<int>(s->ids.size()) - leave));
+    return read(states, counts);
+  }
+  /// The same for the first counts[n] waiting tokens of state n: a long prompt may be read in pieces, among others.
+  /// Throws CacheFull where the pool has no rows for them; whatever it throws, the states are as they were.
+  Rows<P, D> read(std::span<TextState* const> states, std::span<const int> counts) {
     std::vector<NewTokens> pieces;
-    for (const TextState* s : states) {
-      const std::size_t n = s->ids.size() - std::min(s->ids.size(), static_cast<std::size_t>(leave));
-      pieces.push_back({s, std::span(s->ids).first(n), std::span(s->phi).first(n), {}});
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      const TextState& s = *states[i];
+      const auto n = static_cast<std::size_t>(counts[i]);
+      pieces.push_back({&s, std::span(s.ids).first(n), std::span(s.phi).first(n), {}});
     }
     if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& p) { return p.ids.empty(); })) return {};
-    const Result result = forward(pieces);
-    std::size_t at = 0;
+    Result result = forward(pieces);
     for (std::size_t i = 0; i < states.size(); ++i) {
-      const auto n = static_cast<std::ptrdiff_t>(pieces[i].ids.size());
-      if (n == 0) continue;
       TextState& s = *states[i];
-      s.rows.append(result.places[at], static_cast<int>(n));  // those of one sequence are adjacent
-      at += pieces[i].ids.size();
+      const std::ptrdiff_t n = counts[i];
+      s.rows.append(std::move(result.rows[i]));
       s.read_ids.insert(s.read_ids.end(), s.ids.begin(), s.ids.begin() + n);
       s.ids.erase(s.ids.begin(), s.ids.begin() + n);
       s.phi.erase(s.phi.begin(), s.phi.begin() + n);
@@ -278,6 +311,18 @@ class Engine {
     return result.hidden;
   }
 
+  /// use(logits (rows, V) of these hidden rows), which are scratch.
+  template <class Use>
+  auto with_logits(const Rows<P, D>& hidden, const std::vector<int>& rows, const Use& use) {
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    const int n = static_cast<int>(rows.size());
+    const auto chosen = scratch<D>(ctx_, n);
+    const auto y = scratch<V>(ctx_, n);
+    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
+    M::Decoder::logits(ctx_, lm_, chosen, y);
+    return use(y);
+  }
   /// Logits on the host, floats where Real is narrower: those of row n begin at n * V.
   using Logit = AccumulateOf<P>;
   using Logits = std::vector<Logit>;
@@ -305,18 +350,40 @@ class Engine {
       return std::vector<Choice>(seen.begin(), seen.end());
     });
   }
-  /// log p(targets[n] | hidden row rows[n]).
-  std::vector<double> log_likelihoods(const Rows<P, D>& hidden, const std::vector<int>& rows,
-                                      const std::vector<int>& targets) {
-    const auto scope = ctx_.scope();
-    const auto kept = ctx_.kept_scope();
-    const int n = static_cast<int>(rows.size());
-    const auto chosen = scratch<D>(ctx_, n);
-    const auto nll = take_vector<AccumulateOf<P>>(ctx_, n);
-    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
-    M::Decoder::template loss<no_gradients>(ctx_, lm_, chosen, table(ctx_, targets), options_.vocabulary_chunk, nll);
-    std::vector<double> log_p;
-    for (const auto lost : host_copy(ctx_, nll)) log_p.push_back(-static_cast<double>(lost));
+  /// log p(targets[n] | hidden row rows[n]). What costs is the rows that are asked, however often each is.
+  std::vector<double> log_likelihoods(const Rows<P, D>& hidden, std::span<const int> rows,
+                                      std::span<const int> targets) {
+    check(rows.size() == targets.size(), "engine", rows.size(), " rows are asked for ", targets.size(), " targets");
+    std::vector<int> asked(rows.begin(), rows.end());
+    std::sort(asked.begin(), asked.end());
+    asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
+    std::vector<std::vector<std::size_t>> of_part;  // the targets of as many rows as logits may exist of at a time
+    const int most = std::max(1, most_logits / std::min(options_.vocabulary_chunk, V));
+    of_part.resize((asked.size() + static_cast<std::size_t>(most) - 1) / static_cast<std::size_t>(most));
+    const auto place_of = [&](int row) {
+      return static_cast<int>(std::lower_bound(asked.begin(), asked.end(), row) - asked.begin());
+    };
+    for (std::size_t n = 0; n < rows.size(); ++n)
+      of_part[static_cast<std::size_t>(place_of(rows[n]) / most)].push_back(n);
+    std::vector<double> log_p(rows.size());
+    for (std::size_t part = 0; part < of_part.size(); ++part) {
+      const auto scope = ctx_.scope();
+      const auto kept = ctx_.kept_scope();
+      const int first = static_cast<int>(part) * most, n = std::min(most, static_cast<int>(asked.size()) - first);
+      const std::vector<int> own(asked.begin() + first, asked.begin() + first + n);
+      std::vector<ops::Target> wanted;
+      for (const std::size_t t : of_part[part]) wanted.push_back({place_of(rows[t]) - first, targets[t]});
+      const auto chosen = scratch<D>(ctx_, n);
+      const auto at = scratch<1>(ctx_, static_cast<int>(wanted.size()));
+      const auto lse = take_vector<AccumulateOf<P>>(ctx_, n);
+      ops::gather(ctx_, hidden, table(ctx_, own), chosen);
+      M::Decoder::log_likelihoods(ctx_, lm_, chosen, wanted, options_.vocabulary_chunk, at, lse);
+      const auto logit = host_copy(ctx_, at);
+      const auto all = host_copy(ctx_, lse);
+      for (std::size_t i = 0; i < wanted.size(); ++i)
+        log_p[of_part[part][i]] =
+            static_cast<double>(static_cast<AccumulateOf<P>>(logit[i]) - all[static_cast<std::size_t>(wanted[i].row)]);
+    }
     return log_p;
   }
 
@@ -331,18 +398,6 @@ class Engine {
     }
     return last;
   }
-  /// use(logits of these hidden rows), which are scratch.
-  template <class Use>
-  auto with_logits(const Rows<P, D>& hidden, const std::vector<int>& rows, const Use& use) {
-    const auto scope = ctx_.scope();
-    const auto kept = ctx_.kept_scope();
-    const int n = static_cast<int>(rows.size());
-    const auto chosen = scratch<D>(ctx_, n);
-    const auto y = scratch<V>(ctx_, n);
-    ops::gather(ctx_, hidden, table(ctx_, rows), chosen);
-    M::Decoder::logits(ctx_, lm_, chosen, y);
-    return use(y);
-  }
   struct NoWatch {
     void operator()(std::size_t, const Rows<P, D>&) const {}
   };
@@ -351,15 +406,16 @@ class Engine {
     Spans<P> self, cross;
   };
   static constexpr int KV = M::Block::KV;
+  static constexpr int most_logits = 1 << 24;  // that exist at a time
   /// Where a block writes new keys and values, and all that it reads.
   struct NewRows {
     Rows<P, KV> k, v;
     Pools<P> pools;
   };
-  /// All blocks, from ids to hidden rows; rows_of(i) are block i's NewRows.
-  template <class PositionsOf, class Watch, class RowsOf>
+  /// All blocks, from ids to hidden rows; rows_of(i) are block i's NewRows, and then(i) is called when it has run.
+  template <class PositionsOf, class Watch, class RowsOf, class Then>
   void pass(const Tables& at, const PositionsOf& positions, const Rows<P, D>& hidden, const Watch& watch,
-            const RowsOf& rows_of) {
+            const RowsOf& rows_of, const Then& then) {
     const auto scope = ctx_.scope();
     const int N = hidden.rows;
     auto x = hidden, z = scratch<D>(ctx_, N);
@@ -390,6 +446,7 @@ class Engine {
         else
           run();
       });
+      then(i);
       std::swap(x, z);
     }
     if (x.data != hidden.data) ops::copy(ctx_, x, hidden);
@@ -424,11 +481,11 @@ class Engine {
   struct Plan {
     std::vector<int> ids, positions;
     SpanList self, cross;
-    std::vector<int> blind;  ///< rows with no medium to see
-    CacheRows rows;
-    int first = 0;            ///< row of the pool where the first new token's keys and values go, if they are adjacent
-    std::vector<int> places;  ///< of each token
-    bool apart = false;       ///< new keys and values have a pool of their own, as they do in step()
+    std::vector<int> blind;       ///< rows with no medium to see
+    std::vector<CacheRows> rows;  ///< of each piece
+    std::vector<int> places;      ///< of each token, its row of the pools
+    bool apart = false;           ///< new keys and values have a pool of their own first: their rows are not one run
+    int first = 0;                ///< else: the row of the first token
   };
   /// The positions of new tokens as block i reads them.
   auto positions_of(const Plan& plan) {
@@ -442,21 +499,20 @@ class Engine {
       return [=](std::size_t) { return rows; };
     }
   }
-  Plan plan_of(std::span<const NewTokens> pieces, bool apart) const {
+  Plan plan_of(std::span<const NewTokens> pieces, bool apart) {
     Plan plan;
-    plan.apart = apart;
-    std::size_t N = 0;
-    for (const NewTokens& piece : pieces) N += piece.ids.size();
-    if (apart) {
-      std::vector<int> lasts;
-      for (const NewTokens& piece : pieces) lasts.push_back(piece.state->rows.last());
-      plan.rows = CacheRows::take_after(text_.uses, lasts);
-      for (const CacheRows::Run& run : plan.rows.runs()) plan.places.push_back(run.first);
-    } else {
-      plan.rows = CacheRows::take(text_.uses, static_cast<int>(N));
-      plan.first = N ? plan.rows.runs()[0].first : 0;
-      for (int n = 0; n < static_cast<int>(N); ++n) plan.places.push_back(plan.first + n);
+    for (const NewTokens& piece : pieces) {
+      const CacheRows& before = piece.state->rows;
+      check(before.of(text_.uses), "engine", "a sequence is another engine's, or begun by none");
+      plan.rows.push_back(CacheRows::take_after(text_.uses, before.last(), static_cast<int>(piece.ids.size())));
+      for (const RowRun& run : plan.rows.back().runs())
+        for (int row = run.first; row < run.first + run.count; ++row) plan.places.push_back(row);
     }
+    const auto broken =
+        std::adjacent_find(plan.places.begin(), plan.places.end(), [](int row, int next) { return next != row + 1; });
+    plan.apart = apart || broken != plan.places.end();
+    plan.first = plan.apart || plan.places.empty() ? 0 : plan.places[0];
+    tokens_read_ += static_cast<long>(plan.places.size());
     std::vector<SeenMedium> media;
     for (const NewTokens& piece : pieces) {
       check(piece.phi.size() == piece.ids.size() && (piece.parents.empty() || piece.parents.size() == piece.ids.size()),
@@ -482,6 +538,7 @@ class Engine {
   /// run, and itself.
   static void add_self_spans(Plan& plan, const NewTokens& piece, int first) {
     const int tokens = static_cast<int>(piece.ids.size()), read = piece.state->rows.count();
+    const int fresh = plan.apart ? 1 : 0;  // the pool of the new rows
     const auto parent = [&](int t) {
       return piece.parents.empty() ? t - 1 : piece.parents[static_cast<std::size_t>(t)];
     };
@@ -497,15 +554,15 @@ class Engine {
       for (int t = from; t < to; ++t) plan.positions.push_back(position + t - from);
       plan.self.begin(first + from, to - from, position);
       int at = 0;  // the keys' positions count where scores depend on distances
-      for (const CacheRows::Run& run : piece.state->rows.runs()) {
+      for (const RowRun& run : piece.state->rows.runs()) {
         plan.self.add({0, run.first, run.count, at, 0});
         at += run.count;
       }
       for (std::size_t a = 0, b = 0; a < ancestors.size(); a = b) {
         while (b < ancestors.size() && ancestors[b] == ancestors[a] + static_cast<int>(b - a)) ++b;
-        plan.self.add({0, plan.first + first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0});
+        plan.self.add({fresh, plan.first + first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0});
       }
-      plan.self.add({plan.apart ? 1 : 0, plan.first + first + from, to - from, position, 1});
+      plan.self.add({fresh, plan.first + first + from, to - from, position, 1});
     }
   }
 
@@ -514,6 +571,7 @@ class Engine {
   const Lm& lm_;
   EngineOptions options_;
   std::size_t mark_;
+  long tokens_read_ = 0;
   TextCache<M, P> text_;
   [[no_unique_address]] Distances distances_;
   [[no_unique_address]] Media media_;

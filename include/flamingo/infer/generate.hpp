@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <flamingo/core/check.hpp>
@@ -15,6 +17,7 @@
 #include <flamingo/core/random.hpp>
 #include <flamingo/infer/engine.hpp>
 #include <flamingo/infer/logits.hpp>
+#include <flamingo/infer/stop_text.hpp>
 
 namespace flamingo {
 
@@ -30,11 +33,20 @@ struct GenerateOptions {
   LogitsHook hook{};                           ///< a host's own change of the scores
   std::vector<std::string> stop_texts{};       ///< asks for bytes_of
   Function<std::string_view(int)> bytes_of{};  ///< the text of an id: a tokenizer's
+  Function<void(std::string_view)> on_text{};  ///< the text of one sequence as it grows: whole characters, and nothing
+                                               ///< that may turn out to be a stop text. Asks for bytes_of
 
   LogitsRules rules() const { return {static_cast<double>(repetition_penalty), banned, &hook}; }
 };
 
-enum class StopReason : std::uint8_t { length, context, stop_id, stop_text };
+enum class StopReason : std::uint8_t {
+  length,
+  context,
+  stop_id,
+  stop_text,
+  cancelled,  ///< by the host
+  failed,     ///< of a Server's request: Served::error says why
+};
 
 /// What was written after a prompt.
 struct Generated {
@@ -93,6 +105,7 @@ inline void check_options(const GenerateOptions& o, int V) {
   check(o.top_k >= 0, "generate", "top_k is ", o.top_k, ", expected at least 0");
   check(o.top_p > 0 && o.top_p <= 1, "generate", "top_p is ", o.top_p, ", expected above 0 and at most 1");
   check(o.stop_texts.empty() || o.bytes_of, "generate", "there are stop texts but no bytes_of to turn ids into text");
+  check(!o.on_text || o.bytes_of, "generate", "there is an on_text but no bytes_of to turn ids into text");
   for (const std::string& stop : o.stop_texts) check(!stop.empty(), "generate", "a stop text is empty");
   detail::check_ids(o.stop_ids, V, "stop_ids");
   check_rules(o.rules(), V, "generate");
@@ -137,19 +150,82 @@ Choice choose(std::span<R> logits, const TextState& state, const GenerateOptions
   return {id, log_p(id)};
 }
 
+/// One sequence as it is written: what its options make of each token that is chosen for it.
+class Writing {
+ public:
+  /// The state and the options must live as long as this.
+  Writing(TextState& state, const GenerateOptions& o) : state_(&state), o_(&o) {}
+
+  const Generated& written() const { return written_; }
+  /// What the next token is drawn by.
+  double uniform() const {
+    const auto position = static_cast<std::uint64_t>(state_->length());
+    return static_cast<double>(Random(o_->seed, state_->stream, position).uniform());
+  }
+  /// Takes the token that was chosen, tells `on_token` unless it is a stop id, and tells whether there is more to
+  /// write.
+  template <class OnToken>
+  bool take(const Choice& chosen, int context, const OnToken& on_token) {
+    state_->append(chosen.id);
+    if (std::find(o_->stop_ids.begin(), o_->stop_ids.end(), chosen.id) != o_->stop_ids.end())
+      return end(StopReason::stop_id);
+    written_.ids.push_back(chosen.id);
+    written_.log_likelihoods.push_back(chosen.log_p);
+    bool goes_on = true;
+    if constexpr (std::is_same_v<decltype(on_token(chosen.id)), bool>)
+      goes_on = on_token(chosen.id);
+    else
+      on_token(chosen.id);
+    if (o_->bytes_of) {
+      const std::size_t before = written_.text.size();
+      written_.text += o_->bytes_of(chosen.id);
+      if (const std::size_t at = found_stop(written_.text, before, o_->stop_texts); at != std::string::npos) {
+        written_.text.resize(at);
+        return end(StopReason::stop_text);
+      }
+    }
+    if (!goes_on) return end(StopReason::cancelled);
+    if (state_->length() > context) return end(StopReason::context);
+    if (written_.ids.size() >= static_cast<std::size_t>(o_->max_new_tokens)) return end(StopReason::length);
+    stream(decided(written_.text, o_->stop_texts));
+    return true;
+  }
+  /// No more is written: what is left of the text is streamed. False.
+  bool end(StopReason why) {
+    written_.stopped = why;
+    stream(written_.text.size());
+    return false;
+  }
+
+ private:
+  void stream(std::size_t end) {
+    if (!o_->on_text || end <= streamed_) return;
+    o_->on_text(std::string_view(written_.text).substr(streamed_, end - streamed_));
+    streamed_ = end;
+  }
+
+  TextState* state_;
+  const GenerateOptions* o_;
+  Generated written_;
+  std::size_t streamed_ = 0;
+};
+
 }  // namespace detail
 
-/// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen. What was
-/// chosen, stop ids included, waits in the state: append to it to go on.
+/// Writes after each state, all in one batch, and calls on_token(which state, id) as tokens are chosen; where it
+/// returns false, that state ends. What was chosen, stop ids included, waits in the state: append to it to go on.
 template <class E, class OnToken>
 std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o,
                                 const OnToken& on_token) {
   check_options(o, E::V);
+  check(!o.on_text || states.size() == 1, "generate", "there is one on_text for the texts of ", states.size(),
+        " sequences");
   const auto enough = static_cast<std::size_t>(detail::enough_choices(o, E::V));
-  std::vector<Generated> all(states.size());
+  std::vector<detail::Writing> all;
+  for (TextState& state : states) all.emplace_back(state, o);
   std::vector<std::size_t> running(states.size());
   for (std::size_t i = 0; i < running.size(); ++i) running[i] = i;
-  for (int step = 0; step < o.max_new_tokens && !running.empty(); ++step) {
+  while (!running.empty()) {
     std::vector<TextState*> batch;
     for (const std::size_t i : running) batch.push_back(&states[i]);
     typename E::Logits logits;
@@ -161,37 +237,18 @@ std::vector<Generated> generate(E& engine, std::span<TextState> states, const Ge
     std::vector<std::size_t> still;
     for (std::size_t n = 0; n < running.size(); ++n) {
       const std::size_t i = running[n];
-      TextState& state = states[i];
-      Generated& done = all[i];
-      const double uniform =
-          static_cast<double>(Random(o.seed, state.stream, static_cast<std::uint64_t>(state.length())).uniform());
-      const auto [id, log_p] =
-          enough > 0
-              ? detail::choose(std::span<const Choice>(best).subspan(n * enough, enough), o, uniform)
-              : detail::choose(std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V}), state, o, uniform);
-      state.append(id);
-      if (std::find(o.stop_ids.begin(), o.stop_ids.end(), id) != o.stop_ids.end()) {
-        done.stopped = StopReason::stop_id;
-        continue;
-      }
-      done.ids.push_back(id);
-      done.log_likelihoods.push_back(log_p);
-      on_token(i, id);
-      if (o.bytes_of) done.text += o.bytes_of(id);
-      std::size_t end = std::string::npos;
-      for (const std::string& stop : o.stop_texts) end = std::min(end, done.text.find(stop));
-      if (end != std::string::npos) {
-        done.text.resize(end);
-        done.stopped = StopReason::stop_text;
-      } else if (state.length() > E::context_size) {
-        done.stopped = StopReason::context;
-      } else {
-        still.push_back(i);
-      }
+      const double uniform = all[i].uniform();
+      const Choice chosen = enough > 0
+                                ? detail::choose(std::span<const Choice>(best).subspan(n * enough, enough), o, uniform)
+                                : detail::choose(std::span(logits).subspan(n * std::size_t{E::V}, std::size_t{E::V}),
+                                                 states[i], o, uniform);
+      if (all[i].take(chosen, E::context_size, [&](int id) { return on_token(i, id); })) still.push_back(i);
     }
-    running = still;
+    running = std::move(still);
   }
-  return all;
+  std::vector<Generated> written;
+  for (const detail::Writing& w : all) written.push_back(w.written());
+  return written;
 }
 template <class E>
 std::vector<Generated> generate(E& engine, std::span<TextState> states, const GenerateOptions& o = {}) {
@@ -200,7 +257,7 @@ std::vector<Generated> generate(E& engine, std::span<TextState> states, const Ge
 /// The same for one state; on_token(id).
 template <class E, class OnToken>
 Generated generate(E& engine, TextState& state, const GenerateOptions& o, const OnToken& on_token) {
-  return generate(engine, std::span(&state, 1), o, [&](std::size_t, int id) { on_token(id); })[0];
+  return generate(engine, std::span(&state, 1), o, [&](std::size_t, int id) { return on_token(id); })[0];
 }
 template <class E>
 Generated generate(E& engine, TextState& state, const GenerateOptions& o = {}) {
