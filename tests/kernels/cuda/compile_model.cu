@@ -1,6 +1,7 @@
 /// A whole Flamingo on Cuda as a host would write it, trained and asked in bf16, compiled by nvcc: nothing runs.
 #include <flamingo/cuda.cuh>
 #include <flamingo/flamingo.hpp>
+#include <flamingo/infer/serve.hpp>
 
 namespace flamingo {
 
@@ -26,5 +27,6 @@ using Answers = Engine<Model, Connector::Views, Decoder::Views>;
 
 CachedMedium show(Answers& engine, const Rows<P, 1536>& features) { return engine.add_medium(features); }
 std::vector<Generated> write(Answers& engine, std::span<TextState> states) { return generate(engine, states); }
+bool serve(Server<Answers>& server) { return server.step(); }
 
 }  // namespace flamingo

@@ -5,6 +5,7 @@
 
 #include <flamingo/infer/generate.hpp>
 #include <flamingo/infer/score.hpp>
+#include <flamingo/infer/serve.hpp>
 #include <flamingo/train/language_model.hpp>
 
 #include "kernels/cuda/alike.hpp"
@@ -54,10 +55,17 @@ std::vector<double> asked_text() {
                                 engine.begin({.ids = {16, 2}, .phi = {0, 0}}, {})};
   TextState scored = states[0];
   std::vector<double> all;
-  for (const Generated& g : generate(engine, std::span(states), {.max_new_tokens = 9})) {
+  const auto add = [&](const Generated& g) {
     all.insert(all.end(), g.ids.begin(), g.ids.end());
     all.insert(all.end(), g.log_likelihoods.begin(), g.log_likelihoods.end());
+  };
+  Server server(engine, {.running = 2, .tokens_a_pass = 3});  // the first prompt is read in pieces
+  for (const TextState& state : states)
+    server.submit(
+        {.state = state, .options = {.max_new_tokens = 9}, .on_end = [&](Served& served) { add(served.written); }});
+  while (server.step()) {
   }
+  for (const Generated& g : generate(engine, std::span(states), {.max_new_tokens = 9})) add(g);
   const std::vector<std::vector<int>> answers{{1, 2, 3}, {1, 5}, {12}};
   for (const Score& s : score(engine, scored, answers)) all.push_back(s.sum);
   return all;
