@@ -75,8 +75,8 @@ struct CandidateTree {
 };
 
 struct ScoreOptions {
-  int tokens_a_pass = 2048;  ///< of candidates that are read together: more take more memory and text rows, and no less
-                             ///< time
+  int tokens_a_pass = 512;  ///< of candidates that are read together: more take more memory and text rows, and no less
+                            ///< time
 };
 
 /// The log-likelihood of each candidate after the state, which reads its waiting tokens but the last and is otherwise
