@@ -18,5 +18,5 @@ configure_package_config_file(cmake/flamingo-config.cmake.in ${PROJECT_BINARY_DI
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/flamingo-config-version.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/flamingo-config.cmake ${PROJECT_BINARY_DIR}/flamingo-config-version.cmake
-  cmake/checkpoint_config.cmake
+  cmake/checkpoint_config.cmake cmake/cpu_kernels.cmake
   DESTINATION ${flamingo_package})

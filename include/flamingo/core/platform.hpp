@@ -21,8 +21,19 @@ constexpr Isa native_isa = Isa::neon;
 constexpr Isa native_isa = Isa::portable;
 #endif
 
+/// Whose matrix products a translation unit computes with: ours, or Eigen's. Part of the platform's type as the
+/// instruction set is, and chosen as it is: by the compiler's flags, here -DFLAMINGO_CPU_KERNELS=eigen. Kernels that
+/// contain no product are the same for both.
+enum class Products { own, eigen };
+
+#ifdef FLAMINGO_CPU_KERNELS
+constexpr Products default_products = Products::FLAMINGO_CPU_KERNELS;
+#else
+constexpr Products default_products = Products::own;
+#endif
+
 /// The CPU, computing in R.
-template <Real R, Isa Set = native_isa>
+template <Real R, Isa Set = native_isa, Products By = default_products>
 struct Cpu {
   using Real = R;
   static constexpr std::string_view name = "cpu";
@@ -55,7 +66,7 @@ struct HostPlatform {
 };
 template <class R>
 struct HostPlatform<Cuda<R>> {
-  using type = Cpu<R, Isa::portable>;
+  using type = Cpu<R, Isa::portable, Products::own>;
 };
 }  // namespace detail
 /// The platform of P's numbers where the host reads them: P itself, unless it has memory of its own.

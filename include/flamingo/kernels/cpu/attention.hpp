@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/eigen_gemm.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
@@ -19,7 +19,7 @@ template <Real R, Isa Set>
 struct Attention<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
   using A = AccumulateOf<P>;
-  using Product = Gemm<R, Set>;
+  using Product = GemmOf<P>;
   using Statistics = Rows<P, dynamic, A>;
 
   template <class Position>

@@ -6,7 +6,7 @@
 #include <span>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/eigen_gemm.hpp>
 #include <flamingo/kernels/cpu/indirect.hpp>
 #include <flamingo/kernels/cpu/windows.hpp>
 #include <flamingo/ops/convolution.hpp>
@@ -16,7 +16,7 @@ namespace flamingo::kernels {
 template <Real R, Isa Set>
 struct Convolution<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
-  using G = Gemm<R, Set>;
+  using G = GemmOf<P>;
   using Vector = typename Tile<R, Set>::Vector;
   static constexpr int lanes = Tile<R, Set>::lanes;
 
@@ -28,9 +28,9 @@ struct Convolution<Cpu<R, Set>> {
     const auto source = source_of<R>(w);
     if (groups == x.width && groups == y.width)
       depthwise(ctx, x, windows, taps_first(ctx, source, groups, window.cells()), b, clip, y);
-    else if (window.is_cell() || x.width / groups < shallow)
+    else if (!has_tiles || window.is_cell() || x.width / groups < shallow)
       product(ctx, x, windows, source, groups, b, clip, y);
-    else
+    else if constexpr (has_tiles)
       indirect(ctx, x, windows, source, groups, b, clip, y);
   }
 
@@ -43,9 +43,9 @@ struct Convolution<Cpu<R, Set>> {
     const auto source = source_of<R>(w);
     if (groups == dx.width && groups == dy.width)
       depthwise_input(ctx, windows, taps_first(ctx, source, groups, window.cells()), dy, dx);
-    else if (dx.width / groups < shallow)
+    else if (!has_tiles || dx.width / groups < shallow)
       product_input(ctx, windows, source, groups, dy, dx);
-    else
+    else if constexpr (has_tiles)
       indirect_input(ctx, windows, source, groups, dy, dx);
   }
 
@@ -66,6 +66,8 @@ struct Convolution<Cpu<R, Set>> {
   }
 
  private:
+  /// Register tiles that indirect.hpp can fill itself: Eigen's are its own.
+  static constexpr bool has_tiles = std::is_same_v<G, Gemm<R, Set>>;
   /// So few channels of a group, a cell at a time, would not fill a tile's columns or keep it busy.
   static constexpr int shallow = 16;
 

@@ -1,6 +1,7 @@
 /// Dense products on the CPU.
 #pragma once
 #include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/eigen_linear.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
@@ -8,8 +9,8 @@
 namespace flamingo::kernels {
 
 template <Real R, Isa Set>
-struct Linear<Cpu<R, Set>> {
-  using P = Cpu<R, Set>;
+struct Linear<Cpu<R, Set, Products::own>> {
+  using P = Cpu<R, Set, Products::own>;
   using G = Gemm<R, Set>;
 
   template <class W>
