@@ -1,174 +1,91 @@
 // Our side of a comparison with OpenFlamingo (PyTorch): the same tasks at the same sizes over random weights, one JSON
-// line each. bench/run compiles it once a size and runs it beside the peer.
+// line each; and what the machine allows. bench/run compiles it once a size and runs it beside the peer.
 //
-//   vision    one picture through the encoder
-//   resample  its features to latents
-//   prefill   the text of a prompt of `shots` demonstrations and a query, latents given: their keys and values in every
-//             gated block are computed too, as the peer does
-//   decode    one greedy token after the prompt; beam: the same with three rows
-//   score     a prompt and 16 answers of 4 tokens; score1000: 1,000 of them
-//   train     forward, backward and AdamW of the connector and the added rows on 256 tokens with 5 pictures' features
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
+//   vision      one picture through the encoder
+//   resample    its features to latents
+//   prefill     the text of a prompt of `shots` demonstrations and a query, latents given: their keys and values in
+//               every gated block are computed too, as the peer does; logits of the last token
+//   decode      one greedy token after the prompt; beam: the same with three rows
+//   score       a prompt and 16 answers of 4 tokens; score1000: 1,000 of them
+//   train       forward, backward and AdamW of the connector and the added rows on 256 tokens with 5 pictures' features
+//
+//   equal_text  decode after the longest prompt, and after one of one image and as many tokens, in turns
+//   products    y = x wᵀ at the rows of the longest prompt and the decoder's widths
+//   limits      bytes that all threads read in a second, and multiply-adds that they do
+//   memory      a process of its own: the longest prompt from pictures to `new` tokens, beside the memory plan
+//
+// Lines of decode tell the bytes that a token reads: weights, and keys and values of what it sees. Those of vision,
+// resample, prefill and products tell operations.
+#include <array>
 #include <functional>
 #include <iostream>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <memory>
 
-#include <sys/resource.h>
-
-#include "full_size/random_weights.hpp"
-
-#include <flamingo/config/presets/open_flamingo.hpp>
-#include <flamingo/cpu.hpp>
 #include <flamingo/infer/score.hpp>
 #include <flamingo/model/flamingo.hpp>
 #include <flamingo/model/vision/encoder.hpp>
 #include <flamingo/train/trainer.hpp>
 
+#include "full_size/random_weights.hpp"
+#include "peers/open_flamingo.hpp"
+#include "support/peak.hpp"
+#include "support/program.hpp"
+
 namespace {
 
 using namespace flamingo;
-using P = Cpu<float>;
-using OpenFlamingo = FlamingoConfig<Vit, Mpt>;
-
-/// What OpenFlamingo makes of a CLIP encoder and an MPT decoder; the last three rows of the table are added ones.
-constexpr OpenFlamingo over(Vit vision, Mpt lm, int every, ResamplerConfig resampler, int heads) {
-  lm.added = 3;
-  lm.vocabulary -= lm.added;
-  OpenFlamingo c = presets::open_flamingo(lm, every);
-  c.lm.vocabulary = lm.vocabulary;
-  c.vision = vision;
-  c.resampler.dim = vision.dim;
-  c.resampler.latents = resampler.latents;
-  c.resampler.layers = resampler.layers;
-  c.resampler.heads = resampler.heads;
-  c.xattn.heads = heads;
-  return c;
-}
-[[maybe_unused]] constexpr OpenFlamingo of_mini =
-    over({.image = 64, .patch = 8, .dim = 192, .layers = 4, .heads = 3},
-         {.dim = 256, .layers = 6, .heads = 4, .vocabulary = 8192}, 2, {.latents = 16, .layers = 2, .heads = 4}, 4);
-[[maybe_unused]] constexpr OpenFlamingo of_small =
-    over({.image = 224, .patch = 14, .dim = 384, .layers = 12, .heads = 6},
-         {.dim = 768, .layers = 12, .heads = 12, .vocabulary = 32000}, 2, {.latents = 64, .layers = 6, .heads = 8}, 8);
-[[maybe_unused]] constexpr OpenFlamingo of_3b = over({}, {.dim = 2048, .layers = 24, .heads = 16, .vocabulary = 50280},
-                                                     1, {.latents = 64, .layers = 6, .heads = 8}, 8);
-
-constexpr OpenFlamingo config = FLAMINGO_BENCH_SIZE;
+using namespace flamingo::bench;
 using Model = model::Flamingo<config, P>;
 using Vision = Encoder<config.vision, P>;
 using Resampler = Model::ResamplerLayer;
 template <class Layer>
 using Weights = full_size::RandomWeights<Layer, P>;
 
-constexpr int cells = config.vision.grid() * config.vision.grid(), words = config.lm.vocabulary;
-
-struct Options {
-  std::string name;
-  std::vector<std::string> tasks;
-  std::vector<int> shots;
-  Format format = Format::f32;
-  int threads = 2, repeats = 5, text = 16, written = 16;
-};
-
-std::vector<std::string> list_of(std::string_view text) {
-  std::vector<std::string> all(1);
-  for (const char c : text)
-    if (c == ',')
-      all.emplace_back();
-    else
-      all.back() += c;
-  return all;
-}
-
-Options parse(int count, char** words_given) {
-  Options o;
-  std::string tasks = "vision,resample,prefill,decode,beam,score,train", shots = "0,4,32", format = "float32";
-  for (int i = 1; i < count; i += 2) {
-    const std::string_view name = words_given[i];
-    check(i + 1 < count, "bench", name, " has no value");
-    const char* value = words_given[i + 1];
-    if (name == "--size")
-      o.name = value;
-    else if (name == "--tasks")
-      tasks = value;
-    else if (name == "--shots")
-      shots = value;
-    else if (name == "--dtype")
-      format = value;
-    else if (name == "--threads")
-      o.threads = std::atoi(value);
-    else if (name == "--repeats")
-      o.repeats = std::atoi(value);
-    else if (name == "--text")
-      o.text = std::atoi(value);
-    else if (name == "--new")
-      o.written = std::atoi(value);
-    else
-      fail("bench", "unknown option ", name);
-  }
-  check(format == "float32" || format == "bfloat16" || format == "int8", "bench", "--dtype ", format,
-        ", expected float32, bfloat16 or int8");
-  o.format = format == "float32" ? Format::f32 : format == "int8" ? Format::int8 : Format::bf16;
-  check(o.repeats > 0 && o.written > 0 && o.text > 0, "bench", "--repeats, --new and --text are positive");
-  o.tasks = list_of(tasks);
-  for (const std::string& n : list_of(shots)) o.shots.push_back(std::atoi(n.c_str()));
-  return o;
-}
-
 class Bench {
  public:
-  explicit Bench(Options options) : o_(std::move(options)), ctx_(o_.threads) {}
+  explicit Bench(Options options)
+      : o_(std::move(options)), format_(format_of(o_.text("--dtype"))), ctx_(o_.number("--threads")) {
+    for (const std::string& n : o_.list("--shots")) shots_.push_back(std::atoi(n.c_str()));
+  }
 
   void run() {
+    if (asked("memory")) memory();
+    if (asked("limits")) limits();
     if (asked("vision")) vision();
     if (asked("resample")) resample();
-    if (asked("prefill") || asked("decode") || asked("beam") || asked("score") || asked("score1000"))
-      for (const int shots : o_.shots) read(shots);
+    if (asked("products")) products();
+    if (asked("prefill") || asked("decode") || asked("beam") || asked("score") || asked("score1000") ||
+        asked("equal_text")) {
+      const Weights<Model::Connect> connector(format_, Arrangement::panels, 3);
+      const Weights<Model::Decoder> lm(format_, Arrangement::panels, 4);
+      for (const int shots : shots_) read(connector.views, lm.views, shots);
+      if (asked("equal_text")) equal_text(connector.views, lm.views);
+    }
     if (asked("train")) train();
   }
 
  private:
-  bool asked(std::string_view task) const {
-    return std::find(o_.tasks.begin(), o_.tasks.end(), task) != o_.tasks.end();
-  }
-  static double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  }
-  static double median(std::vector<double> times) {
-    std::sort(times.begin(), times.end());
-    return (times[(times.size() - 1) / 2] + times[times.size() / 2]) / 2;
-  }
-  /// Of one call, after one that is not counted.
-  double seconds_of(const std::function<void()>& f) const {
-    std::vector<double> times;
-    for (int i = 0; i <= o_.repeats; ++i) {
-      const double begun = now();
-      f();
-      if (i > 0) times.push_back(now() - begun);
-    }
-    return median(times);
-  }
-  void report(const char* task, int shots, double seconds) const {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    std::printf("{\"peer\": \"flamingo\", \"size\": \"%s\", \"dtype\": \"%s\", \"device\": \"cpu\", \"task\": \"%s\", ",
-                o_.name.c_str(),
-                o_.format == Format::f32    ? "float32"
-                : o_.format == Format::int8 ? "int8"
-                                            : "bfloat16",
-                task);
+  static constexpr int most_text = 8192;  ///< rows of the engines' pools: address space
+
+  bool asked(std::string_view task) const { return o_.asks("--tasks", task); }
+  int longest() const { return *std::max_element(shots_.begin(), shots_.end()); }
+  double seconds_of(const std::function<void()>& f) const { return median_seconds(o_.number("--repeats"), f); }
+
+  /// A line of the task; shots < 0: it has none.
+  void begin(Line& line, std::string_view task, int shots) const {
+    line.with("peer", "flamingo").with("size", o_.text("--size")).with("dtype", o_.text("--dtype"));
+    line.with("device", "cpu").with("task", task).with("threads", o_.number("--threads"));
     if (shots < 0)
-      std::printf("\"shots\": null, ");
+      line.with_null("shots");
     else
-      std::printf("\"shots\": %d, ", shots);
-    std::printf("\"threads\": %d, \"seconds\": %.6f, \"peak_rss_mib\": %ld}\n", o_.threads, seconds,
-                usage.ru_maxrss / 1024);
-    std::fflush(stdout);
+      line.with("shots", shots);
+    line.with("peak_rss_mib", status("VmHWM") / (1 << 20));
+  }
+  void report(std::string_view task, int shots, double seconds, const char* counted = nullptr, double count = 0) const {
+    Line line;
+    begin(line, task, shots);
+    line.with("seconds", seconds);
+    if (counted) line.with(counted, count);
   }
 
   std::vector<float> drawn(std::size_t count, std::uint64_t seed) const {
@@ -179,64 +96,112 @@ class Bench {
   }
   int word() { return random_.below(words); }
 
+  void limits() {
+    Line line;
+    begin(line, "limits", -1);
+    line.with("read", read_bandwidth(ctx_.threads())).with("multiply_add", peak<float>(ctx_.threads()));
+  }
+
   void vision() {
     constexpr int S = config.vision.image;
-    const Weights<Vision> weights(o_.format, Arrangement::panels, 1);
+    const Weights<Vision> weights(format_, Arrangement::panels, 1);
     const auto pixels = drawn(std::size_t{S} * S * 3, 1);
     const std::array grid{Grid{0, S, S}};
-    report("vision", -1, seconds_of([&] {
-             const auto scope = ctx_.scope();
-             Vision::forward<no_gradients>(ctx_, weights.views, Rows<P, 3, const float>{pixels.data(), S * S, {}}, grid,
-                                           scratch<Vision::D>(ctx_, cells));
-           }));
+    const double seconds = seconds_of([&] {
+      const auto scope = ctx_.scope();
+      Vision::forward<no_gradients>(ctx_, weights.views, Rows<P, 3, const float>{pixels.data(), S * S, {}}, grid,
+                                    scratch<Vision::D>(ctx_, cells));
+    });
+    report("vision", -1, seconds, "operations", vision_operations());
   }
 
   void resample() {
-    const Weights<Resampler> weights(o_.format, Arrangement::panels, 2);
+    const Weights<Resampler> weights(format_, Arrangement::panels, 2);
     const auto features = drawn(std::size_t{cells} * Resampler::E, 2);
     const std::array medium{Medium{0, cells, 1, 0}};
-    report("resample", -1, seconds_of([&] {
-             const auto scope = ctx_.scope();
-             const ResamplerPlan plan = ResamplerPlan::of(config.resampler, medium);
-             Resampler::forward<no_gradients>(ctx_, weights.views,
-                                              Rows<P, Resampler::E, const float>{features.data(), cells, {}}, plan,
-                                              scratch<Resampler::O>(ctx_, Model::R));
-           }));
+    const double seconds = seconds_of([&] {
+      const auto scope = ctx_.scope();
+      const ResamplerPlan plan = ResamplerPlan::of(config.resampler, medium);
+      Resampler::forward<no_gradients>(ctx_, weights.views,
+                                       Rows<P, Resampler::E, const float>{features.data(), cells, {}}, plan,
+                                       scratch<Resampler::O>(ctx_, Model::R));
+    });
+    report("resample", -1, seconds, "operations", resample_operations());
   }
 
-  Sequence prompt(int shots) {
-    Sequence s;
-    const auto put = [&](int id) {
-      s.ids.push_back(id);
-      s.phi.push_back(s.media);
+  /// One matrix, in panels as a loaded model's.
+  template <int O, int D>
+  struct Matrix {
+    template <class S>
+    struct Parameters {
+      flamingo::Matrix<S, O, D> w;
     };
-    for (int i = 0; i <= shots; ++i) {
-      ++s.media;
-      put(words + 1);  // <image>
-      for (int t = 0; t < o_.text; ++t) put(word());
-      if (i < shots) put(words);  // <|endofchunk|>
-    }
-    return s;
+    static constexpr void each(auto& visit, auto&... p) { visit(matrix_spec("w", O, D, Init::normal(1)), p.w...); }
+  };
+  template <int O, int D>
+  void product() {
+    const int rows = static_cast<int>(prompt(random_, longest(), o_.number("--text")).ids.size());
+    const Weights<Matrix<O, D>> weights(format_, Arrangement::panels, 8);
+    const auto x = drawn(static_cast<std::size_t>(rows) * D, 8);
+    const auto scope = ctx_.scope();
+    const auto y = scratch<O>(ctx_, rows);
+    const double seconds = seconds_of([&] {
+      ops::linear(ctx_, Rows<P, D, const float>{x.data(), rows, {}}, weights.views.w, y);
+    });
+    report("product " + std::to_string(rows) + " x " + std::to_string(D) + " -> " + std::to_string(O), -1, seconds,
+           "operations", 2.0 * rows * O * D);
+  }
+  void products() {
+    constexpr int D = config.lm.dim, F = config.lm.hidden_size();
+    product<D, D>();
+    product<F, D>();
+    product<D, F>();
   }
 
-  void read(int shots) {
-    const Weights<Model::Connect> connector(o_.format, Arrangement::panels, 3);
-    const Weights<Model::Decoder> lm(o_.format, Arrangement::panels, 4);
-    const Sequence asked_for = prompt(shots);
-    const int media_count = shots + 1;
-    auto engine = make_engine<Model>(ctx_, connector.views, lm.views, {.text_rows = 8192, .media = media_count});
+  template <class Engine>
+  std::vector<CachedMedium> add_media(Engine& engine, int count) {
     std::vector<CachedMedium> media;
-    for (int m = 0; m < media_count; ++m) {
+    for (int m = 0; m < count; ++m) {
       const auto features = drawn(std::size_t{cells} * Resampler::E, static_cast<std::uint64_t>(10 + m));
       media.push_back(engine.add_medium(Rows<P, Resampler::E, const float>{features.data(), cells, {}}));
     }
+    return media;
+  }
+  /// The likeliest next id of each state, of the words: greedy decoding's step.
+  template <class Engine>
+  void step(Engine& engine, std::span<TextState* const> states) const {
+    const std::vector<Choice> best = engine.likeliest_next(states, 1, added_);
+    for (std::size_t i = 0; i < states.size(); ++i) states[i]->append(best[i].id);
+  }
+  /// Bytes that one token reads after `cached` ones: all weights but those of keys and values of media and of the
+  /// Resampler, which work once a picture; and keys and values, those of one picture in each gated block.
+  template <class Connector, class Lm>
+  static double bytes_of_token(const Connector& connector, const Lm& lm, double cached) {
+    const auto of_media = [](std::string_view name) {
+      return name.starts_with("resampler.") || name.find(".attention.key") != name.npos ||
+             name.find(".attention.value") != name.npos || name.find(".norm_media.") != name.npos;
+    };
+    const double text = 2 * cached * Model::Block::KV * config.lm.layers,
+                 picture = 2.0 * Model::R * Model::Gated::KV * config.gated_blocks();
+    return weight_bytes<Model::Connect>(connector, [&](std::string_view name) { return !of_media(name); }) +
+           weight_bytes<Model::Decoder>(lm,
+                                        [](std::string_view name) { return config.lm.tied || name != "embedding"; }) +
+           sizeof(float) * (text + picture);
+  }
+
+  template <class Connector, class Lm>
+  void read(const Connector& connector, const Lm& lm, int shots) {
+    const Sequence asked_for = prompt(random_, shots, o_.number("--text"));
+    const int media_count = shots + 1;
+    auto engine = make_engine<Model>(ctx_, connector, lm, {.text_rows = most_text, .media = media_count});
+    const auto media = add_media(engine, media_count);
     const auto latents = drawn(static_cast<std::size_t>(media_count * Model::R) * Model::E, 5);
     // The keys and values of the prompt's media once more: the engine has them, and the peer computes them here.
     const auto project = [&] {
       const auto scope = ctx_.scope();
       const int rows = media_count * Model::R;
       const auto k = scratch<Model::Gated::KV>(ctx_, rows), v = scratch<Model::Gated::KV>(ctx_, rows);
-      for (const auto& gated : connector.views.gated)
+      for (const auto& gated : connector.gated)
         Model::Gated::project<no_gradients>(ctx_, gated, Rows<P, Model::E, const float>{latents.data(), rows, {}}, k,
                                             v);
     };
@@ -244,10 +209,12 @@ class Bench {
       project();
       TextState state = engine.begin(asked_for, media);
       TextState* const one[] = {&state};
-      last_ = engine.next_logits(one);
+      engine.next_logits(one);
       return state;
     };
-    if (asked("prefill")) report("prefill", shots, seconds_of([&] { prefilled(); }));
+    if (asked("prefill"))
+      report("prefill", shots, seconds_of([&] { prefilled(); }), "operations", prefill_operations(asked_for));
+    const int written = o_.number("--new");
     for (const auto& [task, beams] : {std::pair("decode", 1), std::pair("beam", 3)}) {
       if (!asked(task)) continue;
       std::vector<TextState> states(static_cast<std::size_t>(beams), prefilled());
@@ -255,16 +222,16 @@ class Bench {
       for (TextState& state : states) all.push_back(&state);
       for (TextState* state : all) state->append(word());
       std::vector<double> times;
-      for (int step = 0; step < o_.written + 2; ++step) {
+      for (int i = 0; i < written + 2; ++i) {
         const double begun = now();
-        const auto logits = engine.next_logits(all);
-        for (std::size_t b = 0; b < all.size(); ++b) {
-          const auto row = logits.begin() + static_cast<std::ptrdiff_t>(b * std::size_t{Model::V});
-          all[b]->append(static_cast<int>(std::max_element(row, row + words) - row));
-        }
-        if (step > 1) times.push_back(now() - begun);
+        step(engine, all);
+        if (i > 1) times.push_back(now() - begun);
       }
-      report(task, shots, median(times));
+      if (beams == 1)
+        report(task, shots, median(times), "bytes",
+               bytes_of_token(connector, lm, static_cast<double>(asked_for.ids.size()) + 2 + written / 2.0));
+      else
+        report(task, shots, median(times));
     }
     for (const auto& [task, count] : {std::pair("score", 16), std::pair("score1000", 1000)}) {
       if (!asked(task)) continue;
@@ -279,9 +246,30 @@ class Bench {
     }
   }
 
+  template <class Connector, class Lm>
+  void equal_text(const Connector& connector, const Lm& lm) {
+    const int shots = longest();
+    const Sequence many = prompt(random_, shots, o_.number("--text")),
+                   one = prompt_of(random_, static_cast<int>(many.ids.size()));
+    auto engine = make_engine<Model>(ctx_, connector, lm, {.text_rows = most_text, .media = shots + 1});
+    const auto media = add_media(engine, shots + 1);
+    std::array states{engine.begin(many, media), engine.begin(one, std::span(media).first(1))};
+    std::array<std::vector<double>, 2> times;
+    for (int i = 0; i < 2 * o_.number("--new") + 1; ++i)
+      for (std::size_t s = 0; s < 2; ++s) {
+        TextState* const state[] = {&states[s]};
+        const double begun = now();
+        step(engine, state);
+        if (i > 0) times[s].push_back(now() - begun);
+      }
+    Line line;
+    begin(line, "equal_text", shots);
+    line.with("seconds", median(times[0])).with("seconds_at_0_shots", median(times[1]));
+  }
+
   void train() {
     constexpr TrainedParts parts{.added_rows = true};
-    const Weights<Model::Decoder> lm(o_.format, Arrangement::rows, 4);
+    const Weights<Model::Decoder> lm(format_, Arrangement::rows, 4);
     Trainer<config, P, std::remove_cvref_t<decltype(lm.views)>, parts> trainer(ctx_, lm.views, 1, {});
     TrainingBatch<float> batch;
     batch.features = drawn(5 * std::size_t{cells} * Resampler::E, 6);
@@ -299,16 +287,59 @@ class Bench {
     report("train", 5, seconds_of([&] { trainer.update(mixture); }));
   }
 
+  void memory() {
+    constexpr int S = config.vision.image;
+    const int shots = longest(), written = o_.number("--new");
+    const Sequence asked_for = prompt(random_, shots, o_.number("--text"));
+    const int tokens = static_cast<int>(asked_for.ids.size()) + written;
+    const double planned = planned_bytes(format_, tokens, shots + 1, written), own = status("VmRSS");
+    {
+      const Weights<Vision> vision(format_, Arrangement::panels, 1);
+      const Weights<Model::Connect> connector(format_, Arrangement::panels, 3);
+      const Weights<Model::Decoder> lm(format_, Arrangement::panels, 4);
+      auto engine = make_engine<Model>(ctx_, connector.views, lm.views, {.text_rows = tokens, .media = shots + 1});
+      std::vector<CachedMedium> media;
+      for (int m = 0; m <= shots; ++m) {
+        const auto scope = ctx_.scope();
+        const std::array grid{Grid{0, S, S}};
+        const auto pixels = scratch<3>(ctx_, S * S);
+        Random random(20260101, static_cast<std::uint64_t>(m));
+        for (std::size_t i = 0; i < pixels.size(); ++i) pixels.data[i] = random.normal();
+        const auto features = scratch<Vision::D>(ctx_, cells);
+        Vision::forward<no_gradients>(ctx_, vision.views, pixels, grid, features);
+        media.push_back(engine.add_medium(features));
+      }
+      TextState state = engine.begin(asked_for, media);
+      TextState* const one[] = {&state};
+      for (int i = 0; i < written; ++i) step(engine, one);
+    }
+    Line line;
+    begin(line, "memory", shots);
+    line.with("planned", own + planned).with("measured", status("VmHWM"));
+  }
+
   Options o_;
+  Format format_;
+  std::vector<int> shots_;
   Context<P> ctx_;
   Random random_{7, 1};
-  std::vector<float> last_;
+  std::vector<int> added_{words, words + 1, words + 2};
 };
 
 }  // namespace
 
 int main(int count, char** words_given) try {
-  Bench(parse(count, words_given)).run();
+  Bench({count,
+         words_given,
+         {{"--size", ""},
+          {"--tasks", "vision,resample,prefill,decode,beam,score,train"},
+          {"--shots", "0,4,32"},
+          {"--dtype", "float32"},
+          {"--threads", "2"},
+          {"--repeats", "5"},
+          {"--text", "16"},
+          {"--new", "16"}}})
+      .run();
   return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';

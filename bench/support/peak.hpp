@@ -1,17 +1,27 @@
-/// The most multiply-adds that this machine does in a second, measured where and when a benchmark runs.
+/// The most that this machine does in a second, measured where and when a benchmark runs: multiply-adds out of
+/// registers, and bytes read out of memory.
 #pragma once
-#include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
+#include <flamingo/core/arena.hpp>
 #include <flamingo/core/threads.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
 
 namespace flamingo::bench {
+
+/// The compiler must suppose that somebody reads x here and changes it.
+template <class T>
+void keep_unknown(T& x) {
+  asm volatile("" : : "r"(&x) : "memory");
+}
 
 /// Chains of multiply-adds in registers, none of which waits for another: the accumulators of a register tile. Returns
 /// the operations done.
@@ -22,12 +32,12 @@ double multiply_adds(long rounds) {
   constexpr int chains = 2 * Shape::mr;
   std::array<V, std::size_t{chains}> sums{};
   V factor = V{} + R(0.5), term = V{} + R(1);
-  benchmark::DoNotOptimize(factor);  // unknown to the compiler, or it would solve the recurrence
-  benchmark::DoNotOptimize(term);
+  keep_unknown(factor);  // or the recurrence could be solved while compiling
+  keep_unknown(term);
   [&]<std::size_t... c>(std::index_sequence<c...>) {
     for (long i = 0; i < rounds; ++i) ((sums[c] = sums[c] * factor + term), ...);
   }(std::make_index_sequence<std::size_t{chains}>{});
-  benchmark::DoNotOptimize(sums);
+  keep_unknown(sums);
   return 2.0 * chains * Shape::lanes * static_cast<double>(rounds);
 }
 
@@ -36,13 +46,64 @@ template <class R>
 double peak(Threads& threads) {
   using Clock = std::chrono::steady_clock;
   double best = 0;
-  for (int run = 0; run < 7; ++run) {
+  for (int run = 0; run < 9; ++run) {
     std::array<double, 64> operations{};
     const auto begin = Clock::now();
     threads.run(threads.count(),
                 [&](int i) { operations[static_cast<std::size_t>(i) % 64] = multiply_adds<R>(200'000); });
     const std::chrono::duration<double> time = Clock::now() - begin;
     best = std::max(best, operations[0] * threads.count() / time.count());
+  }
+  return best;
+}
+
+/// Sums the words of a range, from `streams` places of it at once.
+template <std::size_t streams>
+std::uint64_t sum_of(const std::byte* at, std::size_t bytes) {
+  using V [[gnu::vector_size(32)]] = std::uint64_t;
+  constexpr std::size_t step = 64;
+  const std::size_t part = bytes / streams / step * step;
+  std::array<V, 2 * streams> sums{};
+  for (std::size_t i = 0; i < part; i += step)
+    for (std::size_t s = 0; s < streams; ++s)
+      for (std::size_t half = 0; half < 2; ++half) {
+        V x;
+        std::memcpy(&x, at + s * part + i + half * sizeof x, sizeof x);
+        sums[2 * s + half] += x;
+      }
+  std::uint64_t all = 0;
+  for (const V& sum : sums)
+    for (std::size_t i = 0; i < 4; ++i) all += sum[i];
+  return all;
+}
+
+/// Bytes a second that all threads of a pool together read of a buffer far larger than the caches: the median of
+/// several runs, as the times are that are held against it, of the best way to read: a thread from one place or from
+/// four at once, in pages of the usual size or in huge ones where the system gives them.
+inline double read_bandwidth(Threads& threads, std::size_t bytes = std::size_t{1} << 29) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int runs = 9;
+  const int parts = threads.count();
+  const std::size_t part = bytes / static_cast<std::size_t>(parts) / 4096 * 4096;
+  double best = 0;
+  for (const int pages : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
+    const AddressRange range(bytes);
+    madvise(range.data(), bytes, pages);
+    const auto mine = [&](int i) { return range.data() + static_cast<std::size_t>(i) * part; };
+    threads.run(parts, [&](int i) { std::memset(mine(i), i + 1, part); });
+    for (const auto sum : {sum_of<1>, sum_of<4>}) {
+      std::array<std::uint64_t, 64> sums{};
+      std::array<double, runs> rates{};
+      for (double& rate : rates) {
+        const auto begin = Clock::now();
+        threads.run(parts, [&](int i) { sums[static_cast<std::size_t>(i) % 64] = sum(mine(i), part); });
+        const std::chrono::duration<double> time = Clock::now() - begin;
+        rate = static_cast<double>(part) * parts / time.count();
+      }
+      keep_unknown(sums);
+      std::nth_element(rates.begin(), rates.begin() + runs / 2, rates.end());
+      best = std::max(best, rates[runs / 2]);
+    }
   }
   return best;
 }

@@ -1,0 +1,164 @@
+// SmolLM2-135M out of its GGUF file (Q4_1; the table Q8_0), beside llama.cpp: a line of JSON for each task.
+//
+//   prefill   a prompt of `prompt` tokens, logits of the last
+//   decode    one token after it
+//   quality   real text (passages.txt): 64 tokens written greedily after each beginning by the stored numbers as floats
+//             are read with each other form of the weights, and how many it too finds the likeliest; the log-likelihood
+//             of the whole passages. Besides the file's own form: int8 (a scale a row), and blocks of q8_0 and q4_0,
+//             rounded from numbers that lie on a grid of 4 bits already
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/files.hpp>
+#include <flamingo/flamingo.hpp>
+
+#include "support/program.hpp"
+#include "support/quality.hpp"
+#include "support/quantised.hpp"
+
+namespace {
+
+using namespace flamingo;
+using namespace flamingo::bench;
+using P = Cpu<float>;
+
+constexpr Llama smollm2{.dim = 576,
+                        .layers = 30,
+                        .heads = 9,
+                        .kv_heads = 3,
+                        .hidden = 1536,
+                        .vocabulary = 49152,
+                        .context = 8192,
+                        .rotary_base = 100000,
+                        .rotary_pairs = RotaryPairs::adjacent,
+                        .tied = true};
+using Model = LanguageModel<smollm2, P>;
+using Weights = PackedWeights<Model::Decoder, P>;
+
+class Bench {
+ public:
+  explicit Bench(Options options)
+      : o_(std::move(options)),
+        ctx_(o_.number("--threads")),
+        file_(std::make_shared<const io::Gguf>(o_.text("--model"))) {
+    check_gguf_llama(smollm2, *file_);
+  }
+
+  void run() {
+    if (o_.asks("--tasks", "prefill") || o_.asks("--tasks", "decode")) speed();
+    if (o_.asks("--tasks", "quality")) quality();
+  }
+
+ private:
+  Weights load(Held held, Arrangement arrangement = Arrangement::panels) const {
+    return Weights::load(file_, held, gguf_llama_names(smollm2), nullptr, arrangement);
+  }
+
+  void report(const char* task, const char* dtype, double seconds) const {
+    Line line;
+    line.with("peer", "flamingo").with("size", "smollm2-135m").with("task", task).with("dtype", dtype);
+    line.with_null("shots").with("threads", o_.number("--threads")).with("seconds", seconds);
+    line.with("peak_rss_mib", status("VmHWM") / (1 << 20));
+  }
+
+  void speed() {
+    const Weights lm = load(Held::as_stored);
+    const int tokens = o_.number("--prompt"), written = o_.number("--new");
+    Sequence prompt;
+    for (int i = 0; i < tokens; ++i)
+      prompt.ids.push_back(static_cast<int>(std::int64_t{i} * 7919 % (smollm2.vocabulary - 10) + 5));
+    auto engine = make_engine<Model>(ctx_, lm.views, {.text_rows = tokens + written + 8});
+    std::vector<double> prefill, decode;
+    for (int i = 0; i <= o_.number("--repeats"); ++i) {
+      TextState state = engine.begin(prompt);
+      TextState* const one[] = {&state};
+      double begun = now();
+      engine.next_logits(one);
+      const double read = now() - begun;
+      std::vector<double> steps;
+      for (int t = 0; t < written; ++t) {
+        begun = now();
+        state.append(prompt.ids[static_cast<std::size_t>(t % tokens)]);
+        engine.next_logits(one);
+        steps.push_back(now() - begun);
+      }
+      if (i == 0) continue;
+      prefill.push_back(read);
+      decode.push_back(median(steps));
+    }
+    report("prefill", "stored", median(prefill));
+    report("decode", "stored", median(decode));
+  }
+
+  /// Each line of the passages is a document; its first 16 tokens are a prompt.
+  std::vector<Judged> passages() const {
+    const io::Tokenizer tokenizer = io::Tokenizer::from_gguf(*file_);
+    std::ifstream in(o_.text("--passages"));
+    check(in.good(), "bench", o_.text("--passages"), " cannot be opened");
+    std::vector<Judged> all;
+    for (std::string line; std::getline(in, line);) {
+      Judged one;
+      one.document.ids = tokenizer.encode(line);
+      check(one.document.ids.size() > 16, "bench", "a passage has ", one.document.ids.size(), " tokens");
+      one.document.targets.assign(one.document.ids.begin() + 1, one.document.ids.end());
+      one.document.targets.push_back(-1);
+      one.prompt.ids.assign(one.document.ids.begin(), one.document.ids.begin() + 16);
+      for (Sequence* s : {&one.document, &one.prompt}) s->phi.assign(s->ids.size(), 0);
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+
+  template <class Views, class F>
+  void with_engine(const Views& views, const F& f) {
+    auto engine = make_engine<Model>(ctx_, views, {.text_rows = 8192});
+    f(engine);
+  }
+  void quality() {
+    const std::vector<Judged> all = passages();
+    std::vector<std::vector<int>> written;
+    Judgement exact;
+    const auto tell = [&](const char* dtype, const auto& views) {
+      with_engine(views, [&](auto& engine) {
+        const Judgement judged = judge(engine, all, written);
+        Line line;
+        line.with("task", "quality").with("size", "smollm2-135m").with("dtype", dtype);
+        line.with("nats", judged.nats).with("nats_float32", exact.nats).with("kept", share_kept(judged, written));
+      });
+    };
+    const Weights floats = load(Held::as_floats, Arrangement::rows);
+    with_engine(floats.views, [&](auto& engine) {
+      written = write(engine, all, 64);
+      exact = judge(engine, all, written);
+    });
+    tell("stored", load(Held::as_stored).views);
+    tell("int8", load(Held::as_int8).views);
+    tell("q8_0", Quantised<Model::Decoder, P>(floats.views, Format::q8_0).views);
+    tell("q4_0", Quantised<Model::Decoder, P>(floats.views, Format::q4_0).views);
+  }
+
+  Options o_;
+  Context<P> ctx_;
+  std::shared_ptr<const io::Gguf> file_;
+};
+
+}  // namespace
+
+int main(int count, char** words) try {
+  Bench({count,
+         words,
+         {{"--model", ""},
+          {"--passages", ""},
+          {"--tasks", "prefill,decode"},
+          {"--threads", "2"},
+          {"--repeats", "5"},
+          {"--prompt", "256"},
+          {"--new", "32"}}})
+      .run();
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}
