@@ -65,6 +65,8 @@ struct RotaryScaling {
   float factor = 1;  ///< 1: none
   float low = 1, high = 4;
   int context = 8192;
+
+  friend constexpr bool operator==(const RotaryScaling&, const RotaryScaling&) = default;
 };
 
 }  // namespace flamingo

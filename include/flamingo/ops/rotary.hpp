@@ -24,6 +24,8 @@ struct RotaryShape {
   RotaryPairs pairs = RotaryPairs::halves;
   RotaryScaling scaling{};
 
+  friend constexpr bool operator==(const RotaryShape&, const RotaryShape&) = default;
+
   /// The angle by which pair i turns from one position to the next.
   double frequency(int i) const {
     const double plain = std::pow(base, -2.0 * i / turned);

@@ -83,6 +83,31 @@ TEMPLATE_TEST_CASE("elementary functions are right to a few units of the last pl
             x, [](auto v) { return M::logistic(v); }, [](auto v) { return 1 / (1 + std::exp(-v)); }) < 4);
 }
 
+TEST_CASE("sine and cosine of angles up to 2^20", "[vector_math]") {
+  using M = Math<double>;
+  auto x = sweep<double>(0x1p20);
+  const double quarter = std::acos(0.0);
+  for (int k = -1000; k < 1000; ++k)  // where one of them all but vanishes
+    for (const double at : {k * quarter, std::nextafter(k * quarter, 0.0)}) x.push_back(at);
+  const auto sine = [](auto v) {
+    M::Vector s, c;
+    M::sine_and_cosine(v, s, c);
+    return s;
+  };
+  const auto cosine = [](auto v) {
+    M::Vector s, c;
+    M::sine_and_cosine(v, s, c);
+    return c;
+  };
+  double worst = 0;  // against 1: rotations add products with both
+  const auto s = each(x, sine), c = each(x, cosine);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    worst = std::max({worst, std::abs(s[i] - static_cast<double>(std::sin(static_cast<long double>(x[i])))),
+                      std::abs(c[i] - static_cast<double>(std::cos(static_cast<long double>(x[i]))))});
+  }
+  CHECK(worst < 3e-16);
+}
+
 TEMPLATE_TEST_CASE("elementary functions at the ends of the numbers", "[vector_math]", float, double) {
   using T = TestType;
   using M = Math<T>;

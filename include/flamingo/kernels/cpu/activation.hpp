@@ -99,7 +99,7 @@ struct Activate<Cpu<R, Set>> {
     } else if constexpr (A == Activation::relu) {
       return z > R(0) ? M::all(R(1)) : V{};
     } else if constexpr (A == Activation::relu6) {
-      return (z > R(0)) & (z < R(6)) ? M::all(R(1)) : V{};
+      return ((z > R(0)) & (z < R(6))) ? M::all(R(1)) : V{};
     } else {
       return R(2) * positive(z);
     }

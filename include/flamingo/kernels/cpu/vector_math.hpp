@@ -64,6 +64,15 @@ struct Fitted<double> {
                                   2.7557581903193266024e-7,
                                   2.5112038170390057635e-8,
                                   2.0826613740593845046e-9};
+  // π/2 as three numbers of 33 bits, each exact times a whole number below 2²⁰; (sin r / r - 1) / r² and
+  // (cos r - 1 + r²/2) / r⁴ in powers of r², |r| <= π/4.
+  static constexpr std::array right_angle{0x1.921fb544p+0, 0x1.0b4611a6p-34, 0x1.3198a2e0p-69};
+  static constexpr std::array sine{-0.16666666666666666641,   0.0083333333333333228074,  -0.0001984126984125511617,
+                                   2.7557319214217430722e-6,  -2.5052104918999119767e-8, 1.6058367612170689564e-10,
+                                   -7.5787484319321951546e-13};
+  static constexpr std::array cosine{0.041666666666666666615,   -0.0013888888888888874186, 2.4801587301571522621e-5,
+                                     -2.7557319215387762567e-7, 2.0876754368919315054e-9,  -1.147029358608684791e-11,
+                                     4.7381237043399582997e-14};
   static constexpr double tanh_one = 19.07, erf_one = 5.93;
   static constexpr std::array tanh_p{1.,
                                      0.15345653430684338554,
@@ -177,11 +186,10 @@ struct VectorMath {
   [[gnu::always_inline]] static Vector exp(Vector x) {
     x = x < F::lowest ? all(F::lowest) : x;
     x = x > F::highest ? all(F::highest) : x;
-    // eˣ = 2^k eʳ. A sum with 1.5 · 2^mantissa rounds to a whole number, which its lowest bits then are. 2^k is two
-    // factors, each of which a number can hold.
-    constexpr T log2_e = T(1.4426950408889634074), round = T(3) * T(std::uint64_t{1} << (F::mantissa - 1));
-    const Vector halved = x * (log2_e / 2) + round, rounded = x * log2_e + round;
-    const Vector k = rounded - round;
+    // eˣ = 2^k eʳ, 2^k in two factors, each of which a number can hold.
+    constexpr T log2_e = T(1.4426950408889634074);
+    const Vector halved = x * (log2_e / 2) + rounding, rounded = x * log2_e + rounding;
+    const Vector k = rounded - rounding;
     const Vector r = (x - k * F::ln2_high) - k * F::ln2_low;
     const Vector e = polynomial(F::exp, r) * (r * r) + r + T(1);
     return e * power_of_2(bits(halved)) * power_of_2(bits(rounded) - bits(halved));
@@ -193,9 +201,26 @@ struct VectorMath {
     const Vector e = exp(x < T(0) ? x : -x);  // at most 1
     return (x < T(0) ? e : all(T(1))) / (e + T(1));
   }
+  /// Both in double, for |x| < 2²⁰.
+  [[gnu::always_inline]] static void sine_and_cosine(const Vector& x, Vector& sine, Vector& cosine)
+    requires(sizeof(T) == 8)
+  {
+    // x = r + k π/2: a quarter turn exchanges the two, and the second bit of k says which of them changes its sign.
+    const Vector rounded = x * T(0.63661977236758134308) + rounding, k = rounded - rounding;
+    const Vector r = ((x - k * F::right_angle[0]) - k * F::right_angle[1]) - k * F::right_angle[2], square = r * r;
+    const Vector s = polynomial(F::sine, square) * (square * r) + r,
+                 c = polynomial(F::cosine, square) * (square * square) + (square * T(-0.5) + T(1));
+    const Integers quarter = bits(rounded);
+    sine = (quarter & 1) != 0 ? c : s;
+    cosine = (quarter & 1) != 0 ? s : c;
+    sine = (quarter & 2) != 0 ? -sine : sine;
+    cosine = ((quarter + 1) & 2) != 0 ? -cosine : cosine;
+  }
 
  private:
   using F = detail::Fitted<T>;
+  /// A sum with it is rounded to a whole number, which its lowest bits then are.
+  static constexpr T rounding = T(3) * T(std::uint64_t{1} << (F::mantissa - 1));
   using Integer = typename F::Integer;
   using Integers [[gnu::vector_size(static_cast<std::size_t>(n) * sizeof(T))]] = Integer;
 
