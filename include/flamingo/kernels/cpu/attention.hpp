@@ -10,16 +10,17 @@
 #include <vector>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_gemm.hpp>
+#include <flamingo/kernels/cpu/eigen_attention.hpp>
+#include <flamingo/kernels/cpu/gemm.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
 
 template <Real R, Isa Set>
-struct Attention<Cpu<R, Set>> {
-  using P = Cpu<R, Set>;
+struct Attention<Cpu<R, Set, Products::own>> {
+  using P = Cpu<R, Set, Products::own>;
   using A = AccumulateOf<P>;
-  using Product = GemmOf<P>;
+  using Product = Gemm<R, Set>;
   using Statistics = Rows<P, dynamic, A>;
 
   template <class Position>
