@@ -40,6 +40,8 @@ using Vision = Encoder<config.vision, P>;
 using Resampler = Model::ResamplerLayer;
 template <class Layer>
 using Weights = full_size::RandomWeights<Layer, P>;
+/// Panels are our products'; Eigen reads rows where they lie.
+constexpr Arrangement frozen = default_products == Products::own ? Arrangement::panels : Arrangement::rows;
 
 class Bench {
  public:
@@ -56,8 +58,8 @@ class Bench {
     if (asked("products")) products();
     if (asked("prefill") || asked("decode") || asked("beam") || asked("score") || asked("score1000") ||
         asked("equal_text")) {
-      const Weights<Model::Connect> connector(format_, Arrangement::panels, 3);
-      const Weights<Model::Decoder> lm(format_, Arrangement::panels, 4);
+      const Weights<Model::Connect> connector(format_, frozen, 3);
+      const Weights<Model::Decoder> lm(format_, frozen, 4);
       for (const int shots : shots_) read(connector.views, lm.views, shots);
       if (asked("equal_text")) equal_text(connector.views, lm.views);
     }
@@ -104,7 +106,7 @@ class Bench {
 
   void vision() {
     constexpr int S = config.vision.image;
-    const Weights<Vision> weights(format_, Arrangement::panels, 1);
+    const Weights<Vision> weights(format_, frozen, 1);
     const auto pixels = drawn(std::size_t{S} * S * 3, 1);
     const std::array grid{Grid{0, S, S}};
     const double seconds = seconds_of([&] {
@@ -116,7 +118,7 @@ class Bench {
   }
 
   void resample() {
-    const Weights<Resampler> weights(format_, Arrangement::panels, 2);
+    const Weights<Resampler> weights(format_, frozen, 2);
     const auto features = drawn(std::size_t{cells} * Resampler::E, 2);
     const std::array medium{Medium{0, cells, 1, 0}};
     const double seconds = seconds_of([&] {
@@ -141,7 +143,7 @@ class Bench {
   template <int O, int D>
   void product() {
     const int rows = static_cast<int>(prompt(random_, longest(), o_.number("--text")).ids.size());
-    const Weights<Matrix<O, D>> weights(format_, Arrangement::panels, 8);
+    const Weights<Matrix<O, D>> weights(format_, frozen, 8);
     const auto x = drawn(static_cast<std::size_t>(rows) * D, 8);
     const auto scope = ctx_.scope();
     const auto y = scratch<O>(ctx_, rows);
@@ -294,9 +296,9 @@ class Bench {
     const int tokens = static_cast<int>(asked_for.ids.size()) + written;
     const double planned = planned_bytes(format_, tokens, shots + 1, written), own = status("VmRSS");
     {
-      const Weights<Vision> vision(format_, Arrangement::panels, 1);
-      const Weights<Model::Connect> connector(format_, Arrangement::panels, 3);
-      const Weights<Model::Decoder> lm(format_, Arrangement::panels, 4);
+      const Weights<Vision> vision(format_, frozen, 1);
+      const Weights<Model::Connect> connector(format_, frozen, 3);
+      const Weights<Model::Decoder> lm(format_, frozen, 4);
       auto engine = make_engine<Model>(ctx_, connector.views, lm.views, {.text_rows = tokens, .media = shots + 1});
       std::vector<CachedMedium> media;
       for (int m = 0; m <= shots; ++m) {

@@ -30,6 +30,7 @@ class Results:
     def __init__(self, threads):
         self.threads = threads
         self.ours, self.theirs, self.measured = {}, {}, []  # seconds; seconds; (key, value, limit) of a process
+        self.by_eigen = {}  # seconds of ours where Eigen multiplies
         self.alone = []  # records that one process makes
         self.scaled = {}  # of a peer's figure: from how many answers
 
@@ -51,6 +52,10 @@ class Results:
                     if limits and counted in line:
                         self.measured.append(((key[0] + name, *key[1:]), line[counted] / line["seconds"], limits[limit]))
 
+    def add_by_eigen(self, lines):
+        for line in lines:
+            self.by_eigen.setdefault((line["task"], line["size"], line["shots"], line["dtype"]), []).append(line["seconds"])
+
     def add_theirs(self, lines, size=None, task=None, scale=None):
         for line in lines:
             key = task or line["task"], size or line["size"], line.get("shots")
@@ -62,6 +67,8 @@ class Results:
                 own = statistics.median(seconds)
                 peer = statistics.median(self.theirs[key[:3]]) if key[:3] in self.theirs else None
                 record = self.record(key, own, peer, peer and peer / own)
+                if key in self.by_eigen:
+                    record["eigen_seconds"] = statistics.median(self.by_eigen[key])
                 if peer and key[:3] in self.scaled:
                     record["peer_scaled_from_answers"] = self.scaled[key[:3]]
                 yield record
@@ -149,6 +156,9 @@ def tables(records, bf16_units):
         scaled = f" (scaled from {r['peer_scaled_from_answers']} answers)" if "peer_scaled_from_answers" in r else ""
         times.append((*begin, milliseconds(r["ours_seconds"]), milliseconds(r["peer_seconds"]) + scaled,
                       f"{r['ratio']:.2f}" if r["ratio"] else "", f"≥ {aim}" if aim else "", mark(aim and r["ratio"] >= aim)))
+    if any("eigen_seconds" in r for r in records):
+        cells = ["where Eigen multiplies, ms", *(milliseconds(r.get("eigen_seconds")) for r in records if "achieved" not in r)]
+        times = [(*row[:5], cell, *row[5:]) for row, cell in zip(times, cells)]
     return [("Beside the peers", times), ("Beside what this machine does", limits)]
 
 
