@@ -32,7 +32,7 @@ std::vector<std::vector<int>> write(Engine& engine, std::span<const Judged> all,
   return ids;
 }
 
-/// The same documents and, after each prompt, the tokens that the reference wrote, read in one pass each.
+/// The same documents and, after each prompt, the tokens that the reference wrote (if any), read in one pass each.
 template <class Engine>
 Judgement judge(Engine& engine, std::span<const Judged> all, std::span<const std::vector<int>> written) {
   Judgement judgement;
@@ -56,6 +56,7 @@ Judgement judge(Engine& engine, std::span<const Judged> all, std::span<const std
     });
     count += static_cast<double>(rows.size());
 
+    if (written.empty()) continue;
     TextState forced = engine.begin(one.prompt, one.media);
     for (std::size_t t = 0; t + 1 < written[i].size(); ++t) forced.append(written[i][t]);
     rows.clear();
@@ -73,7 +74,7 @@ Judgement judge(Engine& engine, std::span<const Judged> all, std::span<const std
   return judgement;
 }
 
-/// The share of places where both found the same id the likeliest.
+/// The share of what was written that is the likeliest here too.
 inline double share_kept(const Judgement& a, std::span<const std::vector<int>> written) {
   double same = 0, all = 0;
   for (std::size_t i = 0; i < written.size(); ++i)
