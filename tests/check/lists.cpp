@@ -1,5 +1,6 @@
 // check_lists FILE...: compares lists of numbers in JSON files, of frames to be sampled, of learning rates, of NFNets'
-// sizes or of metrics, with ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any differs.
+// sizes or of metrics, with ours: a line for each file. What a file holds is told by its keys. Ends with 1 where any
+// differs.
 #include <cstdio>
 #include <string>
 
