@@ -35,7 +35,7 @@ void check_training(int updates) {
 }  // namespace
 
 TEST_CASE("a connector trained on Cuda has the CPU's losses, and writes the same words", "[cuda]") {
-  check_training<connector_alone>(8);
+  check_training<connector_alone>(20);
 }
 TEST_CASE("a whole model trained on Cuda has the CPU's losses, and writes the same words", "[cuda]") {
   check_training<every_part>(4);
