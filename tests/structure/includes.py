@@ -59,7 +59,8 @@ def allowed(source, target):
     if room(source) == room(target) or target in may:
         return True
     if "same op" in may and room(target) == "ops":  # a kernel knows the contract that it keeps
-        return pathlib.Path(source).stem == pathlib.Path(target).stem
+        stem, contract = pathlib.Path(source).stem, pathlib.Path(target).stem
+        return stem == contract or stem.startswith(contract + "_")  # or a part of one
     return room(target) in may
 
 

@@ -41,6 +41,78 @@ TEMPLATE_LIST_TEST_CASE("a row of attention alone has the bits that it has among
   }
 }
 
+/// Causal attention over 300 keys, cut in many ways: heads of a whole number of registers, and of one more.
+template <class R, int K>
+struct Cuts {
+  static constexpr int N = 300, H = 4, G = 2;
+  Tensor<R> q = Tensor<R>::random(N, H* K, 1, -2, 2), k = Tensor<R>::random(N, G* K, 2, -2, 2),
+            v = Tensor<R>::random(N, G* K, 3), slopes = Tensor<R>::random(1, H, 4, 0, 0.1),
+            r = Tensor<R>::random(N, H* K, 5), u = Tensor<R>::random(1, H* K, 6), w = Tensor<R>::random(1, H* K, 7);
+
+  /// y of all rows of q, under a span's rows and segments.
+  template <class P>
+  Tensor<R> run(Context<P>& ctx, Positions kind, const SpanList& list, Tensor<R>& queries) {
+    Tensor<R> y(queries.rows(), H * K, R(7)), lse(queries.rows(), H);
+    const AttentionShape shape{.heads = H, .kv_heads = G, .head_dim = K, .scale = 0.3f};
+    const Spans<P> spans{{list.spans.data(), {static_cast<int>(list.spans.size())}},
+                         {list.segments.data(), {static_cast<int>(list.segments.size())}}};
+    const std::array<KeyValue<P>, 1> pools{{{k.template rows_on<P>(), v.template rows_on<P>()}}};
+    const auto with = [&](const auto& position) {
+      ops::attention(ctx, shape, queries.template rows_on<P>(), pools, spans, position, y.template rows_on<P>(),
+                     lse.template rows_on<P>());
+    };
+    if (kind == Positions::none)
+      with(NoPosition{});
+    else if (kind == Positions::alibi)
+      with(Alibi<P>{slopes.template view_on<P>()});
+    else
+      with(Relative<P>{r.template rows_on<P>(), u.template view_on<P>(), w.template view_on<P>()});
+    return y;
+  }
+};
+
+template <class P, int K>
+void check_cuts() {
+  using R = typename P::Real;
+  Cuts<R, K> c;
+  Context<P> ctx(2, 1 << 20);
+  for (const Positions kind : {Positions::none, Positions::alibi, Positions::relative}) {
+    SpanList whole;
+    whole.begin(0, c.N);
+    whole.add({0, 0, c.N, 0, 1});
+    const auto all = c.run(ctx, kind, whole, c.q);
+    for (const int row : {0, 1, 15, 16, 127, 128, 129, 255, 256, 299}) {
+      INFO("row " << row << " alone");
+      SpanList one;
+      one.begin(0, 1, row);
+      one.add({0, 0, row / 3, 0, 0});
+      one.add({0, row / 3, 0, row / 3, 0});
+      one.add({0, row / 3, row + 1 - row / 3, row / 3, 1});
+      auto q = rows_of(c.q, row, 1);
+      CHECK(c.run(ctx, kind, one, q) == rows_of(all, row, 1));
+    }
+    for (const int rows : {1, 3, 50}) {
+      INFO("pieces of " << rows << " rows");
+      SpanList pieces;  // the last 150 rows share what came before, as answers share a prompt
+      const int first = c.N - 150;
+      for (int row = first; row < c.N; row += rows) {
+        pieces.begin(row - first, rows, row);
+        pieces.add({0, 0, 140, 0, 0});
+        pieces.add({0, 140, row - 140, 140, 0});
+        pieces.add({0, row, rows, row, 1});
+      }
+      auto q = rows_of(c.q, first, 150);
+      CHECK(c.run(ctx, kind, pieces, q) == rows_of(all, first, 150));
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a row's bits do not tell how its keys were cut, nor with whom it shares them", "[attention]",
+                        Platforms) {
+  SECTION("whole registers") { check_cuts<TestType, 32>(); }
+  SECTION("and a rest") { check_cuts<TestType, 33>(); }
+}
+
 TEMPLATE_LIST_TEST_CASE("attention has the same bits on any number of threads", "[attention]", Platforms) {
   using P = TestType;
   using R = typename P::Real;

@@ -1,7 +1,11 @@
-/// Attention over spans on the CPU: a piece of a span's rows at a time, its scores a product with the keys it sees.
+/// Attention over spans on the CPU: no more than a block of scores is ever in memory.
 ///
-/// A row's bits depend on that row and on the keys it sees alone: every product is a chain over features or over keys
-/// in their order, and what a row does not see adds zeros to it.
+/// A row's bits depend on that row and on the keys it sees alone, not on the other rows nor on how its keys are cut
+/// into segments. The keys of a span's segments, one after another, are columns, and columns come in blocks of
+/// AttentionTile::block, counted from the first. A score is one chain over features; its position is added. At each
+/// block the row's maximum so far is subtracted; the sums of weights, in lanes, and of weighed values, each a chain
+/// over the block's columns, are added to what was before, multiplied by e^(old maximum - new maximum). What a row does
+/// not see is -∞ and weighs zero, which adds nothing: values must be finite.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -9,6 +13,7 @@
 #include <limits>
 #include <vector>
 
+#include <flamingo/kernels/cpu/attention_forward.hpp>
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/eigen_attention.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
@@ -27,25 +32,29 @@ struct Attention<Cpu<R, Set, Products::own>> {
   static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                       const Spans<P>& spans, const Position& position, Out<P> y, Statistics lse) {
     check_tables(q, pools, spans, position);
-    line(y).setZero();
-    line(lse).setConstant(-std::numeric_limits<A>::infinity());
-    const int K = shape.head_dim, group = shape.heads / shape.kv_heads;
-    // A task is a piece of one span's rows with one head of keys: enough tasks for the threads.
-    const std::vector<Piece> pieces = pieces_of(spans, group);
-    ctx.threads().run(static_cast<int>(pieces.size()) * shape.kv_heads, [&](int task) {
-      const Piece& piece = pieces[static_cast<std::size_t>(task / shape.kv_heads)];
-      const int g = task % shape.kv_heads;
-      const Keys keys(piece, spans, pools, g * K);
-      if (keys.count() == 0) return;
-      Block queries(piece.rows * group, K), scores(piece.rows * group, keys.count()), out(piece.rows * group, K);
-      attend(shape, q, piece, g, keys, position, queries, scores);
-      for (int i = 0; i < scores.rows; ++i) {
-        const int row = piece.first + i % piece.rows, h = g * group + i / piece.rows;
-        lse.row(row)[h] = softmax(scores, i, keys, piece.position(row));
-      }
-      multiply(scores, keys.v, K, out);
-      for (int i = 0; i < out.rows; ++i)
-        std::copy_n(out.row(i), K, y.row(piece.first + i % piece.rows) + (g * group + i / piece.rows) * K);
+    clear_rows_of_no_span(spans, y, lse);
+    const int group = shape.heads / shape.kv_heads;
+    using Forward = AttentionForward<R, Set, Position>;
+    const typename Forward::Walk walk(spans, std::max(1, queries_together / group), few);
+    struct Task {
+      const AttentionPiece* piece;
+      int g, heads;
+    };
+    std::vector<Task> tasks;
+    for (const AttentionPiece& piece : walk.pieces) {
+      const int together =
+          piece.rows * group > Forward::Tile::mr
+              ? 1
+              : std::clamp(shape.kv_heads * static_cast<int>(walk.pieces.size()) / ctx.threads().count(), 1,
+                           shape.kv_heads);
+      for (int g = 0; g < shape.kv_heads; g += together)
+        tasks.push_back({&piece, g, std::min(together, shape.kv_heads - g)});
+    }
+    ctx.threads().run(static_cast<int>(tasks.size()), [&](int i) {
+      const auto [piece, g, heads] = tasks[static_cast<std::size_t>(i)];
+      Forward(shape, q, pools, spans, position, y, lse)
+          .run(std::span(walk.strips).subspan(piece->first_strip, static_cast<std::size_t>(piece->strips)),
+               piece->shared, g, heads);
     });
   }
 
@@ -99,6 +108,19 @@ struct Attention<Cpu<R, Set, Products::own>> {
   }
 
  private:
+  static constexpr int queries_together = 192, few = 24;
+
+  static void clear_rows_of_no_span(const Spans<P>& spans, Out<P> y, Statistics lse) {
+    std::vector<char> covered(static_cast<std::size_t>(y.rows), 0);
+    for (int s = 0; s < spans.spans.shape[0]; ++s)
+      std::fill_n(covered.begin() + spans.spans.data[s].first_row, spans.spans.data[s].rows, 1);
+    for (int n = 0; n < y.rows; ++n)
+      if (!covered[static_cast<std::size_t>(n)]) {
+        line(y, n).setZero();
+        line(lse, n).setConstant(-std::numeric_limits<A>::infinity());
+      }
+  }
+
   /// Consecutive rows of one span.
   struct Piece {
     const Span* span;

@@ -1,0 +1,250 @@
+/// The forward pass of the CPU's attention: a piece of queries over blocks of keys.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <flamingo/kernels/cpu/attention_positions.hpp>
+#include <flamingo/kernels/cpu/attention_tile.hpp>
+#include <flamingo/kernels/cpu/attention_walk.hpp>
+#include <flamingo/ops/attention.hpp>
+
+namespace flamingo::kernels {
+
+/// A piece's queries, for `heads` heads of keys from g on: strip after strip for each of these, and in a strip head
+/// after head. A head of keys begins at a multiple of `step`; what fills up before it has no row. The list is this
+/// thread's, and lives until the next one.
+template <class R, Isa Set>
+std::span<const AttentionQuery> queries_of(std::span<const AttentionStrip> strips, int group, int g, int heads,
+                                           int step) {
+  static thread_local std::vector<AttentionQuery> queries;
+  queries.clear();
+  for (int first = g * group; first < (g + heads) * group; first += group) {
+    while (queries.size() % static_cast<std::size_t>(step)) queries.push_back({-1, 0, 0});
+    for (const AttentionStrip& strip : strips)
+      for (int h = first; h < first + group; ++h)
+        for (int n = 0; n < strip.rows; ++n) queries.push_back({strip.first + n, h, strip.position() + n});
+  }
+  return queries;
+}
+
+template <class R, Isa Set, class Position>
+class AttentionForward {
+ public:
+  using P = Cpu<R, Set>;
+  using A = AccumulateOf<P>;
+  using Tile = AttentionTile<R, Set>;
+  using V = typename Tile::V;
+  using Walk = AttentionWalk<P, Tile::block>;
+  using Block = typename Walk::Block;
+
+  AttentionForward(const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools, const Spans<P>& spans,
+                   const Position& position, Out<P> y, Rows<P, dynamic, A> lse)
+      : shape_(shape),
+        q_(q),
+        pools_(pools),
+        segments_(spans.segments),
+        y_(y),
+        lse_(lse),
+        positions_(shape, q, position) {}
+
+  /// Writes the rows of `strips`, of which the first `shared` columns are the same, for `heads` heads of keys from g
+  /// on.
+  void run(std::span<const AttentionStrip> strips, int shared, int g, int heads) {
+    const int group = shape_.heads / shape_.kv_heads;
+    queries_ = queries_of<R, Set>(strips, group, g, heads, Tile::mr);
+    uniform_ = strips[0].span->uniform != 0;
+    begin();
+    int rows = 0;
+    for (const AttentionStrip& strip : strips) rows += strip.rows;
+    // Heads lie side by side in memory, so they take turns at a block.
+    const auto each_head = [&](const Block& block, int first, int last) {
+      for (g_ = g; g_ < g + heads; ++g_) {
+        const int of_head = (g_ - g) * Tile::whole(rows * group, Tile::mr);
+        attend(block, of_head + first * group, of_head + last * group);
+      }
+    };
+    Block block;
+    int done = 0;
+    if (strips.size() > 1)
+      for (typename Walk::Columns columns(strips[0], segments_); done + Tile::block <= shared; done += Tile::block) {
+        columns.next(block);
+        each_head(block, 0, rows);
+      }
+    int first = 0;
+    for (const AttentionStrip& strip : strips) {
+      typename Walk::Columns columns(strip, segments_, done);
+      while (columns.next(block)) each_head(block, first, first + strip.rows);
+      first += strip.rows;
+    }
+    for (int i = 0; i < count(); ++i)
+      if (query(i).row >= 0) finish(i);
+  }
+
+ private:
+  static constexpr int keys_together = 64;
+  struct Slot {
+    enum { scaled, asked, sums, totals, maxima, columns, packed };
+  };
+
+  int count() const { return static_cast<int>(queries_.size()); }
+  const AttentionQuery& query(int i) const { return queries_[static_cast<std::size_t>(i)]; }
+
+  void begin() {
+    const int M = count(), K = shape_.head_dim;
+    width_ = Tile::whole(K);
+    R* rows = Tile::template memory<Slot::scaled>(M * K);
+    for (int i = 0; i < M; ++i)
+      if (query(i).row >= 0) scale_query<P>(shape_, q_, query(i), positions_.content_bias(), rows + i * K);
+    asked_ = Tile::template memory<Slot::asked>(Tile::beside(M + Tile::mr, K));
+    Tile::set_side_by_side([&](int i) { return rows + i * K; }, M, K, asked_);
+    positions_.begin(queries_);
+    sums_ = Tile::template memory<Slot::sums>(M * width_);
+    totals_ = Tile::template memory<Slot::totals>(M * Tile::lanes);
+    maxima_ = Tile::template memory<Slot::maxima>(M);
+    std::fill_n(sums_, M * width_, R(0));
+    std::fill_n(totals_, M * Tile::lanes, R(0));
+    std::fill_n(maxima_, M, -Tile::infinity);
+    columns_ = Tile::template memory<Slot::columns>(K * Tile::block);
+    packed_ = Tile::template memory<Slot::packed>(Tile::block * width_);
+  }
+
+  /// The block's keys under queries first .. last - 1.
+  void attend(const Block& block, int first, int last) {
+    find(block);
+    if (!uniform_) positions_.prepare(block, first, last);
+    if (first / Tile::mr == (last - 1) / Tile::mr && shape_.head_dim == width_)
+      stream(block, first, last - first);
+    else
+      pack(block, first, last);
+  }
+
+  /// Where the block's keys and values lie.
+  void find(const Block& block) {
+    const int column = g_ * shape_.head_dim;
+    for (const AttentionPart& part : block.parts()) {
+      const KeyValue<P>& pool = pools_[static_cast<std::size_t>(part.pool)];
+      for (int j = 0; j < part.count; ++j) {
+        keys_[static_cast<std::size_t>(part.column + j)] = pool.k.row(part.key + j) + column;
+        values_[static_cast<std::size_t>(part.column + j)] = pool.v.row(part.key + j) + column;
+      }
+    }
+  }
+
+  /// One tile of queries: keys go through registers into the first-level cache, values are read where they lie. Memory
+  /// is asked for both a while before.
+  void stream(const Block& block, int i, int rows) {
+    Scores scores;
+    const int end = seen(block, i, rows), K = shape_.head_dim;
+    for (int j = 0; j < end && !uniform_; j += keys_together) {
+      const int count = std::min(keys_together, end - j);
+      Tile::transpose(
+          [&](int n) {
+            const R *key = keys_[static_cast<std::size_t>(j + n)], *value = values_[static_cast<std::size_t>(j + n)];
+            for (int k = 0; k < K; k += 64 / static_cast<int>(sizeof(R))) {
+              __builtin_prefetch(key + K + k, 0, 2);
+              __builtin_prefetch(value + k);
+            }
+            return key;
+          },
+          count, K, columns_, keys_together);
+      score(i, rows, columns_, keys_together, Tile::whole(count), scores.data() + j);
+    }
+    weigh(block, i, rows, end, scores);
+  }
+  /// Many queries: keys and values are packed once for all of them.
+  void pack(const Block& block, int first, int last) {
+    const int K = shape_.head_dim;
+    if (!uniform_)
+      Tile::transpose([&](int j) { return keys_[static_cast<std::size_t>(j)]; }, block.count, K, columns_, Tile::block);
+    for (int j = 0; j < block.count; ++j) {
+      const R*& value = values_[static_cast<std::size_t>(j)];
+      R* to = packed_ + j * width_;
+      for (int k = 0; k < K; ++k) to[k] = value[k];
+      for (int k = K; k < width_; ++k) to[k] = 0;
+      value = to;
+    }
+    for (int i = first; i < last;) {
+      const int rows = std::min(Tile::mr - i % Tile::mr, last - i);
+      Scores scores;
+      const int end = seen(block, i, rows);
+      if (!uniform_) score(i, rows, columns_, Tile::block, Tile::whole(end), scores.data());
+      weigh(block, i, rows, end, scores);
+      i += rows;
+    }
+  }
+
+  /// Of queries side by side, rows of a block's width.
+  using Scores = std::array<R, std::size_t{Tile::mr * Tile::block}>;
+
+  /// One more than the last column that one of the queries i .. i + rows - 1 sees.
+  int seen(const Block& block, int i, int rows) const {
+    int end = 0;
+    for (int r = 0; r < rows; ++r) end = std::max(end, block.seen(query(i + r).position));
+    return end;
+  }
+  void score(int i, int rows, const R* columns, int stride, int width, R* to) const {
+    Tile::template product<1, Tile::side_by_side>(
+        rows, width, shape_.head_dim, asked_ + Tile::beside(i, shape_.head_dim),
+        [&](int k) { return columns + k * stride; },
+        [&](int r, int n, V sum) { Tile::Math::store(to + r * Tile::block + n, sum); });
+  }
+  /// Scores of the first `end` columns become weights, and values are added by them.
+  void weigh(const Block& block, int i, int rows, int end, Scores& scores) {
+    if (end == 0) return;
+    const int width = Tile::whole(end);
+    std::array<R, std::size_t{Tile::mr}> rescale;
+    for (int r = 0; r < rows; ++r) {
+      R* score = scores.data() + r * Tile::block;
+      if (uniform_)
+        std::fill_n(score, width, R(0));
+      else
+        positions_.add(block, i + r, score);
+      block.mask(query(i + r).position, score, width);
+      rescale[static_cast<std::size_t>(r)] =
+          Tile::softmax_step(score, width, maxima_[i + r], totals_ + (i + r) * Tile::lanes);
+    }
+    R* to = sums_ + i * width_;
+    Tile::template product<Tile::block, 1>(
+        rows, width_, end, scores.data(), [&](int j) { return values_[static_cast<std::size_t>(j)]; },
+        [&](int r, int n, V sum) {
+          R* at = to + r * width_ + n;
+          Tile::Math::store(at, Tile::Math::load(at) * rescale[static_cast<std::size_t>(r)] + sum);
+        });
+  }
+
+  void finish(int i) {
+    const int K = shape_.head_dim;
+    const auto [row, head, position] = query(i);
+    const R total = Tile::sum_of_lanes(totals_ + i * Tile::lanes);
+    R* y = y_.row(row) + head * K;
+    if (total == 0) {  // it sees no key, or none that weighs
+      std::fill_n(y, K, R(0));
+      lse_.row(row)[head] = -std::numeric_limits<A>::infinity();
+      return;
+    }
+    const R scale = 1 / total;
+    for (int k = 0; k < K; ++k) y[k] = sums_[i * width_ + k] * scale;
+    lse_.row(row)[head] = static_cast<A>(maxima_[i] + std::log(total));
+  }
+
+  const AttentionShape& shape_;
+  In<P> q_;
+  std::span<const KeyValue<P>> pools_;
+  typename Walk::Segments segments_;
+  Out<P> y_;
+  Rows<P, dynamic, A> lse_;
+  AttentionPositions<R, Set, Position> positions_;
+  std::span<const AttentionQuery> queries_;
+  int g_ = 0, width_ = 0;  // head of keys; features, filled up to whole vectors
+  bool uniform_ = false;
+  R *asked_ = nullptr, *sums_ = nullptr, *totals_ = nullptr, *maxima_ = nullptr;
+  std::array<const R*, std::size_t{Tile::block}> keys_, values_;  // where those of the block lie
+  R *columns_ = nullptr, *packed_ = nullptr;  // its keys, feature after feature; its values, one after another
+};
+
+}  // namespace flamingo::kernels

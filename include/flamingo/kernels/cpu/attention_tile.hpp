@@ -1,0 +1,155 @@
+/// What attention on the CPU does in registers: products of a few rows, each number of them one chain; keys turned into
+/// columns; a step of the softmax.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
+
+namespace flamingo::kernels {
+
+/// The instruction set is part of the type, so that objects built for different ones share no function.
+template <class R, Isa Set>
+struct AttentionTile {
+  using Math = VectorMath<R, Set>;
+  using V = typename Math::Vector;
+  static constexpr int lanes = Math::lanes;
+  static constexpr int nr = 2 * lanes;                                        ///< columns come in twos of vectors
+  static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;  ///< rows, as in a product (Tile)
+  static constexpr int block = 128;                                           ///< keys between two steps of the softmax
+  static constexpr R infinity = std::numeric_limits<R>::infinity();
+  static constexpr R smallest = sizeof(R) == 4 ? R(-87) : R(-708);  ///< whose exponential is a normal number
+  static_assert(block % nr == 0);
+
+  static constexpr int whole(int n, int step = nr) { return (n + step - 1) / step * step; }
+  static constexpr int side_by_side = whole(mr, lanes);
+
+  /// `count` numbers of this thread; their place depends on `slot` alone, and grows to the most that was asked for.
+  template <int slot>
+  static R* memory(int count) {
+    static thread_local Line<R> numbers;
+    if (numbers.size() < count) numbers.resize(count);
+    return numbers.data();
+  }
+
+  /// use(row, column, vector of chains Σ a[row * a_row + k * a_step] * right(k)[column ..]), k = 0 .. steps - 1.
+  template <int rows, int vectors, int a_row, int a_step, class Right, class Use>
+  [[gnu::always_inline]] static void chains(int steps, const R* a, int column, const Right& right, const Use& use) {
+    [&]<int... i>(std::integer_sequence<int, i...>) {
+      V sums[std::size_t{rows * vectors}] = {};
+      for (int k = 0; k < steps; ++k, a += a_step) {
+        const R* b = right(k) + column;
+        ((sums[i] += a[i / vectors * a_row] * Math::load(b + i % vectors * lanes)), ...);
+      }
+      (use(i / vectors, column + i % vectors * lanes, sums[i]), ...);
+    }(std::make_integer_sequence<int, rows * vectors>{});
+  }
+  /// The same for columns 0 .. columns - 1 and 1 .. mr rows. `columns` is a multiple of nr.
+  template <int a_row, int a_step, int most = mr, class Right, class Use>
+  static void product(int rows, int columns, int steps, const R* a, const Right& right, const Use& use) {
+    if constexpr (most > 1) {
+      if (rows < most) return product<a_row, a_step, most - 1>(rows, columns, steps, a, right, use);
+    }
+    // Enough chains to hide the latency of a multiply-add.
+    constexpr int wide = most == 1 ? 8 : most == 2 ? 4 : 2;
+    int n = 0;
+    for (; n + wide * lanes <= columns; n += wide * lanes) chains<most, wide, a_row, a_step>(steps, a, n, right, use);
+    if constexpr (wide > 2)
+      for (; n < columns; n += nr) chains<most, 2, a_row, a_step>(steps, a, n, right, use);
+  }
+
+  /// to[k * stride + j] = row(j)[k] for k < K, j < count. Columns up to the next multiple of `lanes` repeat the last.
+  template <class Row>
+  static void transpose(const Row& row, int count, int K, R* to, int stride) {
+    for (int j0 = 0; j0 < count; j0 += lanes) {
+      std::array<const R*, std::size_t{lanes}> rows;
+      for (int j = 0; j < lanes; ++j) rows[static_cast<std::size_t>(j)] = row(std::min(j0 + j, count - 1));
+      int k = 0;
+      for (; k + lanes <= K; k += lanes) {
+        V square[std::size_t{lanes}];
+        for (int j = 0; j < lanes; ++j) square[j] = Math::load(rows[static_cast<std::size_t>(j)] + k);
+        exchange<lanes / 2>(square);
+        for (int j = 0; j < lanes; ++j) Math::store(to + (k + j) * stride + j0, square[j]);
+      }
+      for (; k < K; ++k)
+        for (int j = 0; j < lanes; ++j) to[k * stride + j0 + j] = rows[static_cast<std::size_t>(j)][k];
+    }
+  }
+
+  /// Rows of (count, K) as a product reads them: mr rows side by side, feature after feature. Row i is at
+  /// beside(i, K).
+  template <class Row>
+  static void set_side_by_side(const Row& row, int count, int K, R* to) {
+    for (int i = 0; i < count; i += mr)
+      transpose([&](int j) { return row(i + j); }, std::min(mr, count - i), K, to + beside(i, K), side_by_side);
+  }
+  static constexpr int beside(int i, int K) { return i / mr * side_by_side * K + i % mr; }
+
+  /// Where the softmax of a row stands: its maximum so far, and in lanes the sum of its weights.
+  /// `scores` (columns, a multiple of nr) become weights; returns what weighed values have to be multiplied with.
+  static R softmax_step(R* scores, int columns, R& maximum, R* sum) {
+    V high = Math::load(scores), higher = Math::load(scores + lanes);
+    for (int j = nr; j < columns; j += nr) {
+      const V a = Math::load(scores + j), b = Math::load(scores + j + lanes);
+      high = a > high ? a : high;
+      higher = b > higher ? b : higher;
+    }
+    high = higher > high ? higher : high;
+    R most = maximum;
+    for (int j = 0; j < lanes; ++j) most = std::max(most, high[j]);
+    const R subtracted = most == -infinity ? R(0) : most;  // -∞ - -∞ is no number
+    const R rescale = most == maximum ? R(1) : weight(V{} + (maximum - subtracted))[0];
+    maximum = most;
+    V total{};
+    for (int j = 0; j < columns; j += lanes) {
+      const V weights = weight(Math::load(scores + j) - subtracted);
+      Math::store(scores + j, weights);
+      total += weights;
+    }
+    Math::store(sum, Math::load(sum) * rescale + total);
+    return rescale;
+  }
+  /// eˣ for x <= 0, or 0 where it is less than any normal number: half the instructions of exp for all x.
+  [[gnu::always_inline]] static V weight(V x) {
+    using F = detail::Fitted<R>;
+    using Integers [[gnu::vector_size(sizeof(V))]] = typename F::Integer;
+    constexpr R log2_e = R(1.4426950408889634074), round = R(3) * R(std::uint64_t{1} << (F::mantissa - 1));
+    const V rounded = x * log2_e + round, k = rounded - round, r = (x - k * F::ln2_high) - k * F::ln2_low;
+    V e = Math::all(F::exp.back());
+    for (std::size_t i = F::exp.size() - 1; i-- > 0;) e = e * r + F::exp[i];
+    e = (e * r + R(1)) * r + R(1);
+    const Integers power = std::bit_cast<Integers>(rounded) << F::mantissa;
+    return x < smallest ? V{} : std::bit_cast<V>(std::bit_cast<Integers>(e) + power);
+  }
+  static R sum_of_lanes(const R* sum) {
+    R total = 0;
+    for (int j = 0; j < lanes; ++j) total += sum[j];
+    return total;
+  }
+
+ private:
+  /// Transposes in registers: halves of pairs of rows change places, then quarters, ... : lanes log2(lanes) shuffles.
+  template <int step>
+  [[gnu::always_inline]] static void exchange(V* rows) {
+    if constexpr (step > 0) {
+      for (int j = 0; j < lanes; ++j)
+        if (!(j & step)) {
+          const V a = rows[j], b = rows[j + step];
+          [&]<int... i>(std::integer_sequence<int, i...>) {
+            rows[j] = __builtin_shufflevector(a, b, (i & step ? lanes + i - step : i)...);
+            rows[j + step] = __builtin_shufflevector(a, b, (i & step ? lanes + i : i + step)...);
+          }(std::make_integer_sequence<int, lanes>{});
+        }
+      exchange<step / 2>(rows);
+    }
+  }
+};
+
+}  // namespace flamingo::kernels
