@@ -22,6 +22,9 @@ using Own = Tiny<P>;
 using TinyEngine = decltype(Own::engine);
 using TinyServer = Server<TinyEngine>;
 
+constexpr Llama long_text{
+    .dim = 16, .layers = 2, .heads = 2, .kv_heads = 1, .hidden = 24, .vocabulary = 19, .context = 700};
+
 /// Every id as letters of its own, so that stop texts may reach over tokens.
 std::string_view letters(int id) {
   static constexpr std::array<std::string_view, 13> all{"a", "b",  "ab", "c",  "ca", "\xC3", "\xA9",
@@ -241,6 +244,35 @@ TEST_CASE("A long prompt is read in pieces while others write") {
   }
 }
 
+TEST_CASE("A long prompt has the same bits in pieces of any size, wherever its rows lie") {
+  using Text = LanguageModel<long_text, P>;
+  const auto lm = random_weights<Text::Decoder, P>(5);
+  Context<P> ctx(1);
+  auto engine = make_engine<Text>(ctx, lm.views, {.text_rows = 1500});
+  Random random(6, 7);
+  Sequence prompt, other;
+  for (int t = 0; t < 600; ++t) {
+    prompt.ids.push_back(random.below(Text::V));
+    other.ids.push_back(random.below(Text::V));
+  }
+  TextState whole = engine.begin(prompt);
+  TextState* const one[] = {&whole};
+  const auto expected = engine.next_logits(one);
+  whole = {};
+  for (const int piece : {37, 64, 250}) {
+    TextState state = engine.begin(prompt), beside = engine.begin(other);
+    TextState* const both[] = {&state, &beside};
+    while (state.ids.size() > 1) {
+      const int n = std::min(piece, static_cast<int>(state.ids.size()) - 1);
+      const auto scope = ctx.scope();
+      engine.read(both, std::array{n, std::min(n, 50)});
+    }
+    CHECK(state.rows.runs().size() > 1);
+    TextState* const last[] = {&state};
+    CHECK(engine.next_logits(last) == expected);
+  }
+}
+
 TEST_CASE("A thousand queries over the same shots compute the shots once") {
   Own own;
   const std::vector<int> shots{4, 0, 7, 2, 9, 1, 3, 8, 0, 5};
@@ -352,6 +384,16 @@ TEST_CASE("What fails, fails alone and says why; what is cancelled ends") {
   CHECK(kept[5].tokens.empty());
   CHECK(kept[6].served.error == "[host] it has no more ink");
   CHECK(kept[6].served.written.ids.size() == 1);
+  // What was cancelled has left its rows to the next.
+  const auto large = server.submit(ask(0, std::vector<int>(10, 4), 0, 20));
+  server.step();
+  server.submit(ask(1, std::vector<int>(11, 4), 0, 20));
+  server.step();
+  CHECK((server.running() == 1 && server.waiting() == 1));
+  server.cancel(large);
+  while (server.step()) {
+  }
+  CHECK(kept[1].served.written.ids.size() == 20);
   TextState elsewhere = own.begin({{1}, {}, {}});
   server.submit({.state = elsewhere, .on_end = [&](Served& served) { kept[7].served.error = served.error; }});
   server.step();

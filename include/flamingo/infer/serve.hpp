@@ -87,6 +87,7 @@ class Server {
   /// on_end throws leaves here; step() may be called again.
   bool step() {
     collect();
+    tell();  // what has ended holds nothing any more
     admit();
     pass();
     tell();
@@ -198,11 +199,16 @@ class Server {
         running_.splice(running_.end(), queue_, job);
       } catch (const CacheFull& e) {  // of media: those of running requests will be free
         blocked_ = !running_.empty();
-        if (!blocked_) end(queue_, job, StopReason::failed, e.what());
+        if (!blocked_) refuse(job, e.what());
       } catch (const std::exception& e) {
-        end(queue_, job, StopReason::failed, e.what());
+        refuse(job, e.what());
       }
     }
+  }
+  /// What is told at once leaves its media and rows to the next in the queue.
+  void refuse(Place job, const char* error) {
+    end(queue_, job, StopReason::failed, error);
+    tell();
   }
   void begin(Job& job) {
     if (job.begun) return;
