@@ -165,6 +165,44 @@ TEST_CASE("Sampling follows the distribution that its options make") {
   CHECK(shares({.temperature = 1, .top_p = 1e-6f}) == std::map<int, int>{{1, 10000}});
 }
 
+TEST_CASE("Sampling sorts no more of a vocabulary than it needs, and draws what sorting all of it draws") {
+  std::vector<float> logits;
+  Random random(3, 4);
+  for (int id = 0; id < 999; ++id) logits.push_back(3 * random.normal());
+  for (int id = 100; id < 999; id += 7) logits[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
+  std::vector<int> order = range(0, 999);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return logits[static_cast<std::size_t>(a)] > logits[static_cast<std::size_t>(b)];
+  });
+  const std::vector<GenerateOptions> all{{.temperature = 1},
+                                         {.temperature = 4, .top_p = 0.9f},
+                                         {.temperature = 0.3f, .top_p = 0.5f},
+                                         {.temperature = 4, .top_k = 300},
+                                         {.temperature = 4, .top_k = 70, .top_p = 0.7f},
+                                         {.temperature = 1000}};
+  for (const GenerateOptions& o : all) {
+    std::vector<double> p;
+    for (const int id : order)
+      p.push_back(
+          std::exp(static_cast<double>(logits[static_cast<std::size_t>(id)]) / static_cast<double>(o.temperature)));
+    if (o.top_k > 0) p.resize(static_cast<std::size_t>(o.top_k));
+    double total = 0, mass = 0;
+    for (const double x : p) total += x;
+    std::size_t among = 0;
+    while (among < p.size() && mass < static_cast<double>(o.top_p) * total * (1 - 1e-12)) mass += p[among++];
+    int differ = 0;
+    for (int i = 0; i < 2000; ++i) {
+      const double uniform = (i + 0.5) / 2000;
+      double reached = 0;
+      std::size_t place = 0;
+      while (place + 1 < among && (reached += p[place]) <= uniform * mass) ++place;
+      differ += sample<float>(logits, o, uniform) != order[place];
+    }
+    CHECK(differ == 0);
+    CHECK(logits[static_cast<std::size_t>(sample<float>(logits, o, 1 - 1e-17))] > -1e9f);
+  }
+}
+
 TEST_CASE("Banned ids are never chosen; stop texts and callbacks see the text as it grows") {
   Golden golden;
   TextState state = golden.prompts()[0];

@@ -64,37 +64,60 @@ inline void check_ids(std::span<const int> ids, int V, std::string_view what) {
 
 }  // namespace detail
 
-/// The place in scores, the highest first, that `uniform` in [0, 1) means in the distribution that temperature and
-/// top-p make of them.
-inline std::size_t place_of(std::span<const double> scores, const GenerateOptions& o, double uniform) {
-  std::vector<double> p(scores.size());
-  double total = 0;
-  for (std::size_t i = 0; i < p.size(); ++i)
-    total += p[i] = std::exp((scores[i] - scores[0]) / static_cast<double>(o.temperature));
-  std::size_t among = 0;
-  double mass = 0;
-  while (among < p.size() && (among == 0 || (mass < static_cast<double>(o.top_p) * total && p[among] > 0)))
-    mass += p[among++];
+/// The place among `count` scores, the highest first, that `uniform` in [0, 1) means in the distribution that
+/// temperature and top-p make of them. score_at(place) is asked for one place after another, and no further than it
+/// takes; `total` is the sum of all exp((score - highest) / temperature).
+template <class ScoreAt>
+std::size_t place_of(std::size_t count, const ScoreAt& score_at, double total, const GenerateOptions& o,
+                     double uniform) {
+  std::vector<double> p;
+  const double highest = score_at(0);
+  const auto p_at = [&](std::size_t i) {
+    while (p.size() <= i) p.push_back(std::exp((score_at(p.size()) - highest) / static_cast<double>(o.temperature)));
+    return p[i];
+  };
+  double mass = total;
+  if (o.top_p < 1) {
+    std::size_t among = 0;
+    for (mass = 0; among < count && (among == 0 || (mass < static_cast<double>(o.top_p) * total && p_at(among) > 0));)
+      mass += p_at(among++);
+    count = among;
+  }
   double rest = uniform * mass;
-  for (std::size_t i = 0; i + 1 < among; ++i)
-    if ((rest -= p[i]) < 0) return i;
-  return among - 1;
+  for (std::size_t i = 0; i + 1 < count; ++i)
+    if ((rest -= p_at(i)) < 0 || p_at(i + 1) == 0) return i;
+  return count - 1;
 }
 
 /// The id at the place `uniform` in [0, 1) of the distribution that the options make of logits: temperature, then
 /// top-k, then top-p.
 template <class R>
 int sample(std::span<const R> logits, const GenerateOptions& o, double uniform) {
+  const auto at = [&](int id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
+  if (o.temperature == 0) return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   std::vector<int> order(logits.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
-  const auto at = [&](int id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
-  const auto likelier = [&](int a, int b) { return at(a) != at(b) ? at(a) > at(b) : a < b; };
-  if (o.temperature == 0) return *std::min_element(order.begin(), order.end(), likelier);
   const auto kept = o.top_k > 0 ? std::min(order.size(), static_cast<std::size_t>(o.top_k)) : order.size();
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), likelier);
-  std::vector<double> scores;
-  for (std::size_t i = 0; i < kept; ++i) scores.push_back(at(order[i]));
-  return order[place_of(scores, o, uniform)];
+  // Sorted as far as it is asked for: all of a vocabulary takes milliseconds, and few ids have most of the mass.
+  std::size_t sorted = 0;
+  const auto score_at = [&](std::size_t place) {
+    if (place >= sorted) {
+      const std::size_t next = std::min(kept, std::max(std::size_t{64}, 4 * sorted));
+      const auto begin = order.begin();
+      std::partial_sort(begin + static_cast<std::ptrdiff_t>(sorted), begin + static_cast<std::ptrdiff_t>(next),
+                        order.end(), [&](int a, int b) { return at(a) != at(b) ? at(a) > at(b) : a < b; });
+      sorted = next;
+    }
+    return at(order[place]);
+  };
+  const double highest = score_at(0);
+  double total = 0;
+  const auto add = [&](double score) { total += std::exp((score - highest) / static_cast<double>(o.temperature)); };
+  if (o.top_k > 0)
+    for (std::size_t i = 0; i < kept; ++i) add(score_at(i));
+  else
+    for (const R score : logits) add(static_cast<double>(score));
+  return order[place_of(kept, score_at, total, o, uniform)];
 }
 
 /// Throws unless the options make sense for a vocabulary of V.
@@ -125,10 +148,12 @@ inline void check_possible(double score) {
 inline Choice choose(std::span<const Choice> best, const GenerateOptions& o, double uniform) {
   check_possible(best[0].log_p);
   if (o.temperature == 0) return best[0];
-  std::vector<double> scores;
-  for (const Choice& c : best)
-    if (c.id >= 0) scores.push_back(c.log_p);
-  return best[place_of(scores, o, uniform)];
+  std::size_t possible = 0;
+  double total = 0;
+  for (; possible < best.size() && best[possible].id >= 0; ++possible)
+    total += std::exp((best[possible].log_p - best[0].log_p) / static_cast<double>(o.temperature));
+  return best[place_of(
+      possible, [&](std::size_t i) { return best[i].log_p; }, total, o, uniform)];
 }
 /// The next id of a state out of its whole row, by the rules and the sampling of the options.
 template <class R>

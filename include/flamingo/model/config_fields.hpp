@@ -349,9 +349,15 @@ inline std::string field_text(const LayerList& layers) {
   return numbers.empty() ? "{}" : "flamingo::LayerList::of({" + numbers + "})";
 }
 
+namespace detail {
+struct AnyField {  // nvcc knows no lambda in a requirement
+  constexpr void operator()(std::string_view, const auto&) const {}
+};
+}  // namespace detail
+
 /// Whether T is a config, whose fields each_field() lists.
 template <class T>
-concept Config = requires(const T& c) { each_field(c, [](std::string_view, const auto&) {}); };
+concept Config = requires(const T& c) { each_field(c, detail::AnyField{}); };
 
 /// A config as C++ writes it, "{.dim = 32, .layers = 3}": the fields that differ from those of T{}.
 template <Config T>
