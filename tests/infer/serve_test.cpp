@@ -98,8 +98,8 @@ Request<TinyEngine> request(Own& own, const Asked& a, Kept& kept) {
 }
 
 /// Sessions in threads of their own, all over one server; each compares what it gets with what an engine of its own,
-/// over the same weights, gives alone.
-void mixed_load(int sessions, std::chrono::milliseconds time) {
+/// over the same weights, gives alone, and thinks for some time, at most `thinks`, before it asks again.
+void mixed_load(int sessions, std::chrono::milliseconds time, std::chrono::milliseconds thinks) {
   Own own;
   TinyServer server(own.engine, {.running = 24, .tokens_a_pass = 40});
   const std::vector<int> shots{4, 0, 7, 2, 9, 1, 3}, query{5, 11};
@@ -125,6 +125,7 @@ void mixed_load(int sessions, std::chrono::milliseconds time) {
     for (std::uint64_t turn = 0; std::chrono::steady_clock::now() < until; ++turn) {
       const std::uint64_t seed = static_cast<std::uint64_t>(number) * 1'000'003 + turn;
       Random random(seed, 2);
+      std::this_thread::sleep_for(thinks * random.below(100) / 100);
       Asked a = asked(seed);
       const int kind = random.below(8), cut = random.below(3) ? -1 : random.below(6);
       if (kind == 0) a.document = {shots, {1, 3}, {2, 0}};  // a copy of what was read, and a query
@@ -406,11 +407,11 @@ TEST_CASE("What fails, fails alone and says why; what is cancelled ends") {
   CHECK(engine.text_rows_used() == 0);
 }
 
-TEST_CASE("Sessions in many threads share one server and do not meet") { mixed_load(12, std::chrono::seconds(3)); }
+TEST_CASE("Sessions in many threads share one server and do not meet") { mixed_load(12, std::chrono::seconds(3), {}); }
 
 TEST_CASE("Sixty-four sessions for ten minutes", "[.all]") {
   const char* seconds = std::getenv("FLAMINGO_LOAD_SECONDS");
-  mixed_load(64, std::chrono::seconds(seconds ? std::atoi(seconds) : 600));
+  mixed_load(64, std::chrono::seconds(seconds ? std::atoi(seconds) : 600), std::chrono::milliseconds(300));
 }
 
 }  // namespace serve_test
