@@ -20,8 +20,10 @@ template <class R, Isa Set>
 struct EigenGemm {
   // Whole tiles of Eigen's kernels are three vectors of columns, two without fused multiply-adds; this holds both.
   static constexpr int unit = Set == Isa::avx2 ? 24 : 48;
-  static constexpr int nr = 192;   ///< the width of a panel: wide enough that Eigen's own copy of A costs little
-  static constexpr int kc = 256;   ///< k is cut here
+  static constexpr int nr = 192;  ///< the width of a panel: wide enough that Eigen's own copy of A costs little
+  // k is cut here, and by Eigen nowhere: its own cuts, where a tile's panels fill its notion of the first-level cache,
+  // would depend on how much of k there is.
+  static constexpr int kc = (Set == Isa::neon ? 512 : 1024) / static_cast<int>(sizeof(R));
   static constexpr int least = 4;  ///< rows of A that Eigen is given, at least
 
   using Left = typename Gemm<R, Set>::Left;
