@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,7 +82,7 @@ int main(int count, char** words) {
   double most = 0;
   {
     Threads pool(threads);
-    most = peak<float>(pool) / 1e9;
+    for (int i = 0; i < 20; ++i) most = std::max(most, peak<float>(pool) / 1e9);
   }
   std::printf("%d threads, peak %.0f GFLOP/s\n%4s %6s %5s", threads, most, "M", "N", "K");
   for (const Entry& entry : contenders()) std::printf(" %14s", entry.name);
@@ -103,18 +104,22 @@ int main(int count, char** words) {
     std::fill(w.begin() + 1, w.end(), w[0]);
     const double operations = 2.0 * M * N * K;
     double best = 0;
+    // Twice, one after the other, and the better median: threads that idle look for work for a while.
+    std::map<std::string, double> rates;
+    for (int round = 0; round < 2; ++round)
+      for (const Entry& entry : contenders()) {
+        std::vector<std::function<void()>> calls;
+        for (const auto& one : w) calls.push_back(entry.prepare({M, N, K, x.data(), one.data(), y.data()}, threads));
+        std::fill(y.begin(), y.end(), NAN);
+        calls[0]();
+        check_product(entry.name, {M, N, K, x.data(), w[0].data(), y.data()});
+        double& rate = rates[entry.name];
+        rate = std::max(rate, operations / seconds(calls, 0.03) / 1e9);
+        best = std::max(best, rate);
+      }
     std::printf("%4d %6d %5d", M, N, K);
-    for (const Entry& entry : contenders()) {
-      std::vector<std::function<void()>> calls;
-      for (const auto& one : w) calls.push_back(entry.prepare({M, N, K, x.data(), one.data(), y.data()}, threads));
-      std::fill(y.begin(), y.end(), NAN);
-      calls[0]();
-      check_product(entry.name, {M, N, K, x.data(), w[0].data(), y.data()});
-      const double rate = operations / seconds(calls, 0.06) / 1e9;
-      best = std::max(best, rate);
-      std::printf(" %14.1f", rate);
-      std::fflush(stdout);
-    }
+    for (const Entry& entry : contenders()) std::printf(" %14.1f", rates[entry.name]);
     std::printf("  %.2f\n", best / most);
+    std::fflush(stdout);
   }
 }
