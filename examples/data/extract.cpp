@@ -18,7 +18,7 @@ namespace flamingo::data_command {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view extract_usage =
     "flamingo-data extract OUTPUT INPUT...   pages (.html, .htm, .xhtml), folders of them, archives (.warc, .warc.gz)\n"
     "  --processes N           how many work (1)\n"
     "  --site ADDRESS=FOLDER   where the pictures of addresses that begin so lie; may be repeated\n"
@@ -54,7 +54,7 @@ int extract(Arguments arguments) {
       return arguments[++i];
     };
     if (argument == "--help") {
-      std::cout << usage;
+      std::cout << extract_usage;
       return 0;
     }
     if (argument == "--processes") {
@@ -86,7 +86,7 @@ int extract(Arguments arguments) {
     }
   }
   if (places.size() < 2) {
-    std::cerr << usage;
+    std::cerr << extract_usage;
     return 2;
   }
   const bool terminal = ::isatty(STDERR_FILENO) != 0;

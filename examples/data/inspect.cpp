@@ -18,7 +18,7 @@ namespace flamingo::data_command {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view inspect_usage =
     "flamingo-data inspect SHARDS PAGE.html --tokenizer FILE   FILE: tokenizer.json, a .gguf, or a folder with either\n"
     "  --count N       documents (24)\n"
     "  --length L      most tokens of a window (256; 64 where --pairs is given)\n"
@@ -95,7 +95,7 @@ int inspect(Arguments arguments) {
                         {"--tokenizer", "--count", "--length", "--media", "--next", "--side", "--seed", "--tags"},
                         {"--help", "--pairs", "--gifs"});
   if (options.has("--help") || options.places.size() != 2 || !options.has("--tokenizer")) {
-    (options.has("--help") ? std::cout : std::cerr) << usage;
+    (options.has("--help") ? std::cout : std::cerr) << inspect_usage;
     return options.has("--help") ? 0 : 2;
   }
   const io::Tokenizer tokenizer = tokenizer_of(options.text("--tokenizer"));

@@ -22,7 +22,7 @@ namespace flamingo::data_command {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view pack_usage =
     "flamingo-data pack OUTPUT NAME INPUT...   shards OUTPUT/NAME-000000.tar, ... and OUTPUT/index.json\n"
     "INPUT: a folder that `extract` wrote, or a list (.jsonl): lines of documents, or of {\"path\", \"caption\"}\n"
     "  --media FOLDER       where the paths of a list begin (the list's own folder)\n"
@@ -218,7 +218,7 @@ int pack(Arguments arguments) {
   const Options options(arguments, {"--media", "--only", "--samples", "--megabytes", "--against"},
                         {"--help", "--without-dates", "--without-places"});
   if (options.has("--help") || options.places.size() < 3) {
-    (options.has("--help") ? std::cout : std::cerr) << usage;
+    (options.has("--help") ? std::cout : std::cerr) << pack_usage;
     return options.has("--help") ? 0 : 2;
   }
   const auto sources = sources_of({options.places.begin() + 2, options.places.end()}, options.text("--media"));

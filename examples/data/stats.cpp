@@ -20,7 +20,7 @@ namespace flamingo::data_command {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view stats_usage =
     "flamingo-data stats SHARDS   a folder of shards, its index.json, or one .tar\n"
     "  --gifs   GIFs with a caption are videos\n"
     "  --json   for programs\n";
@@ -48,7 +48,7 @@ struct Spread {
 int stats(Arguments arguments) {
   const Options options(arguments, {}, {"--help", "--json", "--gifs"});
   if (options.has("--help") || options.places.size() != 1) {
-    (options.has("--help") ? std::cout : std::cerr) << usage;
+    (options.has("--help") ? std::cout : std::cerr) << stats_usage;
     return options.has("--help") ? 0 : 2;
   }
   const ShardSet set = ShardSet::open(options.places[0]);

@@ -16,7 +16,7 @@ namespace flamingo::data_command {
 
 namespace {
 
-constexpr std::string_view usage =
+constexpr std::string_view verify_usage =
     "flamingo-data verify SHARDS   a folder of shards, its index.json, or one .tar\n"
     "  --gifs    GIFs with a caption are videos\n"
     "  --quick   only sizes, checksums and records; pictures and videos are not decoded\n"
@@ -27,7 +27,7 @@ constexpr std::string_view usage =
 int verify(Arguments arguments) {
   const Options options(arguments, {}, {"--help", "--quick", "--gifs"});
   if (options.has("--help") || options.places.size() != 1) {
-    (options.has("--help") ? std::cout : std::cerr) << usage;
+    (options.has("--help") ? std::cout : std::cerr) << verify_usage;
     return options.has("--help") ? 0 : 2;
   }
   const std::filesystem::path place = options.places[0];
