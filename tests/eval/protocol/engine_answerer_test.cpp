@@ -1,0 +1,126 @@
+#include <flamingo/eval/protocol/engine_answerer.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <flamingo/cpu.hpp>
+
+#include "infer/tiny.hpp"
+#include "io/files.hpp"
+
+namespace engine_answerer_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+/// Thirteen tokens: two tags and some letters; everything else is a blank.
+struct Letters {
+  static constexpr std::string_view letters = " Outp:abcd.";  // ids 2 on
+  std::vector<std::int32_t> encode(std::string_view text, io::EncodeOptions options) const {
+    std::vector<std::int32_t> ids;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto tag = [&](std::string_view name, int id) {
+        if (!options.parse_special || text.substr(at, name.size()) != name) return false;
+        ids.push_back(id);
+        at += name.size();
+        return true;
+      };
+      if (tag("<image>", 0) || tag("<|endofchunk|>", 1)) continue;
+      const std::size_t found = letters.find(text[at++]);
+      ids.push_back(2 + static_cast<int>(found == letters.npos ? 0 : found));
+    }
+    return ids;
+  }
+  std::string decode(std::span<const std::int32_t> ids) const {
+    std::string text;
+    for (const int id : ids)
+      if (id >= 2) text += letters[static_cast<std::size_t>(id - 2)];
+    return text;
+  }
+};
+
+TEST_CASE("an engine writes and scores what a prompt asks, and its tokens are counted", "[eval][engine_answerer]") {
+  using P = Cpu<double>;
+  Tiny<P> tiny;
+  const Letters text;
+  int opened = 0;
+  const auto open = [&](const TaskMedium& medium) {
+    ++opened;
+    return tiny.medium(medium.path == "a" ? 0 : 1);
+  };
+  EngineAnswerer model(tiny.engine, text, open_flamingo_prompts(), open);
+  const TaskItem shot{.id = "s", .media = {{"a"}}, .answers = {"ab"}}, query{.id = "q", .media = {{"b"}}};
+  const TaskItem* const shots[] = {&shot};
+  const Prompt prompt = few_shot_prompt(open_flamingo_prompts(), TaskKind::classification, shots, query);
+  const int length = static_cast<int>(text.encode(prompt.text, {.parse_special = true}).size());
+  REQUIRE(length == 1 + 7 + 2 + 1 + 1 + 7);
+
+  EvaluationSettings s{.max_new_tokens = 4};
+  const std::vector<std::string> candidates{"ab", "abc", "d", "abcd"};
+  const Answer scored = model.score(prompt, candidates, s);
+  CHECK(opened == 2);
+  // One by one: a pass over prompt and candidate each.
+  TextState state = tiny.engine.begin(
+      [&] {
+        Sequence sequence;
+        sequence.ids = text.encode(prompt.text, {.parse_special = true});
+        sequence.phi = phi_of_tags(sequence.ids, 0);
+        sequence.media = 2;
+        return sequence;
+      }(),
+      std::vector{tiny.medium(0), tiny.medium(1)});
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    TextState copy = state;
+    CHECK(scored.scores[c] == Approx(score(tiny.engine, copy, text.encode(candidates[c], {})).sum));
+  }
+  // Read: the prompt, then of the tree what is not the last of its candidate: a, b, c.
+  CHECK(scored.tokens.read == length + 3);
+  CHECK(scored.tokens.one_by_one == 4 * length + 1 + 2 + 0 + 3);
+  s.normalise_length = true;
+  CHECK(model.score(prompt, candidates, s).scores[1] == Approx(scored.scores[1] / 3));
+
+  const Answer written = model.write(prompt, s);
+  const auto best = beam_search(tiny.engine, state,
+                                {.beams = 3, .max_new_tokens = 4, .length_penalty = 0, .end_ids = {1}, .banned = {0}});
+  CHECK(written.text == trimmed(text.decode(best[0].ids)));
+  CHECK(written.tokens.read >= length);
+  CHECK(tests::error_of([&] {
+          model.write({"<image>Output:", {}}, s);
+        }) == "[evaluate] a prompt has 1 image tags and 0 media: an item's text has a tag in it");
+  PromptSet other = open_flamingo_prompts();
+  other.end_of_chunk = "<EOC>";
+  CHECK(tests::error_of([&] {
+          EngineAnswerer(tiny.engine, text, other, open);
+        }).ends_with("reads the tag '<EOC>' as 5 tokens, expected one"));
+}
+
+TEST_CASE("a whole evaluation runs over a tiny model", "[eval][engine_answerer]") {
+  using P = Cpu<double>;
+  Tiny<P> tiny;
+  const Letters text;
+  const auto open = [&](const TaskMedium& medium) { return tiny.medium(medium.path == blank_medium ? 1 : 0); };
+  EngineAnswerer model(tiny.engine, text, open_flamingo_prompts(), open);
+  std::vector<TaskItem> support, queries;
+  for (int i = 0; i < 5; ++i) {
+    support.push_back({.id = "s" + std::to_string(i), .media = {{"a"}}, .label = i % 2});
+    queries.push_back({.id = "q" + std::to_string(i), .media = {{"a"}}, .label = i % 2});
+  }
+  const std::vector<std::string> candidates{"a", "bc"};
+  const tests::TemporaryFolder folder;
+  EvaluationSettings s{
+      .task = "tiny", .kind = TaskKind::classification, .prompts = "open_flamingo", .shots = 2, .permutations = 2};
+  std::vector<std::vector<Prediction>> all;
+  for (const Control control : {Control::none, Control::blank}) {
+    s.control = control;
+    RunFile file(folder.path() / (std::string(name_of(control)) + ".jsonl"), s.json());
+    const Evaluation run = evaluate(model, s, {.queries = queries, .support = support, .candidates = candidates}, file,
+                                    [](const Progress&) {});
+    REQUIRE(run.predictions.size() == 5);
+    CHECK(run.tokens.read < run.tokens.one_by_one);
+    for (const Prediction& p : run.predictions)
+      for (const double score : p.scores) CHECK(score < 0);
+    all.push_back(run.predictions);
+  }
+  CHECK(all[0][0].scores != all[1][0].scores);  // it looks at the picture
+}
+
+}  // namespace engine_answerer_test

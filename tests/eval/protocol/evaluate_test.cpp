@@ -1,0 +1,193 @@
+#include <flamingo/eval/protocol/evaluate.hpp>
+
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "io/files.hpp"
+
+namespace evaluate_test {
+
+using namespace flamingo;
+using tests::error_of;
+
+/// Answers with what it saw: the number of media, and scores that depend on the prompt.
+struct Parrot {
+  int asked = 0, breaks_at = -1;
+  Answer write(const Prompt& prompt, const EvaluationSettings&) {
+    check(asked++ != breaks_at, "parrot", "killed");
+    return {std::to_string(prompt.media.size()) + " Output: more", {}, {10, 10}};
+  }
+  Answer score(const Prompt& prompt, std::span<const std::string> candidates, const EvaluationSettings&) {
+    check(asked++ != breaks_at, "parrot", "killed");
+    Answer answer{"", {}, {10, 100}};
+    for (const std::string& candidate : candidates)
+      answer.scores.push_back(static_cast<double>(hash(prompt.text + candidate) % 1000));
+    return answer;
+  }
+};
+
+struct Case {
+  std::vector<TaskItem> queries, support;
+  EvaluationSettings settings{.task = "made up", .seed = 3};
+  Case() {
+    for (int i = 0; i < 11; ++i)
+      queries.push_back({.id = "q" + std::to_string(i), .media = {{"q" + std::to_string(i)}}});
+    for (int i = 0; i < 40; ++i)
+      support.push_back(
+          {.id = "s" + std::to_string(i), .media = {{"s" + std::to_string(i)}}, .answers = {"a" + std::to_string(i)}});
+  }
+  EvaluationData data() const { return {.queries = queries, .support = support}; }
+};
+
+const auto quiet = [](const Progress&) {};
+
+std::vector<io::Json> lines(const std::filesystem::path& path) {
+  std::vector<io::Json> all;
+  const std::string text = tests::read_bytes(path);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    all.push_back(io::Json::parse(text.substr(at, end - at)));
+    at = end + 1;
+  }
+  return all;
+}
+
+TEST_CASE("each query has demonstrations of its own, recorded with its prompt", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  Parrot model;
+  const auto path = folder.path() / "run.jsonl";
+  RunFile file(path, c.settings.json());
+  std::vector<Progress> seen;
+  const Evaluation run = evaluate(model, c.settings, c.data(), file, [&](const Progress& p) { seen.push_back(p); });
+  REQUIRE(run.predictions.size() == 11);
+  CHECK(run.predictions[4] == Prediction{"q4", "5 "});
+  CHECK(run.tokens.read == 110);
+  CHECK(seen.size() == 11);
+  CHECK(seen[10].done == 11);
+  CHECK(seen[10].seconds_left == 0);
+  const auto records = lines(path);
+  REQUIRE(records.size() == 12);
+  CHECK(records[0] == c.settings.json());
+  std::set<std::string> shots;
+  for (const io::Json& shot : records[5].at("shots").as_array()) shots.insert(shot.as_string());
+  CHECK(shots.size() == 4);
+  CHECK_FALSE(records[5].at("shots") == records[6].at("shots"));
+  const std::string prompt = records[5].at("prompts").as_array()[0].as_string();
+  CHECK(prompt.starts_with("<BOS><image>Output: a"));
+  CHECK(prompt.ends_with("<EOC><image>Output:"));
+  CHECK(records[5].at("media").as_array()[4].as_string() == "q4");
+  CHECK(records[5].at("written").as_string() == "5 Output: more");
+}
+
+TEST_CASE("an interrupted evaluation resumes to the same result", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  c.settings.queries = 7;
+  c.settings.kind = TaskKind::classification;
+  c.settings.permutations = 6;
+  const std::vector<std::string> candidates{"x", "y", "z"};
+  EvaluationData data = c.data();
+  data.candidates = candidates;
+  Parrot whole, first{.breaks_at = 20}, second;
+  const auto a = folder.path() / "a.jsonl", b = folder.path() / "b.jsonl";
+  RunFile file_a(a, c.settings.json());
+  const Evaluation expected = evaluate(whole, c.settings, data, file_a, quiet);
+  CHECK(whole.asked == 7 * 6);
+  CHECK(expected.tokens.one_by_one == 7 * 6 * 100);
+  {
+    RunFile file(b, c.settings.json());
+    CHECK(error_of([&] { evaluate(first, c.settings, data, file, quiet); }) == "[parrot] killed");
+  }
+  RunFile file(b, c.settings.json());
+  const Evaluation resumed = evaluate(second, c.settings, data, file, quiet);
+  CHECK(second.asked == (7 - 3) * 6);
+  CHECK(resumed.predictions == expected.predictions);
+  CHECK(resumed.tokens.read == expected.tokens.read);
+  CHECK(tests::read_bytes(a) == tests::read_bytes(b));
+  CHECK(lines(b)[2].at("prompts").as_array().size() == 6);
+  // Averages over orders.
+  double sum = 0;
+  const io::Json record = lines(a)[1];
+  for (const io::Json& prompt : record.at("prompts").as_array())
+    sum += static_cast<double>(hash(prompt.as_string() + "y") % 1000);
+  CHECK(expected.predictions[0].scores[1] == Approx(sum / 6));
+}
+
+TEST_CASE("zero shots are two demonstrations as text, and controls change the query's pictures", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  int runs = 0;
+  const auto media_of = [&](std::size_t query) {
+    Parrot model;
+    const auto path = folder.path() / (std::to_string(++runs) + ".jsonl");
+    RunFile file(path, c.settings.json());
+    evaluate(model, c.settings, c.data(), file, quiet);
+    return lines(path)[1 + query];
+  };
+  c.settings.shots = 0;
+  const io::Json zero = media_of(2);
+  CHECK(zero.at("shots").as_array().size() == 2);
+  CHECK(zero.at("media") == io::Json(io::Json::Array{"q2"}));
+  CHECK(zero.at("prompts").as_array()[0].as_string().starts_with("<BOS>Output: a"));
+  c.settings.text_only_shots = 0;
+  CHECK(media_of(2).at("prompts") == io::Json(io::Json::Array{"<BOS><image>Output:"}));
+  c.settings.shots = 4;
+  c.settings.control = Control::blank;
+  CHECK(media_of(2).at("media").as_array()[4].as_string() == blank_medium);
+  c.settings.control = Control::text_only;
+  CHECK(media_of(2).at("media").as_array().empty());
+  c.settings.control = Control::shuffled;
+  const io::Json shuffled = media_of(2);
+  CHECK(shuffled.at("media").as_array()[4].as_string()[0] == 'q');
+  CHECK(shuffled.at("media").as_array()[4].as_string() != "q2");
+  c.settings.control = Control::none;
+  const io::Json plain = media_of(2);
+  CHECK(plain.at("shots") == shuffled.at("shots"));  // the same demonstrations, so that scores compare
+  CHECK(plain.at("media").as_array()[4].as_string() == "q2");
+}
+
+TEST_CASE("RICES shows the nearest last, and a query never itself", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  c.settings.support = Support::rices;
+  c.settings.shots = 3;
+  FeatureIndex index("angle", 2);
+  const auto at = [](int i) {
+    const float angle = 0.02f * static_cast<float>(i);
+    return std::vector<float>{std::cos(angle), std::sin(angle)};
+  };
+  for (int i = 0; i < 40; ++i) index.add("s" + std::to_string(i), at(i));
+  c.queries[1].id = "s20";
+  EvaluationData data = c.data();
+  data.index = &index;
+  data.features = [&](const TaskItem& item) { return at(std::stoi(item.id.substr(1))); };
+  Parrot model;
+  const auto path = folder.path() / "r.jsonl";
+  RunFile file(path, c.settings.json());
+  evaluate(model, c.settings, data, file, quiet);
+  CHECK(lines(path)[1].at("shots") == io::Json(io::Json::Array{"s2", "s1", "s0"}));
+  io::Json shots = lines(path)[2].at("shots");
+  CHECK(shots.as_array()[2] != io::Json("s20"));
+  CHECK((shots.as_array()[2] == io::Json("s19") || shots.as_array()[2] == io::Json("s21")));
+  data.index = nullptr;
+  RunFile other(folder.path() / "o.jsonl", c.settings.json());
+  CHECK(error_of([&] { evaluate(model, c.settings, data, other, quiet); }).find("RICES needs an index") !=
+        std::string::npos);
+}
+
+TEST_CASE("too little support and no queries are refused", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  c.settings.shots = 4;
+  c.support.resize(4);
+  c.support[2].id = "q0";
+  Parrot model;
+  RunFile file(folder.path() / "a.jsonl", c.settings.json());
+  CHECK(error_of([&] { evaluate(model, c.settings, c.data(), file, quiet); }) ==
+        "[evaluate] there are too few items of support besides q0");
+  c.queries.clear();
+  CHECK(error_of([&] { evaluate(model, c.settings, c.data(), file, quiet); }) == "[evaluate] there are no queries");
+}
+
+}  // namespace evaluate_test
