@@ -12,26 +12,37 @@ struct Linear;
 
 namespace ops {
 
-/// y = x wᵀ. A row's bits do not depend on the other rows.
 template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
-void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
+void check_linear(const X& x, const W& w, const Y& y) {
   static_assert(agree(width_of<X>, W::in), "linear: the width of x differs from the columns of w");
   static_assert(agree(width_of<Y>, W::out), "linear: the width of y differs from the rows of w");
   check(int(x.width) == int(w.columns), "linear", "x is ", x.shape(), " and w is (", int(w.rows), ", ", int(w.columns),
         "): their last axes differ");
   check(y.rows == x.rows && int(y.width) == int(w.rows), "linear", "y is ", y.shape(), ", expected (", x.rows, ", ",
         int(w.rows), ')');
+}
+
+/// y = x wᵀ. A row's bits do not depend on the other rows.
+template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
+void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
+  check_linear<P>(x, w, y);
   kernels::Linear<P>::forward(ctx, x, any(w), any(y));
 }
 
 /// y = x wᵀ + b, or without b where a config has none (Nothing).
 template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
-  linear(ctx, x, w, y);
   if constexpr (wanted<B>) {
-    check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
     static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
-    kernels::Linear<P>::add_bias(ctx, any(b), any(y));
+    check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
+  }
+  constexpr bool fused = requires { kernels::Linear<P>::forward(ctx, In<P>(x), any(w), any(b), any(y)); };
+  if constexpr (wanted<B> && fused) {
+    check_linear<P>(x, w, y);
+    kernels::Linear<P>::forward(ctx, x, any(w), any(b), any(y));
+  } else {
+    linear(ctx, x, w, y);
+    if constexpr (wanted<B>) kernels::Linear<P>::add_bias(ctx, any(b), any(y));
   }
 }
 

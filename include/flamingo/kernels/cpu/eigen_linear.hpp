@@ -1,5 +1,7 @@
 /// Dense products on the CPU where Eigen multiplies.
 #pragma once
+#include <utility>
+
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/eigen_gemm.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
@@ -12,8 +14,11 @@ struct Linear<Cpu<R, Set, Products::eigen>> {
   using P = Cpu<R, Set, Products::eigen>;
   using G = EigenGemm<R, Set>;
 
+  /// The scales of int8 rows multiply their sums, as in our own product.
   template <class W>
-  static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
+  static void forward(Context<P>& ctx, In<P> x, W w, Out<P> y) {
+    const float* scales = nullptr;
+    if constexpr (requires { w.panels; }) scales = std::exchange(w.scales, nullptr);
     const auto source = source_of<R>(w);
     G::template run_source<true>(ctx.threads(), x.rows, w.rows, w.columns, rows_of(x), result(y), source,
                                  [&](int k0, int kn, int n0, int nn, R* panels) {
@@ -21,6 +26,9 @@ struct Linear<Cpu<R, Set, Products::eigen>> {
                                      if (w.panels) return pack(w, k0, kn, n0, nn, panels);
                                    G::pack_columns(source, k0, kn, n0, nn, panels);
                                  });
+    if (!scales) return;
+    const Eigen::Map<const Eigen::ArrayXf> s(scales, y.width);
+    for (int n = 0; n < y.rows; ++n) line(y, n) *= s.template cast<R>();
   }
 
   template <class B>
@@ -62,8 +70,7 @@ struct Linear<Cpu<R, Set, Products::eigen>> {
       for (int n = n0; n < n0 + nn;) {
         // A task's columns may begin within a panel.
         const int j = n % panel_rows, count = std::min(panel_rows - j, n0 + nn - n);
-        widen<Set, R, F, panel_rows>(w.data + static_cast<std::size_t>(n - j) * w.row_bytes(),
-                                     scales_of<panel_rows>(w, n - j).data(), 0, k0, kn, numbers);
+        widen<Set, R, F, panel_rows>(w.data + static_cast<std::size_t>(n - j) * w.row_bytes(), 0, k0, kn, numbers);
         for (int k = 0; k < kn; ++k) std::copy_n(numbers + k * panel_rows + j, count, to + k * G::nr + n - n0);
         n += count;
       }

@@ -72,7 +72,7 @@ struct PackedSource {
   static constexpr bool is_plain = F == Format::f32 && std::is_same_v<R, float>;
   const std::byte* data;
   std::size_t row_bytes;
-  const float* scales;
+  const float* scales;  ///< none: int8 numbers are read as whole numbers
 
   /// Its bytes lie at a multiple of 4 and are read as numbers by load() alone, which copies them.
   const R* at(int r, int column) const
@@ -90,7 +90,8 @@ struct PackedSource {
       read_numbers<bfloat16>(row, first, count, to);
     } else if constexpr (F == Format::int8) {
       const auto* q = reinterpret_cast<const std::int8_t*>(row) + first;
-      for (int i = 0; i < count; ++i) to[i] = static_cast<R>(scales[r] * static_cast<float>(q[i]));
+      const float scale = scales ? scales[r] : 1;
+      for (int i = 0; i < count; ++i) to[i] = static_cast<R>(scale * static_cast<float>(q[i]));
     } else {
       constexpr int bytes = size_of(F).bytes;
       alignas(64) float block[32];
@@ -131,7 +132,7 @@ struct PanelSource {
   void read(int r, int first, int count, R* to) const {
     const std::byte* panel = data + static_cast<std::size_t>(r / panel_rows * panel_rows) * row_bytes;
     for (int i = 0; i < count; ++i)
-      to[i] = static_cast<R>(panel_number(panel, format, r % panel_rows, first + i, scales ? scales[r] : 0));
+      to[i] = static_cast<R>(panel_number(panel, format, r % panel_rows, first + i, scales ? scales[r] : 1));
   }
 };
 

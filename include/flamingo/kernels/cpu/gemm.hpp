@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -35,8 +36,8 @@ struct Gemm {
   using Shape = Tile<R, Set>;
   using V = typename Shape::Vector;
   static constexpr int nr = Shape::nr, lanes = Shape::lanes, kc = Shape::kc;
-  // A column block is a task of at most `widest` panels, which together stay in the second-level cache.
-  static constexpr int widest = 8;
+  // A task takes at most `widest` panels at a time and `tall` rows of A, which together stay in the second-level cache.
+  static constexpr int widest = 8, tall = 20 * 12;
   static constexpr std::size_t block_size = std::size_t{kc} * nr * widest, strip_size = std::size_t{kc} * lanes;
 
   struct Left {  ///< A[m][k] = data[m * row + k * column]
@@ -47,6 +48,21 @@ struct Gemm {
     R* data;
     std::size_t row;
     bool add;  ///< C += rather than C =
+  };
+  /// What becomes of a finished sum of column n: scales[n] sum + bias[n], as far as they are there.
+  struct Finish {
+    const float* scales = nullptr;
+    const R* bias = nullptr;
+
+    explicit operator bool() const { return scales || bias; }
+    /// Those of columns n .. n + count, filled up to `size` columns: scales, then biases.
+    template <int size>
+    void read(int n, int count, R* to) const {
+      std::fill_n(to, size, R(1));
+      std::fill_n(to + size, size, R(0));
+      for (int i = 0; i < count && scales; ++i) to[i] = static_cast<R>(scales[n + i]);
+      for (int i = 0; i < count && bias; ++i) to[size + i] = bias[n + i];
+    }
   };
 
   static V load(const R* p) {
@@ -70,51 +86,77 @@ struct Gemm {
       at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
   }
 
-  /// One tile: rows r of C over a packed panel (k, nr). Columns beyond `columns` are computed and dropped.
-  template <int Rows>
-  static void tile(int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c, std::size_t c_row,
-                   int columns, bool add) {
-    [&]<int... r>(std::integer_sequence<int, r...>) {
-      V low[std::size_t{Rows}] = {}, high[std::size_t{Rows}] = {};
-      for (int i = 0; i < k; ++i, panel += nr, a += a_column) {
-        const V b0 = load(panel), b1 = load(panel + lanes);
-        ((low[r] += a[static_cast<std::size_t>(r) * a_row] * b0,
-          high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
-         ...);
-      }
-      (write(c + static_cast<std::size_t>(r) * c_row, low[r], high[r], columns, add), ...);
-    }(std::make_integer_sequence<int, Rows>{});
+  /// One tile: rows r of C over a packed panel (k, nr), all columns of it.
+  template <int... r>
+  static void tile(std::integer_sequence<int, r...>, int k, const R* a, std::size_t a_row, std::size_t a_column,
+                   const R* panel, R* c, std::size_t c_row, bool add, const R* finish) {
+    V low[sizeof...(r)] = {}, high[sizeof...(r)] = {};
+    for (int i = 0; i < k; ++i, panel += nr, a += a_column) {
+      const V b0 = load(panel), b1 = load(panel + lanes);
+      ((low[r] += a[static_cast<std::size_t>(r) * a_row] * b0, high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
+       ...);
+    }
+    if (add)
+      ((low[r] = load(c + static_cast<std::size_t>(r) * c_row) + low[r],
+        high[r] = load(c + static_cast<std::size_t>(r) * c_row + lanes) + high[r]),
+       ...);
+    if (finish) {
+      const V scale0 = load(finish), scale1 = load(finish + lanes), bias0 = load(finish + nr),
+              bias1 = load(finish + nr + lanes);
+      ((low[r] = low[r] * scale0 + bias0, high[r] = high[r] * scale1 + bias1), ...);
+    }
+    ((store(c + static_cast<std::size_t>(r) * c_row, low[r]),
+      store(c + static_cast<std::size_t>(r) * c_row + lanes, high[r])),
+     ...);
   }
-
-  /// A tile of 1 .. mr rows.
   template <int Rows = Shape::mr>
-  static void tile_of(int rows, int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c,
-                      std::size_t c_row, int columns, bool add) {
+  static void whole_tile(int rows, int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c,
+                         std::size_t c_row, bool add, const R* finish) {
     if constexpr (Rows > 0) {
       if (rows == Rows)
-        tile<Rows>(k, a, a_row, a_column, panel, c, c_row, columns, add);
+        tile(std::make_integer_sequence<int, Rows>{}, k, a, a_row, a_column, panel, c, c_row, add, finish);
       else
-        tile_of<Rows - 1>(rows, k, a, a_row, a_column, panel, c, c_row, columns, add);
+        whole_tile<Rows - 1>(rows, k, a, a_row, a_column, panel, c, c_row, add, finish);
     }
+  }
+
+  /// A tile of 1 .. mr rows and 1 .. nr columns: C = or C +=. `finish`: scales and biases of the panel's columns, as
+  /// Finish::read writes them.
+  static void tile_of(int rows, int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c,
+                      std::size_t c_row, int columns, bool add, const R* finish = nullptr) {
+    if (columns == nr) return whole_tile(rows, k, a, a_row, a_column, panel, c, c_row, add, finish);
+    alignas(64) R all[std::size_t{Shape::mr} * nr] = {};
+    for (int r = 0; add && r < rows; ++r) std::copy_n(c + static_cast<std::size_t>(r) * c_row, columns, all + r * nr);
+    whole_tile(rows, k, a, a_row, a_column, panel, all, nr, add, finish);
+    for (int r = 0; r < rows; ++r) std::copy_n(all + r * nr, columns, c + static_cast<std::size_t>(r) * c_row);
   }
 
   /// pack(k0, kn, n0, nn, panels): writes B[k0 .. k0 + kn) x [n0 .. n0 + nn) as panels of nr columns, k-major, one
   /// after the other at distance kn * nr; columns beyond N are zero.
   using Pack = FunctionRef<void(int k0, int kn, int n0, int nn, R* panels)>;
-  static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack) {
+
+  /// `together`: how many panels are packed at a time where C has few rows: one, where a panel's numbers lie together.
+  static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack, Finish finish = {},
+                  int together = widest) {
     if (M == 0 || N == 0) return;
-    // Wide enough to reuse rows of A, narrow enough that all threads have work.
-    const int panels = (N + nr - 1) / nr, per_task = std::clamp(panels / (4 * threads.count()), 1, widest);
-    const int tasks = (panels + per_task - 1) / per_task;
-    threads.run(tasks, [&](int task) {
-      const int n0 = task * per_task * nr;
-      columns(M, n0, std::min(N - n0, per_task * nr), K, a, c, pack);
+    const Job job{M, N, K, a, c, pack, finish, M < tall ? together : widest};
+    // Enough tasks that threads end together, as wide as may be where each packs A for itself.
+    const int panels = (N + nr - 1) / nr, count = threads.count(), least = (job.packs_left() ? 1 : 4) * count;
+    const int across = std::min(panels, (std::max(least, (panels + widest - 1) / widest) + count - 1) / count * count);
+    // Where there are too few columns for all threads, rows are divided too.
+    const int down = across < count ? std::clamp(M / (4 * Shape::mr), 1, 4 * count / across) : 1;
+    threads.run(across * down, [&](int task) {
+      const auto part = [task](int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * (i) / parts); };
+      const int i = task % across, j = task / across, tiles = (M + Shape::mr - 1) / Shape::mr;
+      const int n0 = part(panels, across, i) * nr, n1 = std::min(N, part(panels, across, i + 1) * nr);
+      const int m0 = part(tiles, down, j) * Shape::mr, m1 = std::min(M, part(tiles, down, j + 1) * Shape::mr);
+      job.run(m0, m1, n0, n1);
     });
   }
 
   /// The same on the caller's thread: the same bits.
   static void run_here(int M, int N, int K, Left a, Result c, Pack pack) {
-    for (int n0 = 0; M > 0 && n0 < N; n0 += widest * nr) columns(M, n0, std::min(N - n0, widest * nr), K, a, c, pack);
+    if (M > 0) Job{M, N, K, a, c, pack, {}, widest}.run(0, M, 0, N);
   }
 
   /// Packs rows of a row-major B (K, N): the columns of a panel lie side by side already.
@@ -159,23 +201,74 @@ struct Gemm {
   }
 
  private:
-  /// Columns n0 .. n0 + nn of C, at most `widest` panels.
-  static void columns(int M, int n0, int nn, int K, Left a, Result c, Pack pack) {
-    if (K == 0 && !c.add)
-      for (int m = 0; m < M; ++m) std::fill_n(c.data + static_cast<std::size_t>(m) * c.row + n0, nn, R(0));
-    alignas(64) R packed[block_size];
-    for (int k0 = 0; k0 < K; k0 += kc) {
-      const int kn = std::min(kc, K - k0);
-      pack(k0, kn, n0, nn, packed);
-      const bool add = c.add || k0 > 0;
-      for (int m = 0; m < M; m += Shape::mr)
-        for (int n = 0; n < nn; n += nr)
-          tile_of(std::min(Shape::mr, M - m), kn,
-                  a.data + static_cast<std::size_t>(m) * a.row + static_cast<std::size_t>(k0) * a.column, a.row,
-                  a.column, packed + static_cast<std::size_t>(n) * static_cast<std::size_t>(kn),
-                  c.data + static_cast<std::size_t>(m) * c.row + n0 + n, c.row, std::min(nr, nn - n), add);
+  struct Job {
+    int M, N, K;
+    Left a;
+    Result c;
+    Pack pack;
+    Finish finish;
+    int together;
+
+    /// Numbers of a row of A that lie far apart are brought together, where more than one panel reads them.
+    bool packs_left() const { return a.column != 1 && N > nr && M >= Shape::mr; }
+
+    /// Rows m0 .. m1 and columns n0 .. n1 of C.
+    void run(int m0, int m1, int n0, int n1) const {
+      for (int m = m0; K == 0 && !c.add && m < m1; ++m)
+        for (int n = n0; n < n1; ++n)
+          c.data[static_cast<std::size_t>(m) * c.row + static_cast<std::size_t>(n)] =
+              finish.bias ? finish.bias[n] : R(0);
+      alignas(64) R packed[block_size];
+      for (int n = n0; n < n1; n += widest * nr)
+        for (int k = 0; k < K; k += kc)
+          for (int i = n, wide = 0; i < std::min(n1, n + widest * nr); i += wide) {
+            wide = std::min({n1 - i, n + widest * nr - i, together * nr});
+            const int kn = std::min(kc, K - k);
+            pack(k, kn, i, wide, packed);
+            for (int m = m0; m < m1; m += tall) {
+              if (packs_left())
+                rows_packed(m, std::min(m1, m + tall), k, kn, i, wide, packed);
+              else
+                rows(m, std::min(m1, m + tall), k, kn, i, wide, packed, at(m, k), a.row, a.column);
+            }
+          }
     }
-  }
+    const R* at(int m, int k) const {
+      return a.data + static_cast<std::size_t>(m) * a.row + static_cast<std::size_t>(k) * a.column;
+    }
+
+    /// Rows m0 .. m1 of C += A[.., k .. k + kn) times the packed columns n .. n + nn.
+    void rows(int m0, int m1, int k, int kn, int n, int nn, const R* panels, const R* left, std::size_t left_row,
+              std::size_t left_column, std::size_t tile_step = 0) const {
+      const int tiles = (m1 - m0 + Shape::mr - 1) / Shape::mr, high = (m1 - m0 + tiles - 1) / tiles;
+      const bool add = c.add || k > 0, ends = finish && k + kn == K;
+      alignas(64) R finishing[std::size_t{2} * nr];
+      for (int i = 0; i < nn; i += nr) {
+        const int columns = std::min(nr, nn - i);
+        if (ends) finish.template read<nr>(n + i, columns, finishing);
+        const R* panel = panels + static_cast<std::size_t>(i) * static_cast<std::size_t>(kn);
+        const R* from = left;
+        for (int m = m0; m < m1; m += high, from += tile_step ? tile_step : static_cast<std::size_t>(high) * left_row)
+          tile_of(std::min(high, m1 - m), kn, from, left_row, left_column, panel,
+                  c.data + static_cast<std::size_t>(m) * c.row + n + i, c.row, columns, add,
+                  ends ? finishing : nullptr);
+      }
+    }
+    /// The same with those rows of A packed tile by tile, k-major.
+    [[gnu::noinline]] void rows_packed(int m0, int m1, int k, int kn, int n, int nn, const R* panels) const {
+      alignas(64) R tiles[std::size_t{tall} * kc + lanes];
+      const int count = (m1 - m0 + Shape::mr - 1) / Shape::mr, high = (m1 - m0 + count - 1) / count;
+      const auto step = static_cast<std::size_t>(high * kn);
+      for (int i = 0; i < kn; ++i) {
+        const R* from = at(m0, k + i);
+        R* to = tiles + i * high;
+        for (int m = m0; m < m1; m += high, to += step)
+          for (int j = 0; j < std::min(high, m1 - m); ++j, from += a.row) to[j] = *from;
+      }
+      rows(m0, m1, k, kn, n, nn, panels, tiles, 1, static_cast<std::size_t>(high), step);
+    }
+  };
+
   /// A square of lanes x lanes numbers, in log2(lanes) rounds of exchanges between rows that the compiler turns into
   /// shuffles.
   static void transpose(const R* from, int from_row, R* to) {

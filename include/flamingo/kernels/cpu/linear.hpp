@@ -1,7 +1,11 @@
 /// Dense products on the CPU.
 #pragma once
+#include <concepts>
+#include <utility>
+
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/eigen_linear.hpp>
+#include <flamingo/kernels/cpu/few_rows.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
@@ -15,19 +19,11 @@ struct Linear<Cpu<R, Set, Products::own>> {
 
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, const W& w, Out<P> y) {
-    const auto width = static_cast<std::size_t>(x.width);
-    const typename G::Left a{x.data, width, 1};
-    const typename G::Result c{y.data, static_cast<std::size_t>(y.width), false};
-    if constexpr (requires { w.panels; })
-      if (w.panels) {
-        if (x.rows == 1) return panels_times_vector<G::kc>(ctx.threads(), w, x.data, y.data);
-        return G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c, [&](int k0, int kn, int n0, int nn, R* panels) {
-          pack_panels<G::nr>(w, k0, kn, n0, nn, panels);
-        });
-      }
-    const auto source = source_of<R>(w);
-    G::run(ctx.threads(), x.rows, w.rows, w.columns, a, c,
-           [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); });
+    product(ctx, x, w, {}, y);
+  }
+  template <class W, class B>
+  static void forward(Context<P>& ctx, In<P> x, const W& w, const B& b, Out<P> y) {
+    product(ctx, x, w, {nullptr, b.data}, y);
   }
 
   template <class B>
@@ -54,6 +50,30 @@ struct Linear<Cpu<R, Set, Products::own>> {
   template <class B>
   static void backward_bias(Context<P>&, In<P> dy, const B& db) {
     for (int n = 0; n < dy.rows; ++n) line(db) += line(dy, n);
+  }
+
+ private:
+  /// y = x wᵀ, then what `finish` says. The scales of int8 rows are part of that.
+  template <class W>
+  static void product(Context<P>& ctx, In<P> x, W w, typename G::Finish finish, Out<P> y) {
+    const auto width = static_cast<std::size_t>(x.width), to_width = static_cast<std::size_t>(y.width);
+    const typename G::Left a{x.data, width, 1};
+    const typename G::Result c{y.data, to_width, false};
+    if constexpr (requires { w.panels; }) {
+      finish.scales = std::exchange(w.scales, nullptr);
+      if constexpr (std::same_as<R, float>)
+        if (w.panels && x.rows <= FewRows<Set>::most && w.columns > 0)
+          return FewRows<Set>::run(ctx.threads(), w, {x.data, width, y.data, to_width, x.rows}, finish);
+      if (w.panels)
+        return G::run(
+            ctx.threads(), x.rows, w.rows, w.columns, a, c,
+            [&](int k0, int kn, int n0, int nn, R* panels) { pack_panels<G::nr>(w, k0, kn, n0, nn, panels); }, finish,
+            1);
+    }
+    const auto source = source_of<R>(w);
+    G::run(
+        ctx.threads(), x.rows, w.rows, w.columns, a, c,
+        [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); }, finish, 1);
   }
 };
 

@@ -1,10 +1,10 @@
 /// Panels of packed weights widened for the register tile: whole vectors of neighbours, nothing is transposed.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -65,12 +65,33 @@ struct Neighbours {
     std::memcpy(&v, &bits, sizeof(v));
     return v;
   }
+  /// Neighbours of a format of one number.
+  template <Format F>
+  [[gnu::always_inline]] static Vector<float> numbers(const std::byte* from) {
+    if constexpr (F == Format::f32)
+      return load<float>(from);
+    else if constexpr (F == Format::f16)
+      return halves(from);
+    else if constexpr (F == Format::bf16)
+      return bf16(from);
+    else
+      return floats(integers<std::int8_t>(from));
+  }
   [[gnu::always_inline]] static Vector<float> bf16(const std::byte* from) {
     return as_float(__builtin_convertvector(load<std::uint16_t>(from), Vector<std::uint32_t>) << 16);
   }
   /// The same bits as static_cast<float>(half): the exponent moves by a multiplication, which subnormal numbers
   /// survive.
   [[gnu::always_inline]] static Vector<float> halves(const std::byte* from) {
+#ifdef __AVX512F__
+    if constexpr (n == 16)
+      return reinterpret_cast<Vector<float>>(
+          _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+#endif
+#ifdef __F16C__
+    if constexpr (n == 8)
+      return std::bit_cast<Vector<float>>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#endif
     const Vector<std::uint32_t> h = __builtin_convertvector(load<std::uint16_t>(from), Vector<std::uint32_t>),
                                 magnitude = (h & 0x7fffu) << 13;
     const Vector<float> scaled = as_float(magnitude) * 0x1p112f;
@@ -86,79 +107,85 @@ struct Neighbours {
   }
 };
 
-/// Calls f(k, part, numbers of rows j + part * n ..) for columns k0 .. k0 + kn of a panel and `parts` vectors of its
-/// rows from j on. `scales` are those rows' (int8).
-template <Isa Set, Format F, int n, int parts, class Use>
-[[gnu::always_inline]] inline void each_neighbours(const std::byte* panel, const float* scales, int j, int k0, int kn,
-                                                   const Use& f) {
+/// The columns of a panel, each as `parts` vectors of n rows, from row j on (a multiple of what they hold). int8 has
+/// its scales to come: a sum's, not a number's.
+template <Isa Set, Format F, int n, int parts>
+struct PanelColumns {
   using N = Neighbours<Set, n>;
-  constexpr auto bytes = static_cast<std::size_t>(size_of(F).bytes);
-  typename N::template Vector<float> d[std::size_t{parts}] = {}, m[std::size_t{parts}] = {};
-  if constexpr (F == Format::int8)
-    for (int i = 0; i < parts; ++i) d[i] = N::template load<float>(scales + i * n);
-  if constexpr (block_header(F) == 0) {
-    for (int k = k0; k < k0 + kn; ++k)
-      for (int i = 0; i < parts; ++i) {
-        const std::byte* from = panel + static_cast<std::size_t>(k * panel_rows + j + i * n) * bytes;
-        if constexpr (F == Format::f32)
-          f(k - k0, i, N::template load<float>(from));
-        else if constexpr (F == Format::f16)
-          f(k - k0, i, N::halves(from));
-        else if constexpr (F == Format::bf16)
-          f(k - k0, i, N::bf16(from));
-        else
-          f(k - k0, i, d[i] * N::floats(N::template integers<std::int8_t>(from)));
-      }
-  } else {
-    for (int k = k0; k < k0 + kn;) {
-      const std::byte* block = panel + static_cast<std::size_t>(k / 32 * panel_rows) * bytes;
-      for (int i = 0; i < parts; ++i) {
-        d[i] = N::halves(block + (j + i * n) * 2);
-        if constexpr (F == Format::q4_1) m[i] = N::halves(block + (panel_rows + j + i * n) * 2);
-      }
-      const std::byte* numbers = block + block_header(F) * panel_rows;
-      for (int in = k % 32; in < 32 && k < k0 + kn; ++in, ++k)
-        for (int i = 0; i < parts; ++i) {
-          const int row = j + i * n;
-          if constexpr (F == Format::q8_0) {
-            f(k - k0, i, d[i] * N::floats(N::template integers<std::int8_t>(numbers + in * panel_rows + row)));
-          } else {
-            auto q = N::template integers<std::uint8_t>(numbers + in * 16 + row % 16);
-            q = row < 16 ? q & 15 : q >> 4;
-            if constexpr (F == Format::q4_0)
-              f(k - k0, i, d[i] * N::floats(q - 8));
-            else
-              f(k - k0, i, d[i] * N::floats(q) + m[i]);
-          }
-        }
+  using V = typename N::template Vector<float>;
+  static constexpr bool in_blocks = block_header(F) > 0, nibbles = in_blocks && F != Format::q8_0;
+  static constexpr int bytes = size_of(F).bytes;
+  /// From a column to the next, within a block.
+  static constexpr std::size_t step = in_blocks ? (nibbles ? 16 : panel_rows) : panel_rows * bytes;
+
+  /// What the columns of a block have in common.
+  struct Block {
+    V scales[std::size_t{parts}], offsets[std::size_t{parts}];
+    int shift;
+  };
+  struct Nothing {};
+  using Shared = std::conditional_t<in_blocks, Block, Nothing>;
+
+  /// Columns from k on that share a block, of the `count` that are left.
+  [[gnu::always_inline]] static int together(int k, int count) {
+    return in_blocks ? std::min(32 - k % 32, count) : count;
+  }
+  [[gnu::always_inline]] static const std::byte* column(const std::byte* panel, int k, int j) {
+    if constexpr (!in_blocks)
+      return panel + static_cast<std::size_t>(k) * step + j * bytes;
+    else
+      return block(panel, k) + block_header(F) * panel_rows + static_cast<std::size_t>(k % 32) * step +
+             (nibbles ? j % 16 : j);
+  }
+  [[gnu::always_inline]] static Shared shared(const std::byte* panel, int k, int j) {
+    Shared s;
+    if constexpr (in_blocks) {
+      const std::byte* header = block(panel, k);
+      for (int i = 0; i < parts; ++i) s.scales[i] = N::halves(header + (j + i * n) * 2);
+      for (int i = 0; i < parts && F == Format::q4_1; ++i)
+        s.offsets[i] = N::halves(header + (panel_rows + j + i * n) * 2);
+      s.shift = j < 16 ? 0 : 4;
+    }
+    return s;
+  }
+  /// Vector i of the column at `from`.
+  template <int i>
+  [[gnu::always_inline]] static V numbers(const Shared& s, const std::byte* from) {
+    if constexpr (!in_blocks) {
+      return N::template numbers<F>(from + i * n * bytes);
+    } else if constexpr (F == Format::q8_0) {
+      return s.scales[i] * N::floats(N::template integers<std::int8_t>(from + i * n));
+    } else {
+      const auto both = N::template integers<std::uint8_t>(from + i * n % 16);
+      // Where a column is read whole, which nibble it is does not wait for j.
+      const auto q = (parts * n < panel_rows ? both >> s.shift : i * n < 16 ? both : both >> 4) & 15;
+      if constexpr (F == Format::q4_0)
+        return s.scales[i] * N::floats(q - 8);
+      else
+        return s.scales[i] * N::floats(q) + s.offsets[i];
     }
   }
-}
+
+ private:
+  static const std::byte* block(const std::byte* panel, int k) {
+    return panel + static_cast<std::size_t>(k / 32 * panel_rows) * bytes;
+  }
+};
 
 /// Rows j .. j + nr of a panel, columns k0 .. k0 + kn, as numbers: to[k * nr + row].
 template <Isa Set, class R, Format F, int nr>
-void widen(const std::byte* panel, const float* scales, int j, int k0, int kn, R* to) {
+void widen(const std::byte* panel, int j, int k0, int kn, R* to) {
   constexpr int n = std::min(nr, float_lanes<Set>);
-  each_neighbours<Set, F, n, nr / n>(panel, scales, j, k0, kn, [&](int k, int i, auto numbers) {
-    Neighbours<Set, n>::store(to + k * nr + i * n, numbers);
-  });
-}
-
-/// y (rows of w) = w x for one x, as Gemm computes it: a chain over blocks of kc columns, then the sum of the blocks.
-template <Isa Set, class R, Format F, int kc>
-void panel_times_vector(const std::byte* panel, const float* scales, int columns, const R* x, R* y) {
-  constexpr int n = float_lanes<Set>, parts = panel_rows / n;
-  using N = Neighbours<Set, n>;
-  using V = typename N::template Vector<R>;
-  V total[std::size_t{parts}] = {};
-  for (int k0 = 0; k0 < columns; k0 += kc) {
-    V block[std::size_t{parts}] = {};
-    each_neighbours<Set, F, n, parts>(
-        panel, scales, 0, k0, std::min(kc, columns - k0),
-        [&](int k, int i, auto numbers) { block[i] += x[k0 + k] * __builtin_convertvector(numbers, V); });
-    for (int i = 0; i < parts; ++i) total[i] = k0 ? total[i] + block[i] : block[i];
+  using Columns = PanelColumns<Set, F, n, nr / n>;
+  for (int k = k0, some = 0; k < k0 + kn; k += some) {
+    some = Columns::together(k, k0 + kn - k);
+    const auto shared = Columns::shared(panel, k, j);
+    const std::byte* from = Columns::column(panel, k, j);
+    [&]<int... i>(std::integer_sequence<int, i...>) {
+      for (int c = 0; c < some; ++c, from += Columns::step, to += nr)
+        (Neighbours<Set, n>::store(to + i * n, Columns::template numbers<i>(shared, from)), ...);
+    }(std::make_integer_sequence<int, nr / n>{});
   }
-  std::memcpy(y, total, sizeof(total));
 }
 
 /// Calls f.operator()<format>().
@@ -182,42 +209,18 @@ void with_format(Format format, const Use& f) {
   }
 }
 
-/// Scales of `count` rows from n on; rows that fill up the last panel have none.
-template <int count, Platform P, int O, int D>
-std::array<float, std::size_t{count}> scales_of(const PackedMatrix<P, O, D>& w, int n) {
-  std::array<float, std::size_t{count}> scales{};
-  if (w.scales) std::copy_n(w.scales + n, std::min(count, w.rows - n), scales.begin());
-  return scales;
-}
-
-/// Columns n0 .. n0 + nn of B = wᵀ, rows k0 .. k0 + kn, as panels of `nr` columns for Gemm. n0 is a multiple of nr.
-template <int nr, class R, Isa Set, int O, int D>
-void pack_panels(const PackedMatrix<Cpu<R, Set>, O, D>& w, int k0, int kn, int n0, int nn, R* panels) {
+/// Columns n0 .. n0 + nn of B = wᵀ, rows k0 .. k0 + kn, as panels of `nr` columns for Gemm. n0 is a multiple of nr. An
+/// int8 row's scale is left to the end of its sums.
+template <int nr, class R, Isa Set, Products By, int O, int D>
+void pack_panels(const PackedMatrix<Cpu<R, Set, By>, O, D>& w, int k0, int kn, int n0, int nn, R* panels) {
   static_assert(panel_rows % nr == 0);
   with_format(w.format, [&]<Format F>() {
     R* to = panels;
     for (int n = n0; n < n0 + nn; n += nr, to += kn * nr) {
       const int j = n % panel_rows;
       const std::byte* panel = w.data + static_cast<std::size_t>(n - j) * w.row_bytes();
-      widen<Set, R, F, nr>(panel, scales_of<nr>(w, n).data(), j, k0, kn, to);
+      widen<Set, R, F, nr>(panel, j, k0, kn, to);
     }
-  });
-}
-
-/// y = w x for one row x.
-template <int kc, class R, Isa Set, int O, int D>
-void panels_times_vector(Threads& threads, const PackedMatrix<Cpu<R, Set>, O, D>& w, const R* x, R* y) {
-  const int panels = (w.rows + panel_rows - 1) / panel_rows, tasks = std::min(panels, 4 * threads.count());
-  with_format(w.format, [&]<Format F>() {
-    threads.run(tasks, [&](int task) {
-      const auto part = [&](int t) { return static_cast<int>(std::int64_t{panels} * t / tasks) * panel_rows; };
-      for (int n = part(task); n < part(task + 1); n += panel_rows) {
-        std::array<R, std::size_t{panel_rows}> out;
-        panel_times_vector<Set, R, F, kc>(w.data + static_cast<std::size_t>(n) * w.row_bytes(),
-                                          scales_of<panel_rows>(w, n).data(), w.columns, x, out.data());
-        std::copy_n(out.data(), std::min(panel_rows, w.rows - n), y + n);
-      }
-    });
   });
 }
 

@@ -1,0 +1,130 @@
+/// y = x wᵀ for a few rows of x and a matrix in panels, as a step of decoding asks: every panel is read once, widened
+/// in registers and multiplied with all rows, so memory alone says how long it takes.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/panels.hpp>
+
+namespace flamingo::kernels {
+
+/// The bits are Gemm's: a chain over each block of kc columns, then the sum of the blocks, then scale and bias.
+template <Isa Set>
+struct FewRows {
+  using G = Gemm<float, Set>;
+  static constexpr int most = 8;
+
+  struct Operands {
+    const float* x;
+    std::size_t x_row;
+    float* y;
+    std::size_t y_row;
+    int rows;  ///< 1 .. most
+  };
+
+  template <class W>
+  static void run(Threads& threads, const W& w, const Operands& all, const typename G::Finish& finish) {
+    const int panels = (w.rows + panel_rows - 1) / panel_rows, tasks = std::min(panels, 4 * threads.count());
+    with_format(w.format, [&]<Format F>() {
+      threads.run(tasks, [&](int task) {
+        const auto part = [&](int t) { return static_cast<int>(std::int64_t{panels} * t / tasks) * panel_rows; };
+        for (int first = part(task); first < part(task + 1); first += panel_rows) {
+          Operands some = all;
+          some.y += first;
+          alignas(64) float ends[std::size_t{2} * panel_rows];
+          const int count = std::min(panel_rows, w.rows - first);
+          if (finish) finish.template read<panel_rows>(first, count, ends);
+          multiply<F>(w.data + static_cast<std::size_t>(first) * w.row_bytes(), w.columns, some, count,
+                      finish ? ends : nullptr);
+        }
+      });
+    });
+  }
+
+ private:
+  static constexpr int n = float_lanes<Set>;
+  using N = Neighbours<Set, n>;
+  using V = typename N::template Vector<float>;
+  using Row = float[panel_rows];
+
+  /// Rows of x that are multiplied at a time.
+  static constexpr int tall = 4;
+  /// Vectors of a panel that are summed at a time: as many as registers hold with the sums of all rows.
+  static constexpr int parts(int rows) {
+    constexpr int registers = Set == Isa::avx512 || Set == Isa::neon ? 32 : 16;
+    int parts = panel_rows / n;
+    while (parts > 1 && rows * parts + std::min(rows, parts) + 1 > registers) parts /= 2;
+    return parts;
+  }
+  /// y (rows, count) = x wᵀ, w the rows of one panel.
+  template <Format F>
+  static void multiply(const std::byte* panel, int columns, const Operands& all, int count, const float* ends) {
+    constexpr std::size_t column = static_cast<std::size_t>(panel_rows * size_of(F).bytes) / size_of(F).numbers;
+    alignas(64) Row sums[most], total[most];
+    // Part of a panel stays in the first-level cache while all rows pass by.
+    const int chunk = parts(all.rows) * n == panel_rows ? G::kc : 64;
+    for (int k0 = 0; k0 < columns; k0 += G::kc) {
+      const int k1 = std::min(columns, k0 + G::kc);
+      std::fill_n(sums[0], all.rows * panel_rows, 0.0f);
+      for (int k = k0; k < k1; k += chunk) {
+        // Meanwhile memory is asked for what comes two thousand bytes later, evenly.
+        const std::byte* next = panel + static_cast<std::size_t>(k) * column + 2048;
+        for (int r = 0, rows = 0; r < all.rows; r += rows) {
+          rows = all.rows <= tall ? all.rows : r == 0 ? (all.rows + 1) / 2 : all.rows / 2;
+          const std::size_t step = column * static_cast<std::size_t>(rows) / static_cast<std::size_t>(all.rows);
+          add<F>(rows, all.x + static_cast<std::size_t>(r) * all.x_row + k, all.x_row, panel, k,
+                 std::min(chunk, k1 - k), next, step, sums + r);
+          next += step * static_cast<std::size_t>(chunk);
+        }
+      }
+      for (int r = 0; r < all.rows; ++r)
+        for (int v = 0; v < panel_rows; v += n)
+          N::store(total[r] + v, k0 ? load(total[r] + v) + load(sums[r] + v) : load(sums[r] + v));
+    }
+    for (int r = 0; r < all.rows; ++r) {
+      for (int v = 0; ends && v < panel_rows; v += n)
+        N::store(total[r] + v, load(total[r] + v) * load(ends + v) + load(ends + panel_rows + v));
+      std::copy_n(total[r], count, all.y + static_cast<std::size_t>(r) * all.y_row);
+    }
+  }
+  static V load(const float* from) { return N::template load<float>(from); }
+
+  /// sums[r] += x[r][k ..] times some columns of a panel, for 1 .. tall rows.
+  template <Format F, int Rows = tall>
+  static void add(int rows, const float* x, std::size_t x_row, const std::byte* panel, int k, int kn,
+                  const std::byte* next, std::size_t step, Row* sums) {
+    if constexpr (Rows > 0) {
+      constexpr int wide = parts(Rows), passes = panel_rows / n / wide;
+      if (rows < Rows) return add<F, Rows - 1>(rows, x, x_row, panel, k, kn, next, step, sums);
+      for (int j = 0; j < panel_rows; j += wide * n, next += step * static_cast<std::size_t>(kn) / passes)
+        tile<F, Rows>(std::make_integer_sequence<int, Rows * wide>{}, x, x_row, panel, j, k, kn, next, step / passes,
+                      sums);
+    }
+  }
+  /// One of its tiles: sum c is row c % rows and vector c / rows. Their chains stay in registers.
+  template <Format F, int rows, int... c>
+  static void tile(std::integer_sequence<int, c...>, const float* x, std::size_t x_row, const std::byte* panel, int j,
+                   int k, int kn, const std::byte* next, std::size_t step, Row* sums) {
+    using Columns = PanelColumns<Set, F, n, sizeof...(c) / rows>;
+    V chain[] = {load(sums[c % rows] + j + c / rows * n)...};
+    for (const int end = k + kn; k < end;) {
+      const int some = Columns::together(k, end - k);
+      const auto shared = Columns::shared(panel, k, j);
+      const std::byte* from = Columns::column(panel, k, j);
+      for (int i = 0; i < some; ++i, from += Columns::step, next += step, ++x) {
+        if constexpr (F != Format::f32 || rows > 1) __builtin_prefetch(next);  // else the processor does so itself
+        if constexpr (F == Format::f32 && (rows == 2 || rows == 3)) __builtin_prefetch(next + 64);
+        ((chain[c] +=
+          x[static_cast<std::size_t>(c % rows) * x_row] * Columns::template numbers<c / rows>(shared, from)),
+         ...);
+      }
+      k += some;
+    }
+    (N::store(sums[c % rows] + j + c / rows * n, chain[c]), ...);
+  }
+};
+
+}  // namespace flamingo::kernels
