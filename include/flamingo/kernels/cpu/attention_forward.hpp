@@ -15,27 +15,10 @@
 
 namespace flamingo::kernels {
 
-/// A piece's queries, for `heads` heads of keys from g on: strip after strip for each of these, and in a strip head
-/// after head. A head of keys begins at a multiple of `step`; what fills up before it has no row. The list is this
-/// thread's, and lives until the next one.
-template <class R, Isa Set>
-std::span<const AttentionQuery> queries_of(std::span<const AttentionStrip> strips, int group, int g, int heads,
-                                           int step) {
-  static thread_local std::vector<AttentionQuery> queries;
-  queries.clear();
-  for (int first = g * group; first < (g + heads) * group; first += group) {
-    while (queries.size() % static_cast<std::size_t>(step)) queries.push_back({-1, 0, 0});
-    for (const AttentionStrip& strip : strips)
-      for (int h = first; h < first + group; ++h)
-        for (int n = 0; n < strip.rows; ++n) queries.push_back({strip.first + n, h, strip.position() + n});
-  }
-  return queries;
-}
-
 template <class R, Isa Set, class Position>
 class AttentionForward {
  public:
-  using P = Cpu<R, Set>;
+  using P = Cpu<R, Set, Products::own>;
   using A = AccumulateOf<P>;
   using Tile = AttentionTile<R, Set>;
   using V = typename Tile::V;

@@ -65,6 +65,12 @@ struct AttentionTile {
       for (; n < columns; n += nr) chains<most, 2, a_row, a_step>(steps, a, n, right, use);
   }
 
+  /// The first `count` lanes of `sum`, at most all, are added to numbers.
+  static void add(V sum, R* to, int count) {
+    if (count >= lanes) return Math::store(to, Math::load(to) + sum);
+    for (int j = 0; j < count; ++j) to[j] += sum[j];
+  }
+
   /// to[k * stride + j] = row(j)[k] for k < K, j < count. Columns up to the next multiple of `lanes` repeat the last.
   template <class Row>
   static void transpose(const Row& row, int count, int K, R* to, int stride) {
