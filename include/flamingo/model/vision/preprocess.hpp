@@ -37,7 +37,8 @@ std::vector<R> scaled_rows(const io::Image& image, const PixelScale& scale) {
       table[c][x] = static_cast<R>((static_cast<float>(static_cast<double>(x) * scale.unit) - scale.mean[c]) /
                                    scale.deviation[c]);
   std::vector<R> rows(image.rgb.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = table[i % 3][image.rgb[i]];
+  for (std::size_t i = 0; i + 2 < rows.size(); i += 3)
+    for (std::size_t c = 0; c < 3; ++c) rows[i + c] = table[c][image.rgb[i + c]];
   return rows;
 }
 
