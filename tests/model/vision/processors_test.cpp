@@ -142,4 +142,26 @@ TEST_CASE("EfficientNet's input is the whole picture on white", "[processors]") 
   CHECK(rows[9] == -127.0 / 128);
 }
 
+TEST_CASE("several pictures on several threads are one after another what each is alone", "[processors]") {
+  const io::Safetensors expected(pictures / "pillow.safetensors");
+  const std::vector<std::string> shapes{"31x17", "17x31", "20x20", "9x40", "61x10"};
+  const auto picture = [&](int i) {
+    return samples(expected.at("clip." + shapes[static_cast<std::size_t>(i)] + ".in"), io::Mode::rgb);
+  };
+  const auto check_all = [&](const auto& processor) {
+    std::vector<float> alone;
+    for (int i = 0; i < 5; ++i) {
+      const auto rows = pixel_rows(processor, picture(i));
+      alone.insert(alone.end(), rows.begin(), rows.end());
+    }
+    for (const int count : {1, 3}) {
+      Threads threads(count);
+      CHECK(pixel_rows(threads, processor, 5, picture) == alone);
+      CHECK(pixel_rows(threads, processor, 0, picture).empty());
+    }
+  };
+  check_all(ClipImageProcessor{.edge = 9, .crop = 9});
+  check_all(MeanPaddedProcessor{.side = 11});
+}
+
 }  // namespace processors_test

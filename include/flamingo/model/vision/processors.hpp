@@ -12,6 +12,7 @@
 
 #include <flamingo/core/check.hpp>
 #include <flamingo/core/real.hpp>
+#include <flamingo/core/threads.hpp>
 #include <flamingo/io/image.hpp>
 #include <flamingo/io/resize.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
@@ -151,6 +152,22 @@ std::vector<R> pixel_rows(const MeanPaddedProcessor& processor, const io::RawIma
     rows[i] = static_cast<R>(sum[i % 3] / (static_cast<double>(inner.size()) / 3));
   for (std::ptrdiff_t y = 0; y < image.height; ++y)
     std::copy_n(inner.begin() + y * line, line, rows.begin() + ((top + y) * side + left) * 3);
+  return rows;
+}
+
+/// The rows of `count` pictures, one picture after another. Threads share the pictures; `picture(i)` gives the i-th, so
+/// that reading and decoding are shared too, and is called once for each, from any of them.
+template <Real R = float, class Processor, class Picture>
+std::vector<R> pixel_rows(Threads& threads, const Processor& processor, int count, const Picture& picture) {
+  std::vector<std::vector<R>> each(static_cast<std::size_t>(count));
+  threads.run(count, [&](int i) { each[static_cast<std::size_t>(i)] = pixel_rows<R>(processor, picture(i)); });
+  std::vector<std::size_t> begins{0};
+  for (const auto& one : each) begins.push_back(begins.back() + one.size());
+  std::vector<R> rows(begins.back());
+  threads.run(count, [&](int i) {
+    const auto& one = each[static_cast<std::size_t>(i)];
+    std::copy(one.begin(), one.end(), rows.begin() + static_cast<std::ptrdiff_t>(begins[static_cast<std::size_t>(i)]));
+  });
   return rows;
 }
 
