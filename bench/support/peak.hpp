@@ -41,12 +41,13 @@ double multiply_adds(long rounds) {
   return 2.0 * chains * Shape::lanes * static_cast<double>(rounds);
 }
 
-/// Operations a second of all threads of a pool together: the best of several runs of some milliseconds.
+/// Operations a second of all threads of a pool together: the best of runs of some milliseconds within half a second,
+/// which the system may need to give each thread a core.
 template <class R>
 double peak(Threads& threads) {
   using Clock = std::chrono::steady_clock;
   double best = 0;
-  for (int run = 0; run < 9; ++run) {
+  for (const auto end = Clock::now() + std::chrono::milliseconds(500); Clock::now() < end;) {
     std::array<double, 64> operations{};
     const auto begin = Clock::now();
     threads.run(threads.count(),
