@@ -2,7 +2,7 @@
 //
 //   prefill   a prompt of `prompt` tokens, logits of the last
 //   decode    one token after it
-//   quality   the 64 tokens that the stored numbers, as floats, write greedily about each passage are read with each
+//   quality   the 64 tokens that the stored numbers, as floats, write greedily after each passage are read with each
 //   other
 //             form of the weights: how many it too finds the likeliest; and the log-likelihood of the passages
 //             themselves. Besides the file's own form: int8 (a scale a row), the same with the table as it is stored,
@@ -93,7 +93,7 @@ class Bench {
     report("decode", "stored", median(decode));
   }
 
-  /// Each line of the passages is a document; a prompt asks, in the form that the model was tuned for, to retell it.
+  /// Each line of the passages is a document, and a prompt to go on.
   std::vector<Judged> passages() const {
     const io::Tokenizer tokenizer = io::Tokenizer::from_gguf(*file_);
     std::ifstream in(o_.text("--passages"));
@@ -104,9 +104,7 @@ class Bench {
       one.document.ids = tokenizer.encode(line);
       one.document.targets.assign(one.document.ids.begin() + 1, one.document.ids.end());
       one.document.targets.push_back(-1);
-      one.prompt.ids = tokenizer.encode(
-          "<|im_start|>user\nSummarize this in your own words: " + line + "<|im_end|>\n<|im_start|>assistant\n",
-          {.parse_special = true});
+      one.prompt.ids = one.document.ids;
       for (Sequence* s : {&one.document, &one.prompt}) s->phi.assign(s->ids.size(), 0);
       all.push_back(std::move(one));
     }
