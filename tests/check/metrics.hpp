@@ -13,6 +13,7 @@
 #include <flamingo/eval/metrics/ranking.hpp>
 #include <flamingo/eval/metrics/rouge.hpp>
 #include <flamingo/eval/metrics/vqa.hpp>
+#include <flamingo/eval/prompts.hpp>
 #include <flamingo/io/json.hpp>
 #include <flamingo/io/mapped_file.hpp>
 
@@ -108,6 +109,12 @@ inline void check_vqa(MetricsReport& report, const io::Json& golden) {
   }
   for (const auto& [text, normal] : golden.at("normalized").as_object())
     report.text("'" + text + "' normalised", vqa_normalized(text), normal.as_string());
+  if (const io::Json* cuts = golden.find("postprocess"))
+    for (const io::Json& pair : cuts->as_array()) {
+      const std::string written = pair.as_array().at(0).as_string();
+      report.text("'" + written + "' cut", trimmed_answer(open_flamingo_prompts().question, written),
+                  pair.as_array().at(1).as_string());
+    }
 }
 
 }  // namespace detail

@@ -1,7 +1,9 @@
 /// Answers of a model: an engine, a tokenizer, and whoever opens pictures.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 #include <flamingo/eval/protocol/evaluate.hpp>
 #include <flamingo/infer/beam.hpp>
 #include <flamingo/infer/score.hpp>
+#include <flamingo/io/tokenizer.hpp>
 #include <flamingo/model/media.hpp>
 
 namespace flamingo {
@@ -52,8 +55,7 @@ class EngineAnswerer {
       ids.push_back(encoded(lead_ + candidate, false));
       answer.tokens.one_by_one += length + static_cast<std::int64_t>(ids.back().size()) - 1;
     }
-    // The prompt but its last token, then the tree, whose root that token is.
-    answer.tokens.read = length - 1 + static_cast<std::int64_t>(CandidateTree::of(0, ids).ids.size());
+    answer.tokens.read = length - 1 + tree_tokens(ids);
     for (const Score& score : flamingo::score(engine_, state, ids))
       answer.scores.push_back(s.normalise_length ? score.mean() : score.sum);
     return answer;
@@ -61,7 +63,7 @@ class EngineAnswerer {
 
  private:
   std::vector<int> encoded(const std::string& text, bool begins) const {
-    const auto ids = text_.encode(text, {.parse_special = true, .begins = begins});
+    const auto ids = text_.encode(text, io::EncodeOptions{.parse_special = true, .begins = begins});
     return {ids.begin(), ids.end()};
   }
   int one_id(const std::string& tag) const {
@@ -69,6 +71,17 @@ class EngineAnswerer {
     check(ids.size() == 1, "evaluate", "the tokenizer reads the tag '", tag, "' as ", ids.size(),
           " tokens, expected one");
     return ids[0];
+  }
+  /// What score() reads of candidates: the nodes of the trees of its passes, whose root is the prompt's last token.
+  static std::int64_t tree_tokens(std::span<const std::vector<int>> candidates) {
+    std::vector<std::size_t> order(candidates.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return candidates[a] < candidates[b]; });
+    std::int64_t tokens = 0;
+    for (std::size_t from = 0; from < order.size();)
+      tokens += static_cast<std::int64_t>(
+          CandidateTree::of(0, candidates, order, from, ScoreOptions{}.tokens_a_pass).ids.size());
+    return tokens;
   }
   TextState begin(const Prompt& prompt) {
     Sequence sequence;

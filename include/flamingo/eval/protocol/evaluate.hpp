@@ -35,7 +35,7 @@ struct TokenCount {
 
 /// What a model makes of a prompt.
 struct Answer {
-  std::string text;              ///< open-ended
+  std::string text{};            ///< open-ended
   std::vector<double> scores{};  ///< closed-ended, of each candidate
   TokenCount tokens{};
 };

@@ -30,7 +30,7 @@ constexpr std::string_view name_of(TaskKind k) {
 }
 
 struct EvaluationSettings {
-  std::string task;
+  std::string task{};
   TaskKind kind = TaskKind::caption;
   std::string prompts = "paper";  ///< the set's name
   int shots = 4;
