@@ -41,7 +41,7 @@ struct MetricsReport {
   }
 };
 
-namespace detail {
+namespace metric_checks {
 
 inline std::vector<std::string> strings(const io::Json& list) {
   std::vector<std::string> all;
@@ -117,7 +117,7 @@ inline void check_vqa(MetricsReport& report, const io::Json& golden) {
     }
 }
 
-}  // namespace detail
+}  // namespace metric_checks
 
 /// A member that has scores of captions, answers to questions or lists of labels is told by what it holds.
 inline MetricsReport check_metrics(const std::filesystem::path& path) {
@@ -126,9 +126,9 @@ inline MetricsReport check_metrics(const std::filesystem::path& path) {
   MetricsReport report;
   const auto take = [&](const std::string& name, const io::Json& golden) {
     if (golden.is_object() && golden.find("raw") && golden.find("scores")) {
-      detail::check_captions(report, name, golden);
+      metric_checks::check_captions(report, name, golden);
     } else if (golden.is_object() && golden.find("answers")) {
-      detail::check_vqa(report, golden);
+      metric_checks::check_vqa(report, golden);
     } else if (golden.is_array()) {
       for (const io::Json& curve : golden.as_array()) {
         std::vector<int> labels;
