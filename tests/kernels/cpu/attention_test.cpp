@@ -2,9 +2,12 @@
 
 #include <array>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
 
 #include "support/attention_case.hpp"
 #include "support/bits.hpp"
+#include "support/compare.hpp"
 #include "support/platforms.hpp"
 
 namespace attention_test {
@@ -111,6 +114,80 @@ TEMPLATE_LIST_TEST_CASE("a row's bits do not tell how its keys were cut, nor wit
                         Platforms) {
   SECTION("whole registers") { check_cuts<TestType, 32>(); }
   SECTION("and a rest") { check_cuts<TestType, 33>(); }
+}
+
+/// The definition's gradients over 300 keys and as many rows, each of which sees those up to its own.
+TEST_CASE("attention's gradients over several blocks are the definition's", "[attention]") {
+  using P = Cpu<double>;
+  constexpr int N = 300, H = 2, K = 9;
+  const auto dy = Tensor<double>::random(N, H * K, 8);
+  Context<P> ctx(2, 1 << 20);
+  for (const Positions kind : {Positions::alibi, Positions::relative}) {
+    const bool relative = kind == Positions::relative;
+    INFO((relative ? "relative" : "Alibi"));
+    auto q = Tensor<double>::random(N, H * K, 1), y = q, lse = Tensor<double>(N, H), dq = q;
+    auto k = Tensor<double>::random(N, K, 2), v = Tensor<double>::random(N, K, 3), dk = k, dv = v;
+    Tensor<double> eq(N, H * K), ek(N, K), ev(N, K), r = Tensor<double>::random(N, H * K, 5), dr(N, H * K),
+                                                     er(N, H * K);
+    Tensor<double> u = Tensor<double>::random(1, H * K, 6), w = Tensor<double>::random(1, H * K, 7), du(1, H * K),
+                   dw(1, H * K), eu(1, H * K), ew(1, H * K), slopes = Tensor<double>::random(1, H, 4, 0, 0.1);
+    const double scale = 0.25;
+    for (int n = 0; n < N; ++n)
+      for (int h = 0; h < H; ++h) {
+        std::vector<double> p(static_cast<std::size_t>(n + 1)), dp = p;
+        double total = 0, mean = 0;
+        for (int j = 0; j <= n; ++j) {
+          double score = 0, flow = 0;
+          for (int i = 0; i < K; ++i) {
+            const int at = h * K + i;
+            score +=
+                relative ? (q(n, at) + u(0, at)) * k(j, i) + (q(n, at) + w(0, at)) * r(n - j, at) : q(n, at) * k(j, i);
+            flow += dy(n, at) * v(j, i);
+          }
+          p[static_cast<std::size_t>(j)] = std::exp(score * scale - (relative ? 0 : slopes(0, h) * (n - j)));
+          dp[static_cast<std::size_t>(j)] = flow;
+          total += p[static_cast<std::size_t>(j)];
+        }
+        for (std::size_t j = 0; j < p.size(); ++j) mean += (p[j] /= total) * dp[j];
+        for (int j = 0; j <= n; ++j) {
+          const double weight = p[static_cast<std::size_t>(j)],
+                       ds = weight * (dp[static_cast<std::size_t>(j)] - mean) * scale;
+          for (int i = 0; i < K; ++i) {
+            const int at = h * K + i;
+            ev(j, i) += weight * dy(n, at);
+            ek(j, i) += ds * (q(n, at) + (relative ? u(0, at) : 0));
+            eq(n, at) += ds * (k(j, i) + (relative ? r(n - j, at) : 0));
+            er(n - j, at) += ds * (q(n, at) + w(0, at));
+            eu(0, at) += ds * k(j, i);
+            ew(0, at) += ds * r(n - j, at);
+          }
+        }
+      }
+    SpanList list;
+    list.begin(0, N);
+    list.add({0, 0, N, 0, 1});
+    const AttentionShape shape{.heads = H, .kv_heads = 1, .head_dim = K, .scale = static_cast<float>(scale)};
+    const Spans<P> spans{{list.spans.data(), {1}}, {list.segments.data(), {1}}};
+    const std::array<KeyValue<P>, 1> pools{{{k.rows_on<P>(), v.rows_on<P>()}}};
+    const std::array<KeyValueGradient<P>, 1> gradients{{{dk.rows_on<P>(), dv.rows_on<P>()}}};
+    const auto both = [&](const auto& position, const auto& dposition) {
+      ops::attention(ctx, shape, q.rows_on<P>(), pools, spans, position, y.rows_on<P>(), lse.rows_on<P>());
+      ops::attention_backward(ctx, shape, q.rows_on<P>(), pools, spans, position, y.rows_on<P>(), lse.rows_on<P>(),
+                              dy.rows_on<P>(), dq.rows_on<P>(), gradients, dposition);
+    };
+    if (relative)
+      both(Relative<P>{r.rows_on<P>(), u.view_on<P>(), w.view_on<P>()},
+           RelativeGradient<P>{dr.rows_on<P>(), du.view_on<P>(), dw.view_on<P>()});
+    else
+      both(Alibi<P>{slopes.view_on<P>()}, NoPosition{});
+    CHECK(distance(dq, eq).relative < 1e-12);
+    CHECK(distance(dk, ek).relative < 1e-12);
+    CHECK(distance(dv, ev).relative < 1e-12);
+    if (!relative) continue;
+    CHECK(distance(dr, er).relative < 1e-12);
+    CHECK(distance(du, eu).relative < 1e-12);
+    CHECK(distance(dw, ew).relative < 1e-12);
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("attention has the same bits on any number of threads", "[attention]", Platforms) {

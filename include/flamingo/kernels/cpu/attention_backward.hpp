@@ -75,8 +75,8 @@ class AttentionBackward {
     dqueries_ = Tile::template memory<Slot::dqueries>(M * width_);
     lse_of_ = Tile::template memory<Slot::statistics>(2 * M);
     delta_ = lse_of_ + M;
-    weights_ = Tile::template memory<Slot::weights>(M * Tile::block);
-    dscores_ = Tile::template memory<Slot::dscores>(M * Tile::block);
+    weights_ = Tile::template memory<Slot::weights>((M + Tile::mr) * Tile::score_row);
+    dscores_ = Tile::template memory<Slot::dscores>((M + Tile::mr) * Tile::score_row);
     keys_ = Tile::template memory<Slot::keys>(K * Tile::block);
     values_ = Tile::template memory<Slot::values>(K * Tile::block);
     packed_ = Tile::template memory<Slot::packed>(Tile::block * width_);
@@ -141,12 +141,12 @@ class AttentionBackward {
     const auto multiply = [&](const R* side_by_side, const R* columns, R* to) {
       Tile::template product<1, Tile::side_by_side>(
           rows, width, K, side_by_side + Tile::beside(i, K), [&](int k) { return columns + k * Tile::block; },
-          [&](int r, int n, V sum) { Math::store(to + (i + r) * Tile::block + n, sum); });
+          [&](int r, int n, V sum) { Math::store(to + (i + r) * Tile::score_row + n, sum); });
     };
     if (!uniform_) multiply(asked_, keys_, weights_);
     if (!uniform_) multiply(dasked_, values_, dscores_);
     for (int r = i; r < i + rows; ++r) {
-      R *weights = weights_ + r * Tile::block, *dscores = dscores_ + r * Tile::block;
+      R *weights = weights_ + r * Tile::score_row, *dscores = dscores_ + r * Tile::score_row;
       if (uniform_)
         std::fill_n(weights, width, R(0));
       else
@@ -162,8 +162,8 @@ class AttentionBackward {
       for (int j = width; j < std::min(width + Tile::mr, Tile::block); ++j) weights[j] = dscores[j] = 0;
     }
     if (!uniform_)
-      Tile::template product<Tile::block, 1>(
-          rows, width_, end, dscores_ + i * Tile::block, [&](int j) { return packed_ + j * width_; },
+      Tile::template product<Tile::score_row, 1>(
+          rows, width_, end, dscores_ + i * Tile::score_row, [&](int j) { return packed_ + j * width_; },
           [&](int r, int n, V sum) {
             R* to = dqueries_ + (i + r) * width_ + n;
             Math::store(to, Math::load(to) + sum);
@@ -182,8 +182,8 @@ class AttentionBackward {
         for (last = first; last < tiles && sees(last, column);) ++last;
         const int i = first * Tile::mr, steps = std::min(last * Tile::mr, count()) - i;
         if (steps > 0)
-          Tile::template product<1, Tile::block>(
-              rows, width_, steps, a + i * Tile::block + column, [&](int k) { return b + (i + k) * width_; },
+          Tile::template product<1, Tile::score_row>(
+              rows, width_, steps, a + i * Tile::score_row + column, [&](int k) { return b + (i + k) * width_; },
               [&](int r, int n, V sum) { Tile::add(sum, d.row(part.key + j + r) + g_ * K + n, K - n); });
       }
     }

@@ -127,11 +127,9 @@ class AttentionForward {
       const int count = std::min(keys_together, end - j);
       Tile::transpose(
           [&](int n) {
-            const R *key = keys_[static_cast<std::size_t>(j + n)], *value = values_[static_cast<std::size_t>(j + n)];
-            for (int k = 0; k < K; k += 64 / static_cast<int>(sizeof(R))) {
-              __builtin_prefetch(key + K + k, 0, 2);
-              __builtin_prefetch(value + k);
-            }
+            const R* key = keys_[static_cast<std::size_t>(j + n)];
+            prefetch(key + K);  // of the next head
+            prefetch(values_[static_cast<std::size_t>(j + n)]);
             return key;
           },
           count, K, columns_, keys_together);
@@ -139,11 +137,21 @@ class AttentionForward {
     }
     weigh(block, i, rows, end, scores);
   }
+  /// Asks for a head's vector, without waiting for it.
+  void prefetch(const R* vector) const {
+    for (int k = 0; k < shape_.head_dim; k += 64 / static_cast<int>(sizeof(R))) __builtin_prefetch(vector + k);
+  }
   /// Many queries: keys and values are packed once for all of them.
   void pack(const Block& block, int first, int last) {
     const int K = shape_.head_dim;
     if (!uniform_)
-      Tile::transpose([&](int j) { return keys_[static_cast<std::size_t>(j)]; }, block.count, K, columns_, Tile::block);
+      Tile::transpose(
+          [&](int j) {
+            prefetch(keys_[static_cast<std::size_t>(std::min(j + 2 * Tile::lanes, block.count - 1))]);
+            prefetch(values_[static_cast<std::size_t>(j)]);
+            return keys_[static_cast<std::size_t>(j)];
+          },
+          block.count, K, columns_, Tile::block);
     for (int j = 0; j < block.count; ++j) {
       const R*& value = values_[static_cast<std::size_t>(j)];
       R* to = packed_ + j * width_;
@@ -162,7 +170,7 @@ class AttentionForward {
   }
 
   /// Of queries side by side, rows of a block's width.
-  using Scores = std::array<R, std::size_t{Tile::mr * Tile::block}>;
+  using Scores = std::array<R, std::size_t{Tile::mr * Tile::score_row}>;
 
   /// One more than the last column that one of the queries i .. i + rows - 1 sees.
   int seen(const Block& block, int i, int rows) const {
@@ -174,7 +182,7 @@ class AttentionForward {
     Tile::template product<1, Tile::side_by_side>(
         rows, width, shape_.head_dim, asked_ + Tile::beside(i, shape_.head_dim),
         [&](int k) { return columns + k * stride; },
-        [&](int r, int n, V sum) { Tile::Math::store(to + r * Tile::block + n, sum); });
+        [&](int r, int n, V sum) { Tile::Math::store(to + r * Tile::score_row + n, sum); });
   }
   /// Scores of the first `end` columns become weights, and values are added by them.
   void weigh(const Block& block, int i, int rows, int end, Scores& scores) {
@@ -182,7 +190,7 @@ class AttentionForward {
     const int width = Tile::whole(end);
     std::array<R, std::size_t{Tile::mr}> rescale;
     for (int r = 0; r < rows; ++r) {
-      R* score = scores.data() + r * Tile::block;
+      R* score = scores.data() + r * Tile::score_row;
       if (uniform_)
         std::fill_n(score, width, R(0));
       else
@@ -192,7 +200,7 @@ class AttentionForward {
           Tile::softmax_step(score, width, maxima_[i + r], totals_ + (i + r) * Tile::lanes);
     }
     R* to = sums_ + i * width_;
-    Tile::template product<Tile::block, 1>(
+    Tile::template product<Tile::score_row, 1>(
         rows, width_, end, scores.data(), [&](int j) { return values_[static_cast<std::size_t>(j)]; },
         [&](int r, int n, V sum) {
           R* at = to + r * width_ + n;

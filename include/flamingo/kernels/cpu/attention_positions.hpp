@@ -217,12 +217,12 @@ struct AttentionPositions<R, Set, Relative<Cpu<R, Set, Products::own>>> {
     const Asked ask = asked(part, begin, end);
     if (ask.visible == 0) return;
     const int K = shape_.head_dim, column = query(begin).head * K;
-    constexpr int stride = 2 * Tile::block;
-    R *by_distance = Tile::template memory<Slot::by_distance>((end - begin) * stride),
+    constexpr int stride = 2 * Tile::block + Tile::lanes;
+    R *by_distance = Tile::template memory<Slot::by_distance>((end - begin + Tile::mr) * stride),
       *distances = Tile::template memory<Slot::distances>(ask.count * width_);
     std::fill_n(by_distance, (end - begin) * stride, R(0));
     for (int i = begin; i < end; ++i)
-      std::copy_n(dscores + i * Tile::block + part.column, part.visible(query(i).position),
+      std::copy_n(dscores + i * Tile::score_row + part.column, part.visible(query(i).position),
                   by_distance + (i - begin) * stride + ask.last - query(i).position);
     for (int t = 0; t < ask.count; ++t) {
       R* to = distances + t * width_;

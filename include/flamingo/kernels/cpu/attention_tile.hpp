@@ -24,6 +24,7 @@ struct AttentionTile {
   static constexpr int nr = 2 * lanes;                                        ///< columns come in twos of vectors
   static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;  ///< rows, as in a product (Tile)
   static constexpr int block = 128;                                           ///< keys between two steps of the softmax
+  static constexpr int score_row = block + lanes;  ///< distance of rows of scores: a tile's lie in several banks
   static constexpr R infinity = std::numeric_limits<R>::infinity();
   static constexpr R smallest = sizeof(R) == 4 ? R(-87) : R(-708);  ///< whose exponential is a normal number
   static_assert(block % nr == 0);
@@ -44,25 +45,32 @@ struct AttentionTile {
   [[gnu::always_inline]] static void chains(int steps, const R* a, int column, const Right& right, const Use& use) {
     [&]<int... i>(std::integer_sequence<int, i...>) {
       V sums[std::size_t{rows * vectors}] = {};
-      for (int k = 0; k < steps; ++k, a += a_step) {
+      const R* left = a;  // in a register: what is captured lies in memory
+      for (int k = 0; k < steps; ++k, left += a_step) {
         const R* b = right(k) + column;
-        ((sums[i] += a[i / vectors * a_row] * Math::load(b + i % vectors * lanes)), ...);
+        ((sums[i] += left[i / vectors * a_row] * Math::load(b + i % vectors * lanes)), ...);
       }
       (use(i / vectors, column + i % vectors * lanes, sums[i]), ...);
     }(std::make_integer_sequence<int, rows * vectors>{});
   }
-  /// The same for columns 0 .. columns - 1 and 1 .. mr rows. `columns` is a multiple of nr.
+  /// The same for columns 0 .. columns - 1 and 1 .. mr rows. `columns` is a multiple of nr. More rows may be read, and
+  /// are dropped: few numbers of rows have code of their own.
   template <int a_row, int a_step, int most = mr, class Right, class Use>
   static void product(int rows, int columns, int steps, const R* a, const Right& right, const Use& use) {
-    if constexpr (most > 1) {
-      if (rows < most) return product<a_row, a_step, most - 1>(rows, columns, steps, a, right, use);
+    constexpr int fewer = most > 3 ? most / 2 : most - 1;
+    if constexpr (fewer > 0) {
+      if (rows <= fewer) return product<a_row, a_step, fewer>(rows, columns, steps, a, right, use);
     }
+    const auto use_some = [&](int row, int column, V sum) {
+      if (row < rows) use(row, column, sum);
+    };
     // Enough chains to hide the latency of a multiply-add.
     constexpr int wide = most == 1 ? 8 : most == 2 ? 4 : 2;
     int n = 0;
-    for (; n + wide * lanes <= columns; n += wide * lanes) chains<most, wide, a_row, a_step>(steps, a, n, right, use);
+    for (; n + wide * lanes <= columns; n += wide * lanes)
+      chains<most, wide, a_row, a_step>(steps, a, n, right, use_some);
     if constexpr (wide > 2)
-      for (; n < columns; n += nr) chains<most, 2, a_row, a_step>(steps, a, n, right, use);
+      for (; n < columns; n += nr) chains<most, 2, a_row, a_step>(steps, a, n, right, use_some);
   }
 
   /// The first `count` lanes of `sum`, at most all, are added to numbers.
