@@ -1,5 +1,6 @@
 /// Movement of rows on the CPU.
 #pragma once
+#include <algorithm>
 #include <span>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
@@ -11,14 +12,23 @@ template <Real R, Isa Set>
 struct Arrange<Cpu<R, Set>> {
   using P = Cpu<R, Set>;
 
-  static void gather(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    for (int n = 0; n < y.rows; ++n) line(y, n) = line(x, within("gather", index.data[n], n, x.rows));
+  static void gather(Context<P>& ctx, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    all_within("gather", index, x.rows);
+    parallel_rows(ctx.threads(), y.rows, y.width, [&](int first, int count) {
+      for (int n = first; n < first + count; ++n) std::copy_n(x.row(index.data[n]), int(x.width), y.row(n));
+    });
   }
-  static void place(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    for (int n = 0; n < x.rows; ++n) line(y, within("place", index.data[n], n, y.rows)) = line(x, n);
+  static void place(Context<P>& ctx, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    all_within("place", index, y.rows);
+    parallel_rows(ctx.threads(), x.rows, x.width, [&](int first, int count) {
+      for (int n = first; n < first + count; ++n) std::copy_n(x.row(n), int(x.width), y.row(index.data[n]));
+    });
   }
-  static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    for (int n = 0; n < x.rows; ++n) line(y, within("scatter_add", index.data[n], n, y.rows)) += line(x, n);
+  static void scatter_add(Context<P>& ctx, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    all_within("scatter_add", index, y.rows);
+    parallel_columns(ctx.threads(), x.rows, x.width, [&](std::size_t at, std::size_t count) {
+      for (int n = 0; n < x.rows; ++n) line(y.row(index.data[n]) + at, count) += line(x.row(n) + at, count);
+    });
   }
   static void blend(Context<P>&, In<P> table, View<P, 1, const Blend> places, Out<P> sum) {
     for (int n = 0; n < sum.rows; ++n) {
@@ -81,6 +91,9 @@ struct Arrange<Cpu<R, Set>> {
   static std::span<const Tap> taps_of(View<P, 1, const Tap> taps, int n, int rows) {
     const auto K = static_cast<std::size_t>(taps.shape[0] / rows);
     return {taps.data + static_cast<std::size_t>(n) * K, K};
+  }
+  static void all_within(const char* op, View<P, 1, const int> index, int rows) {
+    for (int n = 0; n < index.shape[0]; ++n) within(op, index.data[n], n, rows);
   }
   static int within(const char* op, int index, int at, int rows) {
     check(index >= 0 && index < rows, op, "index ", index, " at row ", at, ", expected 0 to ", rows - 1);
