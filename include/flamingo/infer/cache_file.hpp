@@ -110,16 +110,16 @@ class CacheFiles {
     }
   }
 
-  /// Tensors of a file: those that are small as a whole, and rows of pools, copied from there when they are written.
+  /// Tensors of a file: those that are little as a whole, and rows of pools, copied from there when they are written.
   struct Contents {
     std::vector<io::TensorInfo> infos;
-    std::vector<std::vector<std::byte>> small;
+    std::vector<std::vector<std::byte>> whole;
 
     template <class T>
     void add(std::string name, io::DType type, const std::vector<T>& numbers) {
       infos.push_back({std::move(name), type, {static_cast<std::int64_t>(numbers.size())}});
       const auto bytes = std::as_bytes(std::span(numbers));
-      small.emplace_back(bytes.begin(), bytes.end());
+      whole.emplace_back(bytes.begin(), bytes.end());
     }
   };
   void write(const std::filesystem::path& path, std::span<const CachedMedium> media, const TextState* state) {
@@ -159,7 +159,7 @@ class CacheFiles {
 
     io::SafetensorsWriter writer(path, std::move(infos), metadata(state != nullptr));
     std::size_t at = 0;
-    for (const auto& bytes : contents.small) writer.write(at++, bytes);
+    for (const auto& bytes : contents.whole) writer.write(at++, bytes);
     const auto copy = [&](const auto& pool, int first, int count) {
       const auto seen = host_copy(engine_.context(), pool.slice(first, count));
       writer.write(at, std::as_bytes(std::span(seen.data(), seen.size())));
