@@ -2,11 +2,10 @@
 //
 //   prefill   a prompt of `prompt` tokens, logits of the last
 //   decode    one token after it
-//   quality   the 64 tokens that the stored numbers, as floats, write greedily after each passage are read with each
-//   other
-//             form of the weights: how many it too finds the likeliest; and the log-likelihood of the passages
-//             themselves. Besides the file's own form: int8 (a scale a row), the same with the table as it is stored,
-//             and blocks of q8_0 and q4_0, rounded from numbers that lie on a grid of 4 bits already
+//   quality   64 tokens that the stored numbers, as floats, write greedily after each passage are read with each form
+//             of the weights, and counted where they are the likeliest there too; and the log-likelihood of passages.
+//             Forms: the file's own, int8 (a scale a row), the same with the table as it is stored, and blocks of q8_0
+//             and q4_0, rounded from numbers that lie on a grid of 4 bits already
 #include <fstream>
 #include <iostream>
 #include <memory>
