@@ -41,7 +41,7 @@ class Results:
             if line["task"] == "memory":
                 self.alone.append((key, {}, {"achieved": line["measured"], "limit": line["planned"],
                                              "share": line["measured"] / line["planned"]}))
-            elif line["task"] in ("quality", "quality_captions"):
+            elif line["task"] == "quality":
                 self.alone.append((key, {}, {"achieved": line["nats"], "limit": line["nats_float32"],
                                              "share": line["kept"]}))
             elif line["task"] == "equal_text":
@@ -126,7 +126,7 @@ def limit_lines(record, bf16_units):
         aim = "within 5 %" + (", ≤ 4 GiB" if size == "3b" and dtype == "int8" else "")
         reached = abs(share - 1) <= 0.05 and fits
         return f"{achieved / 2**30:.3f} GiB", f"{limit / 2**30:.3f} GiB planned", f"{share:.3f}", aim if whole else None, reached if whole else None
-    aim = 0.99 if dtype in ("int8", "stored") else None
+    aim = 0.99 if "int8" in dtype or dtype == "stored" else None
     return (f"{achieved:.4f} nats a token", f"{limit:.4f} in float32: {achieved - limit:+.4f}", f"{share:.4f} of greedy tokens stay",
             aim and f"≥ {aim}", aim and share >= aim)
 
