@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <string_view>
 #include <vector>
 
+#include <flamingo/core/arena.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/core/real.hpp>
@@ -90,11 +90,7 @@ class RandomWeights {
     return spec.init.kind == flamingo::Init::Kind::normal ? spec.init.deviation
                                                           : 1 / std::sqrt(static_cast<float>(spec.columns));
   }
-  /// Memory that costs nothing before it is written.
-  std::byte* room(std::size_t bytes) {
-    owners_.emplace_back(new std::byte[bytes]);
-    return owners_.back().get();
-  }
+  std::byte* room(std::size_t bytes) { return memory_.take(bytes); }
   void begin(const flamingo::Spec& spec) { at_ = flamingo::hash(spec.name) % pool_.size(); }
   template <class F>
   void each(std::size_t count, const F& f) {
@@ -110,7 +106,7 @@ class RandomWeights {
   bool panels_;
   std::vector<float> pool_ = std::vector<float>(1000003);  // a prime: rows of a matrix differ
   std::size_t at_ = 0;
-  std::vector<std::unique_ptr<std::byte[]>> owners_;
+  flamingo::Pieces memory_;
 };
 
 }  // namespace full_size

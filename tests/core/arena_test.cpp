@@ -68,4 +68,22 @@ TEST_CASE("an address range costs memory only once touched", "[arena]") {
                     "[arena] the system refused 4611686018427387904 bytes of address space");
 }
 
+TEST_CASE("pieces of weights are aligned, apart, zero, and stay where they are", "[arena]") {
+  Pieces pieces;
+  constexpr std::size_t range = std::size_t{64} << 20;
+  std::byte* first = pieces.take(100);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % AddressRange::large_page == 0);
+  CHECK(pieces.take(1) == first + 128);
+  CHECK(pieces.take(range - 192) == first + 192);  // up to the range's last byte
+  std::byte* second = pieces.take(1);
+  CHECK((second < first || second >= first + range));
+  std::byte* large = pieces.take(range + 1);  // more than a range of the usual size
+  CHECK((large[0] == std::byte{0} && large[range] == std::byte{0}));
+  std::memset(first, 7, 100);
+  std::memset(large, 9, range / 1000);
+  Pieces moved = std::move(pieces);
+  CHECK(first[99] == std::byte{7});
+  CHECK(moved.take(range) != large);
+}
+
 }  // namespace arena_test

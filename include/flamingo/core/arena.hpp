@@ -1,10 +1,13 @@
-/// Memory of a run: one range with two ends. What backward will read grows from the front, scratch from the back.
+/// Memory of a run and of weights: ranges of pages that are made when touched. A run has one range with two ends. What
+/// backward will read grows from the front, scratch from the back.
 #pragma once
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include <flamingo/core/check.hpp>
 
@@ -59,27 +62,63 @@ class Arena {
 /// A range of the address space whose pages cost memory only once touched, so an arena can be sized generously.
 class AddressRange {
  public:
+  static constexpr std::size_t large_page = std::size_t{2} << 20, large = 16 * large_page;
+
   explicit AddressRange(std::size_t bytes) : bytes_(bytes) {
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    room_ = bytes < large ? bytes : bytes + large_page;
+    void* at = mmap(nullptr, room_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     check(at != MAP_FAILED, "arena", "the system refused ", bytes, " bytes of address space");
-    data_ = static_cast<std::byte*>(at);
+    room_at_ = data_ = static_cast<std::byte*>(at);
+    if (bytes >= large) data_ += (large_page - reinterpret_cast<std::uintptr_t>(at) % large_page) % large_page;
+  }
+  /// Asks for pages of 2 MiB from byte `first` on, where reading is faster: what is touched there one after another,
+  /// for it costs memory in such steps. A small range, or a system without such pages, stays as it is.
+  void prefer_large_pages(std::size_t first = 0) {
+#ifdef MADV_HUGEPAGE
+    first = (first + large_page - 1) / large_page * large_page;
+    if (bytes_ >= large && first < bytes_) madvise(data_ + first, bytes_ - first, MADV_HUGEPAGE);
+#endif
   }
   AddressRange(AddressRange&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+      : room_at_(std::exchange(other.room_at_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        room_(std::exchange(other.room_, 0)),
+        bytes_(std::exchange(other.bytes_, 0)) {}
   AddressRange& operator=(AddressRange&& other) noexcept {
+    std::swap(room_at_, other.room_at_);
     std::swap(data_, other.data_);
+    std::swap(room_, other.room_);
     std::swap(bytes_, other.bytes_);
     return *this;
   }
   ~AddressRange() {
-    if (data_) munmap(data_, bytes_);
+    if (room_at_) munmap(room_at_, room_);
   }
   std::byte* data() const { return data_; }
   std::size_t size() const { return bytes_; }
 
  private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
+  std::byte *room_at_ = nullptr, *data_ = nullptr;
+  std::size_t room_ = 0, bytes_ = 0;
+};
+
+/// Memory for weights that live as long as this: pieces of large ranges, so that matrices share large pages. It begins
+/// with zeros.
+class Pieces {
+ public:
+  std::byte* take(std::size_t bytes) {
+    bytes = (bytes + Arena::alignment - 1) / Arena::alignment * Arena::alignment;
+    if (ranges_.empty() || bytes > ranges_.back().size() - taken_) {
+      ranges_.emplace_back(std::max(bytes, std::size_t{64} << 20));
+      ranges_.back().prefer_large_pages();
+      taken_ = 0;
+    }
+    return ranges_.back().data() + std::exchange(taken_, taken_ + bytes);
+  }
+
+ private:
+  std::vector<AddressRange> ranges_;
+  std::size_t taken_ = 0;  ///< of the last one
 };
 
 }  // namespace flamingo

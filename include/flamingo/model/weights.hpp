@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include <flamingo/core/arena.hpp>
 #include <flamingo/core/panels.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/store.hpp>
@@ -264,6 +265,8 @@ struct PackedWeights {
   template <class, Platform>
   friend struct PackedWeights;
 
+  std::shared_ptr<Pieces> panels_;  ///< owns all matrices in panels
+
   /// Where the host is not P, one parameter at a time is in both memories; P's kernels have one order, so the
   /// arrangement says nothing there.
   template <class Leaf>
@@ -311,12 +314,12 @@ struct PackedWeights {
     const std::size_t before = owners.size();
     point_rows(leaf, spec, tensor, place, held);
     if (arrangement == Arrangement::rows) return;
-    auto panels = std::make_shared<std::vector<std::byte>>(panel_bytes(leaf.rows, leaf.row_bytes()));
-    interleave(leaf, panels->data());
-    leaf.data = panels->data();
+    if (!panels_) panels_ = std::make_shared<Pieces>();
+    std::byte* panels = panels_->take(panel_bytes(leaf.rows, leaf.row_bytes()));
+    interleave(leaf, panels);
+    leaf.data = panels;
     leaf.panels = true;
     if (owners.size() > before) owners.erase(owners.begin() + static_cast<std::ptrdiff_t>(before));  // the rows
-    owners.push_back(std::move(panels));
   }
   /// Owners of what is converted come last: first the rows, then their scales.
   template <int O, int D>

@@ -83,18 +83,19 @@ TEMPLATE_LIST_TEST_CASE("a packed matrix gives the bits of its numbers", "[linea
 TEMPLATE_LIST_TEST_CASE("an int8 row's scale multiplies its sums once", "[linear]", Platforms) {
   using P = TestType;
   using R = typename P::Real;
-  constexpr int N = 3, in = 96, out = 13;
-  const auto x = Tensor<R>::random(N, in, 1);
+  constexpr int rows = 3, columns = 96, height = 13;
+  const auto x = Tensor<R>::random(rows, columns, 1);
   Context<P> ctx(1, 1 << 20);
-  const PackedTensor packed(Format::int8, out, in, 5);
+  const PackedTensor packed(Format::int8, height, columns, 5);
   const auto w = packed.on<P>();
-  Tensor<R> whole(out, in), y(N, out), expected(N, out);
-  for (int o = 0; o < out; ++o)
-    for (int i = 0; i < in; ++i) whole(o, i) = static_cast<R>(packed.numbers(o, i) / static_cast<double>(w.scales[o]));
+  Tensor<R> whole(height, columns), y(rows, height), expected(rows, height);
+  for (int o = 0; o < height; ++o)
+    for (int i = 0; i < columns; ++i)
+      whole(o, i) = static_cast<R>(packed.numbers(o, i) / static_cast<double>(w.scales[o]));
   ops::linear(ctx, x.template rows_on<P>(), w, y.template rows_on<P>());
   ops::linear(ctx, x.template rows_on<P>(), whole.template matrix_on<P>(), expected.template rows_on<P>());
-  for (int n = 0; n < N; ++n)
-    for (int o = 0; o < out; ++o) expected(n, o) *= static_cast<R>(w.scales[o]);
+  for (int n = 0; n < rows; ++n)
+    for (int o = 0; o < height; ++o) expected(n, o) *= static_cast<R>(w.scales[o]);
   CHECK(y == expected);
 }
 

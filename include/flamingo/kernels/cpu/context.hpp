@@ -30,6 +30,8 @@ class Context<Cpu<R, Set>> : public Memory {
  private:
   Context(std::unique_ptr<Threads> threads, std::size_t capacity) : threads_(std::move(threads)), range_(capacity) {
     arena_ = Arena(range_.data(), range_.size());
+    // Scratch is touched from the back on; what is kept may lie in pools of which little is ever touched.
+    range_.prefer_large_pages(capacity - capacity / 8);
   }
 
   std::unique_ptr<Threads> threads_;

@@ -146,7 +146,7 @@ struct Gemm {
     // Where there are too few columns for all threads, rows are divided too.
     const int down = across < count ? std::clamp(M / (4 * Shape::mr), 1, 4 * count / across) : 1;
     threads.run(across * down, [&](int task) {
-      const auto part = [task](int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * (i) / parts); };
+      const auto part = [](int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * (i) / parts); };
       const int i = task % across, j = task / across, tiles = (M + Shape::mr - 1) / Shape::mr;
       const int n0 = part(panels, across, i) * nr, n1 = std::min(N, part(panels, across, i + 1) * nr);
       const int m0 = part(tiles, down, j) * Shape::mr, m1 = std::min(M, part(tiles, down, j + 1) * Shape::mr);
