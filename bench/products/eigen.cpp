@@ -1,5 +1,5 @@
-// One statement of Eigen's, with its own threads (OpenMP), or over a BLAS (TRIAL_OVER_BLAS). Each has a namespace of its
-// own, or their functions would be taken for one another's and for those of ours.cpp.
+// One statement of Eigen's, with its own threads (OpenMP), or over a BLAS (TRIAL_OVER_BLAS). Each has a namespace of
+// its own, or their functions would be taken for one another's and for those of ours.cpp.
 #ifdef TRIAL_OVER_BLAS
 #define EIGEN_USE_BLAS
 #define Eigen EigenOverBlas

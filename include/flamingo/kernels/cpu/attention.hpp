@@ -14,9 +14,9 @@
 #include <vector>
 
 #include <flamingo/kernels/cpu/attention_backward.hpp>
+#include <flamingo/kernels/cpu/attention_eigen.hpp>
 #include <flamingo/kernels/cpu/attention_forward.hpp>
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_attention.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {

@@ -6,7 +6,7 @@
 #include <span>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_gemm.hpp>
+#include <flamingo/kernels/cpu/gemm_eigen.hpp>
 #include <flamingo/kernels/cpu/indirect.hpp>
 #include <flamingo/kernels/cpu/windows.hpp>
 #include <flamingo/ops/convolution.hpp>

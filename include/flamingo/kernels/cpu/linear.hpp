@@ -4,9 +4,9 @@
 #include <utility>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_linear.hpp>
 #include <flamingo/kernels/cpu/few_rows.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/linear_eigen.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_gemm.hpp>
+#include <flamingo/kernels/cpu/gemm_eigen.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {

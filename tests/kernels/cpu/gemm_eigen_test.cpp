@@ -1,4 +1,4 @@
-#include <flamingo/kernels/cpu/eigen_gemm.hpp>
+#include <flamingo/kernels/cpu/gemm_eigen.hpp>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -8,19 +8,19 @@
 #include "support/tensor.hpp"
 #include "support/tolerance.hpp"
 
-namespace eigen_gemm_test {
+namespace gemm_eigen_test {
 
 using namespace flamingo;
 using namespace flamingo::test;
 
-TEST_CASE("a platform's products are its own", "[eigen_gemm]") {
+TEST_CASE("a platform's products are its own", "[gemm_eigen]") {
   using kernels::GemmOf;
   static_assert(std::is_same_v<GemmOf<Cpu<float, Isa::avx2, Products::own>>, kernels::Gemm<float, Isa::avx2>>);
   static_assert(std::is_same_v<GemmOf<Cpu<float, Isa::avx2, Products::eigen>>, kernels::EigenGemm<float, Isa::avx2>>);
 }
 
-// What Eigen does not promise and eigen_gemm.hpp relies on: where Eigen divides the work never changes a row.
-TEMPLATE_TEST_CASE("Eigen gives a row the same bits alone and among others", "[eigen_gemm]", float, double) {
+// What Eigen does not promise and gemm_eigen.hpp relies on: where Eigen divides the work never changes a row.
+TEMPLATE_TEST_CASE("Eigen gives a row the same bits alone and among others", "[gemm_eigen]", float, double) {
   using R = TestType;
   using G = kernels::EigenGemm<R, native_isa>;
   constexpr int M = 77;
@@ -63,4 +63,4 @@ TEMPLATE_TEST_CASE("Eigen gives a row the same bits alone and among others", "[e
     }
 }
 
-}  // namespace eigen_gemm_test
+}  // namespace gemm_eigen_test

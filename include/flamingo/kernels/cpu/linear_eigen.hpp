@@ -3,7 +3,7 @@
 #include <utility>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
-#include <flamingo/kernels/cpu/eigen_gemm.hpp>
+#include <flamingo/kernels/cpu/gemm_eigen.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
 
