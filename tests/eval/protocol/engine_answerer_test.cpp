@@ -113,7 +113,7 @@ TEST_CASE("a whole evaluation runs over a tiny model", "[eval][engine_answerer]"
     s.control = control;
     RunFile file(folder.path() / (std::string(name_of(control)) + ".jsonl"), s.json());
     const Evaluation run = evaluate(model, s, {.queries = queries, .support = support, .candidates = candidates}, file,
-                                    [](const Progress&) {});
+                                    [](const EvaluationProgress&) {});
     REQUIRE(run.predictions.size() == 5);
     CHECK(run.tokens.read < run.tokens.one_by_one);
     for (const Prediction& p : run.predictions)

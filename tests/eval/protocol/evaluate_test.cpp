@@ -39,7 +39,7 @@ struct Case {
   EvaluationData data() const { return {.queries = queries, .support = support}; }
 };
 
-const auto quiet = [](const Progress&) {};
+const auto quiet = [](const EvaluationProgress&) {};
 
 std::vector<io::Json> lines(const std::filesystem::path& path) {
   std::vector<io::Json> all;
@@ -58,8 +58,9 @@ TEST_CASE("each query has demonstrations of its own, recorded with its prompt", 
   Parrot model;
   const auto path = folder.path() / "run.jsonl";
   RunFile file(path, c.settings.json());
-  std::vector<Progress> seen;
-  const Evaluation run = evaluate(model, c.settings, c.data(), file, [&](const Progress& p) { seen.push_back(p); });
+  std::vector<EvaluationProgress> seen;
+  const Evaluation run =
+      evaluate(model, c.settings, c.data(), file, [&](const EvaluationProgress& p) { seen.push_back(p); });
   REQUIRE(run.predictions.size() == 11);
   CHECK(run.predictions[4] == Prediction{"q4", "5 "});
   CHECK(run.tokens.read == 110);

@@ -41,7 +41,7 @@ struct Answer {
 };
 
 /// How far a run is.
-struct Progress {
+struct EvaluationProgress {
   std::size_t done = 0, all = 0, resumed = 0;
   double seconds = 0, seconds_left = 0;
 };
@@ -130,7 +130,7 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
   std::vector<std::size_t> others;
   if (s.control == Control::shuffled) others = deranged(draw_for(s.seed, "shuffled"), run.queries.size());
   const auto began = std::chrono::steady_clock::now();
-  Progress at{.all = run.queries.size()};
+  EvaluationProgress at{.all = run.queries.size()};
   for (std::size_t q = 0; q < run.queries.size(); ++q) {
     TaskItem query = run.queries[q];
     if (s.control == Control::shuffled) query.media = run.queries[others[q]].media;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <flamingo/eval/metrics/ranking.hpp>
 #include <flamingo/eval/tasks/csv.hpp>
 #include <flamingo/eval/tasks/json_reader.hpp>
 #include <flamingo/eval/tasks/predictions.hpp>
