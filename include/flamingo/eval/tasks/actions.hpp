@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include <flamingo/eval/metrics/ranking.hpp>
 #include <flamingo/eval/metrics/rare_act.hpp>
 #include <flamingo/eval/tasks/csv.hpp>
 #include <flamingo/eval/tasks/predictions.hpp>
