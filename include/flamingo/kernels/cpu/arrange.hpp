@@ -24,11 +24,8 @@ struct Arrange<Cpu<R, Set>> {
       for (int n = first; n < first + count; ++n) std::copy_n(x.row(n), int(x.width), y.row(index.data[n]));
     });
   }
-  static void scatter_add(Context<P>& ctx, In<P> x, View<P, 1, const int> index, Out<P> y) {
-    all_within("scatter_add", index, y.rows);
-    parallel_columns(ctx.threads(), x.rows, x.width, [&](std::size_t at, std::size_t count) {
-      for (int n = 0; n < x.rows; ++n) line(y.row(index.data[n]) + at, count) += line(x.row(n) + at, count);
-    });
+  static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
+    for (int n = 0; n < x.rows; ++n) line(y, within("scatter_add", index.data[n], n, y.rows)) += line(x, n);
   }
   static void blend(Context<P>&, In<P> table, View<P, 1, const Blend> places, Out<P> sum) {
     for (int n = 0; n < sum.rows; ++n) {

@@ -25,14 +25,11 @@ struct Embedding<Cpu<R, Set>> {
           more.read(id - V, 0, y.width, y.row(n));
     });
   }
-  /// Rows of one id are added in their order.
   template <class D>
-  static void backward(Context<P>& ctx, View<P, 1, const int> ids, int first, int last, In<P> dy, const D& dtable) {
-    parallel_columns(ctx.threads(), dy.rows, dy.width, [&](std::size_t at, std::size_t count) {
-      for (int n = 0; n < dy.rows; ++n)
-        if (const int id = ids.data[n]; id >= first && id < last)
-          line(dtable.row(id - first) + at, count) += line(dy.row(n) + at, count);
-    });
+  static void backward(Context<P>&, View<P, 1, const int> ids, int first, int last, In<P> dy, const D& dtable) {
+    for (int n = 0; n < dy.rows; ++n)
+      if (const int id = ids.data[n]; id >= first && id < last)
+        line(dtable.row(id - first), static_cast<std::size_t>(dy.width)) += line(dy, n);
   }
 };
 

@@ -29,11 +29,20 @@ struct Residual<Cpu<R, Set>> {
   }
   template <class Gate>
   static void gated_add(Context<P>& ctx, In<P> x, const Gate& gate, In<P> branch, Out<P> y) {
-    through(ctx, gate, y, [&](int n, Part i, V t) { i.store(y.row(n), i.load(x.row(n)) + t * i.load(branch.row(n))); });
+    through(ctx, gate, y, [=](int n, const R* t) {
+      const R *from = x.row(n), *added = branch.row(n);
+      R* const to = y.row(n);
+      M::along(static_cast<std::size_t>(y.width),
+               [=](Part i) { i.store(to, i.load(from) + i.load(t) * i.load(added)); });
+    });
   }
   template <class Gate>
   static void gated_backward(Context<P>& ctx, const Gate& gate, In<P> dy, Out<P> dbranch) {
-    through(ctx, gate, dy, [&](int n, Part i, V t) { i.store(dbranch.row(n), t * i.load(dy.row(n))); });
+    through(ctx, gate, dy, [=](int n, const R* t) {
+      const R* from = dy.row(n);
+      R* const to = dbranch.row(n);
+      M::along(static_cast<std::size_t>(dy.width), [=](Part i) { i.store(to, i.load(t) * i.load(from)); });
+    });
   }
   template <class Gate, class DGate>
   static void gate_backward(Context<P>& ctx, const Gate& gate, In<P> branch, In<P> dy, const DGate& dgate) {
@@ -42,7 +51,7 @@ struct Residual<Cpu<R, Set>> {
       dgate.data[0] += (R(1) - t * t) * static_cast<R>(dot(ctx, dy, branch));
     } else {
       parallel_columns(ctx.threads(), dy.rows, dy.width, [&](std::size_t first, std::size_t count) {
-        M::each(count, [&](Part part) {
+        M::along(count, [&](Part part) {
           const Part i{first + part.first, part.count};
           V sum{};
           for (int n = 0; n < dy.rows; ++n) sum += i.load(dy.row(n)) * i.load(branch.row(n));
@@ -76,7 +85,7 @@ struct Residual<Cpu<R, Set>> {
       M::each(count, [&](Part i) { f(Part{first + i.first, i.count}); });
     });
   }
-  /// f(row, part of it, tanh(gate) there)
+  /// f(row, tanh(gate) of each of its columns)
   template <class Gate, class F>
   static void through(Context<P>& ctx, const Gate& gate, In<P> rows, const F& f) {
     const auto scope = ctx.scope();
@@ -85,9 +94,9 @@ struct Residual<Cpu<R, Set>> {
     if constexpr (Gate::extent == 1)
       std::fill_n(t.data, size, R(std::tanh(gate.data[0])));
     else
-      M::each(size, [&](Part i) { i.store(t.data, M::tanh(i.load(gate.data))); });
+      M::along(size, [=](Part i) { i.store(t.data, M::tanh(i.load(gate.data))); });
     parallel_rows(ctx.threads(), rows.rows, rows.width, [&](int first, int count) {
-      for (int n = first; n < first + count; ++n) M::each(size, [&](Part i) { f(n, i, i.load(t.data)); });
+      for (int n = first; n < first + count; ++n) f(n, static_cast<const R*>(t.data));
     });
   }
   /// <a, b>: row by row, and in double between rows, as a float sum over all N D numbers would lose digits.
@@ -95,9 +104,10 @@ struct Residual<Cpu<R, Set>> {
     const auto scope = ctx.scope();
     const auto sums = take_vector<R>(ctx, a.rows);
     parallel_rows(ctx.threads(), a.rows, a.width, [&](int first, int count) {
-      for (int n = first; n < first + count; ++n)
-        sums.data[n] =
-            M::sum(static_cast<std::size_t>(a.width), [&](Part i) { return i.load(a.row(n)) * i.load(b.row(n)); });
+      for (int n = first; n < first + count; ++n) {
+        const R *left = a.row(n), *right = b.row(n);
+        sums.data[n] = M::sum(static_cast<std::size_t>(a.width), [=](Part i) { return i.load(left) * i.load(right); });
+      }
     });
     double sum = 0;
     for (int n = 0; n < a.rows; ++n) sum += static_cast<double>(sums.data[n]);

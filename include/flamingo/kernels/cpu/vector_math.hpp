@@ -161,6 +161,15 @@ struct VectorMath {
   [[gnu::always_inline]] static void each(std::size_t size, const F& f) {
     for (std::size_t i = 0; i < size; i += n) f(Part{i, std::min<std::size_t>(n, size - i)});
   }
+  /// The same along a row from its beginning, where a column is in the same register of every row, so that the last
+  /// ones may have instructions of their own: no question is asked of whole registers.
+  template <class F>
+  [[gnu::always_inline]] static void along(std::size_t size, const F& f) {
+    constexpr std::size_t lanes_ = n;
+    std::size_t i = 0;
+    for (; i + lanes_ <= size; i += lanes_) f(Part{i, lanes_});
+    if (i < size) f(Part{i, size - i});
+  }
   /// Σ of the lanes of f(Part) over 0 .. size, in an order that depends on size alone. f says what lanes beyond the
   /// last number add.
   template <class F>
