@@ -8,9 +8,9 @@
 
 namespace flamingo::test {
 
-inline void check_alike(const std::vector<double>& got, const std::vector<double>& expected, double allowed = 1e-9) {
+inline void check_alike(const std::vector<double>& got, const std::vector<double>& expected) {
   REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < allowed);
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - expected[i]) < 1e-9);
 }
 
 }  // namespace flamingo::test

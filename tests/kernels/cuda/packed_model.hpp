@@ -59,7 +59,8 @@ PackedWeights<Layer, P> packed_weights(std::uint64_t seed) {
           if (to.format == Format::f16) put(half(number(0)).bits);
           if (to.format == Format::bf16) put(bfloat16(number(0)).bits);
           if (to.format == Format::int8) {
-            if (c == 0) scales.push_back(most(spec.columns) / 127);
+            // Of 11 bits: a number times its scale is exact in float, whether it or a sum is scaled.
+            if (c == 0) scales.push_back(static_cast<float>(half(most(spec.columns) / 126)));
             put(static_cast<std::int8_t>(step(0, scales.back())));
           }
           if (to.format == Format::q8_0) {
