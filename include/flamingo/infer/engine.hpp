@@ -343,12 +343,15 @@ class Engine {
   std::vector<Choice> likeliest_next(std::span<TextState* const> states, int k, const std::vector<int>& banned = {}) {
     const std::vector<int> last = last_rows(states);
     const auto scope = ctx_.scope();
-    return with_logits(read(states), last, [&](const Rows<P, V>& y) {
-      const auto best = take_vector<Choice>(ctx_, y.rows * k);
-      ops::likeliest(ctx_, y, table(ctx_, banned), k, best);
-      const auto seen = host_copy(ctx_, best);
-      return std::vector<Choice>(seen.begin(), seen.end());
-    });
+    return with_logits(read(states), last, [&](const Rows<P, V>& y) { return likeliest(y, k, banned); });
+  }
+  /// The same of given logits.
+  std::vector<Choice> likeliest(const Rows<P, V>& logits, int k, const std::vector<int>& banned) {
+    const auto scope = ctx_.scope();
+    const auto best = take_vector<Choice>(ctx_, logits.rows * k);
+    ops::likeliest(ctx_, logits, table(ctx_, banned), k, best);
+    const auto seen = host_copy(ctx_, best);
+    return {seen.begin(), seen.end()};
   }
   /// log p(targets[n] | hidden row rows[n]). What costs is the rows that are asked, however often each is.
   std::vector<double> log_likelihoods(const Rows<P, D>& hidden, std::span<const int> rows,

@@ -269,7 +269,6 @@ class Server {
   /// The next tokens of requests that are alike, out of their logits.
   template <class Y>
   void choose(std::span<const Place> jobs, const Y& y) {
-    Context<P>& ctx = engine_.context();
     const auto n = static_cast<std::size_t>(jobs[0]->enough);
     const auto each = [&](const auto& choice_of) {
       for (std::size_t i = 0; i < jobs.size(); ++i) try {
@@ -279,16 +278,13 @@ class Server {
         }
     };
     if (n > 0) {
-      const auto scope = ctx.scope();
-      const auto best = take_vector<Choice>(ctx, y.rows * static_cast<int>(n));
-      ops::likeliest(ctx, y, table(ctx, jobs[0]->request.options.banned), static_cast<int>(n), best);
-      const auto seen = host_copy(ctx, best);
+      const auto best = engine_.likeliest(y, static_cast<int>(n), jobs[0]->request.options.banned);
       each([&](std::size_t i, Job& job) {
-        return detail::choose(std::span<const Choice>(seen).subspan(i * n, n), job.request.options,
+        return detail::choose(std::span<const Choice>(best).subspan(i * n, n), job.request.options,
                               job.writing.uniform());
       });
     } else {
-      const auto seen = host_copy(ctx, y);
+      const auto seen = host_copy(engine_.context(), y);
       std::vector<typename E::Logit> logits(seen.begin(), seen.end());
       each([&](std::size_t i, Job& job) {
         return detail::choose(std::span(logits).subspan(i * std::size_t{E::V}, std::size_t{E::V}), job.state(),
