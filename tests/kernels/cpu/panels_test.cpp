@@ -72,7 +72,7 @@ TEMPLATE_LIST_TEST_CASE("products with panels have the bits of products with row
 }
 
 TEST_CASE("halves are widened to the bits that a conversion gives", "[panels]") {
-  constexpr int n = kernels::float_lanes<native_isa>;
+  constexpr int n = kernels::vector_lanes<float, native_isa>;
   using N = kernels::Neighbours<native_isa, n>;
   int wrong = 0;
   for (int first = 0; first < 65536; first += n) {

@@ -89,7 +89,7 @@ struct AttentionTile {
       for (; k + lanes <= K; k += lanes) {
         V square[std::size_t{lanes}];
         for (int j = 0; j < lanes; ++j) square[j] = Math::load(rows[static_cast<std::size_t>(j)] + k);
-        exchange<lanes / 2>(square);
+        Math::transpose(square);
         for (int j = 0; j < lanes; ++j) Math::store(to + (k + j) * stride + j0, square[j]);
       }
       for (; k < K; ++k)
@@ -146,23 +146,6 @@ struct AttentionTile {
     R total = 0;
     for (int j = 0; j < lanes; ++j) total += sum[j];
     return total;
-  }
-
- private:
-  /// Transposes in registers: halves of pairs of rows change places, then quarters, ... : lanes log2(lanes) shuffles.
-  template <int step>
-  [[gnu::always_inline]] static void exchange(V* rows) {
-    if constexpr (step > 0) {
-      for (int j = 0; j < lanes; ++j)
-        if (!(j & step)) {
-          const V a = rows[j], b = rows[j + step];
-          [&]<int... i>(std::integer_sequence<int, i...>) {
-            rows[j] = __builtin_shufflevector(a, b, (i & step ? lanes + i - step : i)...);
-            rows[j + step] = __builtin_shufflevector(a, b, (i & step ? lanes + i : i + step)...);
-          }(std::make_integer_sequence<int, lanes>{});
-        }
-      exchange<step / 2>(rows);
-    }
   }
 };
 

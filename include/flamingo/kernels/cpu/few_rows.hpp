@@ -45,7 +45,7 @@ struct FewRows {
   }
 
  private:
-  static constexpr int n = float_lanes<Set>;
+  static constexpr int n = vector_lanes<float, Set>;
   using N = Neighbours<Set, n>;
   using V = typename N::template Vector<float>;
   using Row = float[panel_rows];

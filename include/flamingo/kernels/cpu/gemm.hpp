@@ -14,20 +14,20 @@
 
 #include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/formats.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
 
 namespace flamingo::kernels {
 
 /// Shape of the register tile: mr rows of A by two vectors of B.
 template <class R, Isa Set>
 struct Tile {
-  static constexpr int vector_bytes = Set == Isa::avx512 ? 64 : Set == Isa::avx2 ? 32 : 16;
-  static constexpr int lanes = vector_bytes / static_cast<int>(sizeof(R));
+  static constexpr int lanes = vector_lanes<R, Set>;
   static constexpr int nr = 2 * lanes;
   // Accumulators, two vectors of B and one broadcast must fit the register file: 32 registers with AVX-512 and NEON,
   // 16 else.
   static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;
   static constexpr int kc = 256;  ///< k is cut here: a panel (kc, nr) stays in the first-level cache
-  using Vector [[gnu::vector_size(vector_bytes)]] = R;
+  using Vector = typename VectorMath<R, Set>::Vector;
 };
 
 /// C (M, N) = A B or += A B, with A read in place at any strides and B given by a packer.
@@ -72,18 +72,17 @@ struct Gemm {
   }
   static void store(R* p, V v) { std::memcpy(p, &v, sizeof(V)); }
 
-  /// The first `columns` of a tile's row: C = or C +=.
-  static void write(R* at, V low, V high, int columns, bool add) {
+  /// C += the first `columns` of a tile's row.
+  static void add(R* at, V low, V high, int columns) {
     if (columns == nr) {
-      store(at, add ? load(at) + low : low);
-      store(at + lanes, add ? load(at + lanes) + high : high);
+      store(at, load(at) + low);
+      store(at + lanes, load(at + lanes) + high);
       return;
     }
     std::array<R, std::size_t{nr}> all;
     store(all.data(), low);
     store(all.data() + lanes, high);
-    for (int n = 0; n < columns; ++n)
-      at[n] = add ? at[n] + all[static_cast<std::size_t>(n)] : all[static_cast<std::size_t>(n)];
+    for (int n = 0; n < columns; ++n) at[n] += all[static_cast<std::size_t>(n)];
   }
 
   /// One tile: rows r of C over a packed panel (k, nr), all columns of it.
@@ -269,27 +268,12 @@ struct Gemm {
     }
   };
 
-  /// A square of lanes x lanes numbers, in log2(lanes) rounds of exchanges between rows that the compiler turns into
-  /// shuffles.
+  /// A square of lanes x lanes numbers.
   static void transpose(const R* from, int from_row, R* to) {
     V rows[std::size_t{lanes}];
     for (int j = 0; j < lanes; ++j) rows[j] = load(from + j * from_row);
-    exchange<1>(rows);
+    VectorMath<R, Set>::transpose(rows);
     for (int j = 0; j < lanes; ++j) store(to + j * nr, rows[j]);
-  }
-  template <int Step>
-  static void exchange(V* rows) {
-    if constexpr (Step < lanes) {
-      for (int j = 0; j < lanes; ++j)
-        if (!(j & Step)) {
-          const V a = rows[j], b = rows[j + Step];
-          [&]<int... i>(std::integer_sequence<int, i...>) {
-            rows[j] = __builtin_shufflevector(a, b, (i & Step ? lanes + i - Step : i)...);
-            rows[j + Step] = __builtin_shufflevector(a, b, (i & Step ? lanes + i : i + Step)...);
-          }(std::make_integer_sequence<int, lanes>{});
-        }
-      exchange<2 * Step>(rows);
-    }
   }
 };
 

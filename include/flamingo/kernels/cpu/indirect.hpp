@@ -86,7 +86,7 @@ struct Indirect {
         const V b0 = G::load(panel), b1 = G::load(panel + lanes);
         ((low[r] += a[r][i] * b0, high[r] += a[r][i] * b1), ...);
       }
-      (G::write(to[r] + column, low[r], high[r], columns, true), ...);
+      (G::add(to[r] + column, low[r], high[r], columns), ...);
     }(std::make_integer_sequence<int, Rows>{});
   }
   /// A tile of 1 .. mr rows.

@@ -11,14 +11,9 @@
 
 #include <flamingo/core/panels.hpp>
 #include <flamingo/core/threads.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
 
 namespace flamingo::kernels {
-
-/// Floats in a register.
-template <Isa Set>
-inline constexpr int float_lanes = Set == Isa::avx512 ? 16
-                                   : Set == Isa::avx2 ? 8
-                                                      : 4;
 
 /// Some neighbours of a panel: every step is one instruction or two where a register holds them. The instruction set is
 /// part of the types, so that objects built for different ones share no function.
@@ -175,7 +170,7 @@ struct PanelColumns {
 /// Rows j .. j + nr of a panel, columns k0 .. k0 + kn, as numbers: to[k * nr + row].
 template <Isa Set, class R, Format F, int nr>
 void widen(const std::byte* panel, int j, int k0, int kn, R* to) {
-  constexpr int n = std::min(nr, float_lanes<Set>);
+  constexpr int n = std::min(nr, vector_lanes<float, Set>);
   using Columns = PanelColumns<Set, F, n, nr / n>;
   for (int k = k0, some = 0; k < k0 + kn; k += some) {
     some = Columns::together(k, k0 + kn - k);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include <flamingo/core/platform.hpp>
 
@@ -132,6 +133,22 @@ struct VectorMath {
     return v;
   }
   [[gnu::always_inline]] static void store(T* to, Vector v) { std::memcpy(to, &v, sizeof(v)); }
+  /// Rows of a square become its columns: halves of pairs of rows change places, then quarters, ... : n log2(n)
+  /// shuffles.
+  template <int step = n / 2>
+  [[gnu::always_inline]] static void transpose(Vector* rows) {
+    if constexpr (step > 0) {
+      for (int j = 0; j < n; ++j)
+        if (!(j & step)) {
+          const Vector a = rows[j], b = rows[j + step];
+          [&]<int... i>(std::integer_sequence<int, i...>) {
+            rows[j] = __builtin_shufflevector(a, b, (i & step ? n + i - step : i)...);
+            rows[j + step] = __builtin_shufflevector(a, b, (i & step ? n + i : i + step)...);
+          }(std::make_integer_sequence<int, n>{});
+        }
+      transpose<step / 2>(rows);
+    }
+  }
   [[gnu::always_inline]] static Vector all(T x) { return Vector{} + x; }
   [[gnu::always_inline]] static Vector max(Vector a, Vector b) { return a > b ? a : b; }
   [[gnu::always_inline]] static Vector min(Vector a, Vector b) { return a < b ? a : b; }
