@@ -100,12 +100,19 @@ def called(body):
 
 
 def public_functions(path, platform):
-    """(name, body) of a platform's struct in order, one body for each name."""
-    text, found = plain(path), {}
-    for m in re.finditer(r"struct (\w+)<" + platform + r"<[^{;]*\{", text):
-        struct = text[m.end() - 1:closing(text, m.end() - 1)].split("private:")[0]
-        for name, body in functions(struct):
-            found[name] = found.get(name, "") + body
+    """(name, body) of a platform's struct in order, one body for each name; what it inherits lies in STEM_*.hpp."""
+    found = {}
+
+    def add(text, head):
+        for m in re.finditer(head + r"[^{;]*\{", text):
+            struct = text[m.end() - 1:closing(text, m.end() - 1)].split("private:")[0]
+            for name, body in functions(struct):
+                found[name] = found.get(name, "") + body
+            for base in re.findall(r":\s*(\w+)<", m[0]):
+                for part in sorted(path.parent.glob(f"{path.stem}_*.hpp")):
+                    add(plain(part), r"struct " + base + r"\b")
+
+    add(plain(path), r"struct \w+<" + platform + "<")
     return found
 
 

@@ -16,7 +16,7 @@
 #include <flamingo/kernels/cpu/attention_backward.hpp>
 #include <flamingo/kernels/cpu/attention_eigen.hpp>
 #include <flamingo/kernels/cpu/attention_forward.hpp>
-#include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/attention_tables.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
@@ -30,10 +30,10 @@ struct Attention<Cpu<R, Set, Products::own>> {
   template <class Position>
   static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                       const Spans<P>& spans, const Position& position, Out<P> y, Statistics lse) {
-    check_tables(q, pools, spans, position);
+    check_attention_tables<P>(q, pools, spans, position);
     each_row_of_no_span(spans, y.rows, [&](int n) {
-      line(y, n).setZero();
-      line(lse, n).setConstant(-std::numeric_limits<A>::infinity());
+      std::fill_n(y.row(n), int(y.width), R(0));
+      std::fill_n(lse.row(n), int(lse.width), -std::numeric_limits<A>::infinity());
     });
     const int group = shape.heads / shape.kv_heads;
     using Forward = AttentionForward<R, Set, Position>;
@@ -64,11 +64,11 @@ struct Attention<Cpu<R, Set, Products::own>> {
   static void backward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
                        const Spans<P>& spans, const Position& position, In<P> y, Statistics lse, In<P> dy, Out<P> dq,
                        std::span<const KeyValueGradient<P>> dpools, const PositionGradient& dposition) {
-    check_tables(q, pools, spans, position);
-    each_row_of_no_span(spans, dq.rows, [&](int n) { line(dq, n).setZero(); });
+    check_attention_tables<P>(q, pools, spans, position);
+    each_row_of_no_span(spans, dq.rows, [&](int n) { std::fill_n(dq.row(n), int(dq.width), R(0)); });
     for (const KeyValueGradient<P>& pool : dpools) {
-      if (pool.dk.data) line(pool.dk).setZero();
-      if (pool.dv.data) line(pool.dv).setZero();
+      if (pool.dk.data) std::fill_n(pool.dk.data, pool.dk.size(), R(0));
+      if (pool.dv.data) std::fill_n(pool.dv.data, pool.dv.size(), R(0));
     }
     const int group = shape.heads / shape.kv_heads;
     using Backward = AttentionBackward<R, Set, Position, PositionGradient>;
@@ -91,36 +91,6 @@ struct Attention<Cpu<R, Set, Products::own>> {
       std::fill_n(covered.begin() + spans.spans.data[s].first_row, spans.spans.data[s].rows, 1);
     for (int n = 0; n < rows; ++n)
       if (!covered[static_cast<std::size_t>(n)]) f(n);
-  }
-
-  /// Throws unless the tables stay within the tensors.
-  template <class Position>
-  static void check_tables(In<P> q, std::span<const KeyValue<P>> pools, const Spans<P>& spans,
-                           const Position& position) {
-    for (int s = 0; s < spans.spans.shape[0]; ++s) {
-      const Span& span = spans.spans.data[s];
-      check(span.first_row >= 0 && span.rows >= 0 && span.first_row + span.rows <= q.rows, "attention", "span ", s,
-            " covers rows ", span.first_row, " to ", span.first_row + span.rows, " of ", q.rows);
-      check(span.first_segment >= 0 && span.segments >= 0 &&
-                span.first_segment + span.segments <= spans.segments.shape[0],
-            "attention", "span ", s, " names segments ", span.first_segment, " to ", span.first_segment + span.segments,
-            " of ", spans.segments.shape[0]);
-      for (int i = span.first_segment; i < span.first_segment + span.segments; ++i) {
-        const Segment& segment = spans.segments.data[i];
-        check(segment.pool >= 0 && segment.pool < static_cast<int>(pools.size()), "attention", "segment ", i,
-              " lies in pool ", segment.pool, " of ", pools.size());
-        const int rows = pools[static_cast<std::size_t>(segment.pool)].k.rows;
-        check(segment.first >= 0 && segment.count >= 0 && segment.first + segment.count <= rows, "attention",
-              "segment ", i, " covers keys ", segment.first, " to ", segment.first + segment.count, " of ", rows);
-        if constexpr (std::is_same_v<Position, Relative<P>>) {
-          const int nearest = segment.causal ? 0 : span.position - (segment.position + segment.count - 1),
-                    farthest = span.position + span.rows - 1 - segment.position;
-          check(span.uniform || segment.count == 0 || (nearest >= 0 && farthest < position.r.rows), "attention",
-                "span ", s, " has keys at distances ", nearest, " to ", farthest, ", expected 0 to ",
-                position.r.rows - 1, ": r has a row for each distance");
-        }
-      }
-    }
   }
 };
 

@@ -3,9 +3,9 @@
 #include <concepts>
 #include <utility>
 
-#include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/few_rows.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/linear_bias.hpp>
 #include <flamingo/kernels/cpu/linear_eigen.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
@@ -13,7 +13,7 @@
 namespace flamingo::kernels {
 
 template <Real R, Isa Set>
-struct Linear<Cpu<R, Set, Products::own>> {
+struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own>> {
   using P = Cpu<R, Set, Products::own>;
   using G = Gemm<R, Set>;
 
@@ -24,11 +24,6 @@ struct Linear<Cpu<R, Set, Products::own>> {
   template <class W, class B>
   static void forward(Context<P>& ctx, In<P> x, const W& w, const B& b, Out<P> y) {
     product(ctx, x, w, {nullptr, b.data}, y);
-  }
-
-  template <class B>
-  static void add_bias(Context<P>&, const B& b, Out<P> y) {
-    for (int n = 0; n < y.rows; ++n) line(y, n) += line(b);
   }
 
   template <class W>
@@ -45,11 +40,6 @@ struct Linear<Cpu<R, Set, Products::own>> {
     G::run(ctx.threads(), dw.rows, dw.columns, x.rows, {dy.data, 1, static_cast<std::size_t>(dy.width)},
            {dw.data, static_cast<std::size_t>(dw.columns), true},
            [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
-  }
-
-  template <class B>
-  static void backward_bias(Context<P>&, In<P> dy, const B& db) {
-    for (int n = 0; n < dy.rows; ++n) line(db) += line(dy, n);
   }
 
  private:

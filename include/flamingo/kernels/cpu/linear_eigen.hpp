@@ -4,13 +4,14 @@
 
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/gemm_eigen.hpp>
+#include <flamingo/kernels/cpu/linear_bias.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/ops/linear.hpp>
 
 namespace flamingo::kernels {
 
 template <Real R, Isa Set>
-struct Linear<Cpu<R, Set, Products::eigen>> {
+struct Linear<Cpu<R, Set, Products::eigen>> : LinearBias<Cpu<R, Set, Products::eigen>> {
   using P = Cpu<R, Set, Products::eigen>;
   using G = EigenGemm<R, Set>;
 
@@ -31,11 +32,6 @@ struct Linear<Cpu<R, Set, Products::eigen>> {
     for (int n = 0; n < y.rows; ++n) line(y, n) *= s.template cast<R>();
   }
 
-  template <class B>
-  static void add_bias(Context<P>&, const B& b, Out<P> y) {
-    for (int n = 0; n < y.rows; ++n) line(y, n) += line(b);
-  }
-
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
     const auto source = source_of<R>(w);
@@ -51,11 +47,6 @@ struct Linear<Cpu<R, Set, Products::eigen>> {
         ctx.threads(), dw.rows, dw.columns, x.rows, {dy.data, 1, static_cast<std::size_t>(dy.width)},
         {dw.data, static_cast<std::size_t>(dw.columns), true}, source,
         [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
-  }
-
-  template <class B>
-  static void backward_bias(Context<P>&, In<P> dy, const B& db) {
-    for (int n = 0; n < dy.rows; ++n) line(db) += line(dy, n);
   }
 
  private:
