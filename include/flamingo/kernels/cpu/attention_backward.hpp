@@ -115,27 +115,20 @@ class AttentionBackward {
   void pack(const Block& block) {
     if (uniform_) return;
     const int K = shape_.head_dim;
-    for (const AttentionPart& part : block.parts()) {
-      const KeyValue<P>& pool = pools_[static_cast<std::size_t>(part.pool)];
-      for (int j = 0; j < part.count; ++j) {
-        const auto at = static_cast<std::size_t>(part.column + j);
-        key_at_[at] = pool.k.row(part.key + j) + g_ * K;
-        value_at_[at] = pool.v.row(part.key + j) + g_ * K;
-        R* to = packed_ + (part.column + j) * width_;
-        std::copy_n(key_at_[at], K, to);
-        std::fill(to + K, to + width_, R(0));
-      }
+    vectors_.find(block, pools_, g_ * K);
+    for (int j = 0; j < block.count; ++j) {
+      R* to = packed_ + j * width_;
+      std::copy_n(vectors_.key(j), K, to);
+      std::fill(to + K, to + width_, R(0));
     }
-    Tile::transpose([&](int j) { return key_at_[static_cast<std::size_t>(j)]; }, block.count, K, keys_, Tile::block);
-    Tile::transpose([&](int j) { return value_at_[static_cast<std::size_t>(j)]; }, block.count, K, values_,
-                    Tile::block);
+    Tile::transpose([&](int j) { return vectors_.key(j); }, block.count, K, keys_, Tile::block);
+    Tile::transpose([&](int j) { return vectors_.value(j); }, block.count, K, values_, Tile::block);
   }
 
   /// Weights and gradients of scores of queries i .. i + rows - 1, and what flows from these to the queries. Returns
   /// one more than the last column that one of them sees.
   int tile(const Block& block, int i, int rows) {
-    int end = 0;
-    for (int r = 0; r < rows; ++r) end = std::max(end, block.seen(query(i + r).position));
+    const int end = block.seen_by(queries_.subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(rows)));
     if (end == 0) return end;
     const int K = shape_.head_dim, width = Tile::whole(end);
     const auto multiply = [&](const R* side_by_side, const R* columns, R* to) {
@@ -206,8 +199,8 @@ class AttentionBackward {
   R *dqueries_ = nullptr, *lse_of_ = nullptr, *delta_ = nullptr;                // <dy, y>
   R *weights_ = nullptr, *dscores_ = nullptr;                                   // (queries, block)
   R *keys_ = nullptr, *values_ = nullptr, *packed_ = nullptr;
-  std::array<const R*, std::size_t{Tile::block}> key_at_, value_at_;
-  std::vector<int> ends_;  // of each tile, in this block
+  typename Walk::Vectors vectors_;  // of the block
+  std::vector<int> ends_;           // of each tile, in this block
 };
 
 }  // namespace flamingo::kernels

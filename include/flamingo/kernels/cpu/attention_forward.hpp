@@ -76,6 +76,9 @@ class AttentionForward {
 
   int count() const { return static_cast<int>(queries_.size()); }
   const AttentionQuery& query(int i) const { return queries_[static_cast<std::size_t>(i)]; }
+  std::span<const AttentionQuery> queries(int i, int rows) const {
+    return queries_.subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(rows));
+  }
 
   void begin() {
     const int M = count(), K = shape_.head_dim;
@@ -98,7 +101,7 @@ class AttentionForward {
 
   /// The block's keys under queries first .. last - 1.
   void attend(const Block& block, int first, int last) {
-    find(block);
+    vectors_.find(block, pools_, g_ * shape_.head_dim);
     if (!uniform_) positions_.prepare(block, first, last);
     if (first / Tile::mr == (last - 1) / Tile::mr && shape_.head_dim == width_)
       stream(block, first, last - first);
@@ -106,30 +109,18 @@ class AttentionForward {
       pack(block, first, last);
   }
 
-  /// Where the block's keys and values lie.
-  void find(const Block& block) {
-    const int column = g_ * shape_.head_dim;
-    for (const AttentionPart& part : block.parts()) {
-      const KeyValue<P>& pool = pools_[static_cast<std::size_t>(part.pool)];
-      for (int j = 0; j < part.count; ++j) {
-        keys_[static_cast<std::size_t>(part.column + j)] = pool.k.row(part.key + j) + column;
-        values_[static_cast<std::size_t>(part.column + j)] = pool.v.row(part.key + j) + column;
-      }
-    }
-  }
-
   /// One tile of queries: keys go through registers into the first-level cache, values are read where they lie. Memory
   /// is asked for both a while before.
   void stream(const Block& block, int i, int rows) {
     Scores scores;
-    const int end = seen(block, i, rows), K = shape_.head_dim;
+    const int end = block.seen_by(queries(i, rows)), K = shape_.head_dim;
     for (int j = 0; j < end && !uniform_; j += keys_together) {
       const int count = std::min(keys_together, end - j);
       Tile::transpose(
           [&](int n) {
-            const R* key = keys_[static_cast<std::size_t>(j + n)];
+            const R* key = vectors_.key(j + n);
             prefetch(key + K);  // of the next head
-            prefetch(values_[static_cast<std::size_t>(j + n)]);
+            prefetch(vectors_.value(j + n));
             return key;
           },
           count, K, columns_, keys_together);
@@ -147,13 +138,13 @@ class AttentionForward {
     if (!uniform_)
       Tile::transpose(
           [&](int j) {
-            prefetch(keys_[static_cast<std::size_t>(std::min(j + 2 * Tile::lanes, block.count - 1))]);
-            prefetch(values_[static_cast<std::size_t>(j)]);
-            return keys_[static_cast<std::size_t>(j)];
+            prefetch(vectors_.key(std::min(j + 2 * Tile::lanes, block.count - 1)));
+            prefetch(vectors_.value(j));
+            return vectors_.key(j);
           },
           block.count, K, columns_, Tile::block);
     for (int j = 0; j < block.count; ++j) {
-      const R*& value = values_[static_cast<std::size_t>(j)];
+      const R*& value = vectors_.values[static_cast<std::size_t>(j)];
       R* to = packed_ + j * width_;
       for (int k = 0; k < K; ++k) to[k] = value[k];
       for (int k = K; k < width_; ++k) to[k] = 0;
@@ -162,7 +153,7 @@ class AttentionForward {
     for (int i = first; i < last;) {
       const int rows = std::min(Tile::mr - i % Tile::mr, last - i);
       Scores scores;
-      const int end = seen(block, i, rows);
+      const int end = block.seen_by(queries(i, rows));
       if (!uniform_) score(i, rows, columns_, Tile::block, Tile::whole(end), scores.data());
       weigh(block, i, rows, end, scores);
       i += rows;
@@ -172,12 +163,6 @@ class AttentionForward {
   /// Of queries side by side, rows of a block's width.
   using Scores = std::array<R, std::size_t{Tile::mr * Tile::score_row}>;
 
-  /// One more than the last column that one of the queries i .. i + rows - 1 sees.
-  int seen(const Block& block, int i, int rows) const {
-    int end = 0;
-    for (int r = 0; r < rows; ++r) end = std::max(end, block.seen(query(i + r).position));
-    return end;
-  }
   void score(int i, int rows, const R* columns, int stride, int width, R* to) const {
     Tile::template product<1, Tile::side_by_side>(
         rows, width, shape_.head_dim, asked_ + Tile::beside(i, shape_.head_dim),
@@ -201,7 +186,7 @@ class AttentionForward {
     }
     R* to = sums_ + i * width_;
     Tile::template product<Tile::score_row, 1>(
-        rows, width_, end, scores.data(), [&](int j) { return values_[static_cast<std::size_t>(j)]; },
+        rows, width_, end, scores.data(), [&](int j) { return vectors_.value(j); },
         [&](int r, int n, V sum) {
           R* at = to + r * width_ + n;
           Tile::Math::store(at, Tile::Math::load(at) * rescale[static_cast<std::size_t>(r)] + sum);
@@ -234,7 +219,7 @@ class AttentionForward {
   int g_ = 0, width_ = 0;  // head of keys; features, filled up to whole vectors
   bool uniform_ = false;
   R *asked_ = nullptr, *sums_ = nullptr, *totals_ = nullptr, *maxima_ = nullptr;
-  std::array<const R*, std::size_t{Tile::block}> keys_, values_;  // where those of the block lie
+  typename Walk::Vectors vectors_;            // of the block
   R *columns_ = nullptr, *packed_ = nullptr;  // its keys, feature after feature; its values, one after another
 };
 

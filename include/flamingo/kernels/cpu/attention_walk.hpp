@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include <flamingo/core/spans.hpp>
+#include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
 
@@ -56,6 +58,13 @@ struct AttentionWalk {
         if (const int visible = part.visible(at); visible > 0) end = part.column + visible;
       return end;
     }
+    /// One more than the last column that one of these queries sees.
+    template <class Queries>
+    int seen_by(const Queries& queries) const {
+      int end = 0;
+      for (const auto& query : queries) end = std::max(end, seen(query.position));
+      return end;
+    }
     /// Columns that a query at position `at` does not see become -∞, and those behind the last up to `end`.
     template <class R>
     void mask(int at, R* scores, int end) const {
@@ -65,6 +74,26 @@ struct AttentionWalk {
           for (int j = part.visible(at); j < part.count && part.column + j < end; ++j) scores[part.column + j] = unseen;
       for (int j = count; j < end; ++j) scores[j] = unseen;
     }
+  };
+
+  /// Where a block's keys and values of one head lie.
+  struct Vectors {
+    using R = typename P::Real;
+    std::array<const R*, std::size_t{width}> keys, values;
+
+    /// Of the head that begins at `column` of the pools.
+    void find(const Block& block, std::span<const KeyValue<P>> pools, int column) {
+      for (const AttentionPart& part : block.parts()) {
+        const KeyValue<P>& pool = pools[static_cast<std::size_t>(part.pool)];
+        for (int j = 0; j < part.count; ++j) {
+          const auto at = static_cast<std::size_t>(part.column + j);
+          keys[at] = pool.k.row(part.key + j) + column;
+          values[at] = pool.v.row(part.key + j) + column;
+        }
+      }
+    }
+    const R* key(int j) const { return keys[static_cast<std::size_t>(j)]; }
+    const R* value(int j) const { return values[static_cast<std::size_t>(j)]; }
   };
 
   /// The keys of a strip's segments, one after another, from column `skip` on.
