@@ -15,6 +15,22 @@ namespace threads_test {
 
 using namespace flamingo;
 
+namespace {
+
+/// An exception comes back, and the next run is as the first.
+void check_exception(Threads& threads) {
+  CHECK_THROWS_WITH(threads.run(13,
+                                [](int i) {
+                                  if (i == 5) throw std::runtime_error("task 5");
+                                }),
+                    "task 5");
+  std::atomic<int> done = 0;
+  threads.run(13, [&](int) { ++done; });
+  CHECK(done == 13);
+}
+
+}  // namespace
+
 TEST_CASE("each task runs once, on any number of threads", "[threads]") {
   for (const int count : {1, 2, 3, 7}) {
     Threads threads(count);
@@ -66,14 +82,7 @@ TEST_CASE("a task's exception comes back to the caller, and the pool lives on", 
   for (const int count : {1, 2, 3}) {
     Threads threads(count);
     for (int time = 0; time < 20; ++time) {
-      CHECK_THROWS_WITH(threads.run(13,
-                                    [](int i) {
-                                      if (i == 5) throw std::runtime_error("task 5");
-                                    }),
-                        "task 5");
-      std::atomic<int> done = 0;
-      threads.run(13, [&](int) { ++done; });
-      CHECK(done == 13);
+      check_exception(threads);
     }
     CHECK_THROWS_AS(threads.run(13, [](int) { throw 7; }), int);
   }
@@ -142,14 +151,7 @@ TEST_CASE("a host's own threads run the tasks", "[threads]") {
     threads.run(5, [&](int) { threads.run(7, [&](int) { ++inner; }); });
     CHECK(inner == 35);
     CHECK(asked == 4);
-    CHECK_THROWS_WITH(threads.run(13,
-                                  [](int i) {
-                                    if (i == 5) throw std::runtime_error("task 5");
-                                  }),
-                      "task 5");
-    std::atomic<int> done = 0;
-    threads.run(13, [&](int) { ++done; });
-    CHECK(done == 13);
+    check_exception(threads);
   }
   CHECK_THROWS_WITH(Threads(0, one_by_one), Catch::Contains("0 threads"));
 }
