@@ -14,6 +14,7 @@
 #include <flamingo/files.hpp>
 #include <flamingo/flamingo.hpp>
 
+#include "caption/smollm2.hpp"
 #include "support/program.hpp"
 #include "support/quality.hpp"
 #include "support/quantised.hpp"
@@ -22,18 +23,9 @@ namespace {
 
 using namespace flamingo;
 using namespace flamingo::bench;
+using caption::smollm2;
 using P = Cpu<float>;
 
-constexpr Llama smollm2{.dim = 576,
-                        .layers = 30,
-                        .heads = 9,
-                        .kv_heads = 3,
-                        .hidden = 1536,
-                        .vocabulary = 49152,
-                        .context = 8192,
-                        .rotary_base = 100000,
-                        .rotary_pairs = RotaryPairs::adjacent,
-                        .tied = true};
 using Model = LanguageModel<smollm2, P>;
 using Weights = PackedWeights<Model::Decoder, P>;
 

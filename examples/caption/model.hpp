@@ -9,6 +9,8 @@
 #include <flamingo/io/image_file.hpp>
 #include <flamingo/vision.hpp>
 
+#include "smollm2.hpp"
+
 namespace caption {
 
 inline constexpr flamingo::FlamingoConfig<flamingo::EfficientNetLite, flamingo::Llama> config{
@@ -22,16 +24,7 @@ inline constexpr flamingo::FlamingoConfig<flamingo::EfficientNetLite, flamingo::
                   .head_dim = 64,
                   .widening = 2},
     .xattn = {.every = 6, .offset = 2, .heads = 8, .head_dim = 64, .widening = 1},
-    .lm = {.dim = 576,
-           .layers = 30,
-           .heads = 9,
-           .kv_heads = 3,
-           .hidden = 1536,
-           .vocabulary = 49152,
-           .context = 8192,
-           .rotary_base = 100000,
-           .rotary_pairs = flamingo::RotaryPairs::adjacent,
-           .tied = true},
+    .lm = smollm2,
 };
 
 using P = flamingo::Cpu<float>;
