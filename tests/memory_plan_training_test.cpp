@@ -17,10 +17,12 @@ using Model = model::Flamingo<planned, P>;
 }  // namespace
 
 TEST_CASE("a plan of training is what the trainer takes", "[memory_plan]") {
-  const TrainingMemory plan = training_memory<planned, P>(work);
+  const bool recompute = GENERATE(false, true);
+  const TrainingMemory plan = training_memory<planned, P>(work, recompute);
   Context<P> ctx(1, std::size_t{1} << 26);
   const Store<Model::Decoder, P> lm(2);
-  Trainer<planned, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {});
+  Trainer<planned, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {}, {},
+                                                                       {.recompute = recompute});
   TrainingBatch<float> batch;
   batch.features = planned_features(6);
   for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
@@ -32,4 +34,19 @@ TEST_CASE("a plan of training is what the trainer takes", "[memory_plan]") {
   // The trainer's features are its batch's own, not the arena's.
   const double own = static_cast<double>(batch.features.size() * sizeof(float));
   CHECK(static_cast<double>(ctx.arena().peak()) == plan.most() - own);
+}
+
+TEST_CASE("computing blocks again takes the memory of one of them", "[memory_plan]") {
+  constexpr auto deeper = [] {
+    auto c = planned;
+    c.lm.layers = 12;
+    return c;
+  }();
+  const TrainingMemory kept = training_memory<planned, P>(work), again = training_memory<planned, P>(work, true),
+                       more_again = training_memory<deeper, P>(work, true);
+  CHECK(again.activations < kept.activations / 3);
+  CHECK(again.most() < 0.6 * kept.most());
+  // Eight more blocks, four of them gated, keep what they read, and nothing else.
+  const double rows = work.sequences * work.tokens * 32 * sizeof(float);
+  CHECK(more_again.most() - again.most() < 8 * (rows + 64));
 }

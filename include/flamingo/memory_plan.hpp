@@ -169,14 +169,14 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
 /// Bytes of an update of the connector between frozen parts, beside weights, gradients and moments.
 struct TrainingMemory {
   double activations = 0;  ///< what the forward pass keeps for backward, features of frozen media among it
-  double scratch = 0;      ///< at its most
+  double scratch = 0;      ///< at its most; where blocks are computed again, what one keeps among it
 
   double most() const { return activations + scratch; }
 };
 
 /// One forward and backward pass as the trainer's, of a batch as large as the workload.
 template <auto C, Platform Q>
-TrainingMemory training_memory(const Workload& w, int vocabulary_chunk = 8192) {
+TrainingMemory training_memory(const Workload& w, bool recompute = false, int vocabulary_chunk = 8192) {
   using P = Dry<Q>;
   using Model = model::Flamingo<C, P>;
   using Resampler = typename Model::ResamplerLayer;
@@ -205,9 +205,13 @@ TrainingMemory training_memory(const Workload& w, int vocabulary_chunk = 8192) {
   const auto hidden = keep<Model::D>(ctx, N), asked_rows = keep<Model::D>(ctx, asked);
   const auto nll = take_vector<AccumulateOf<P>, true>(ctx, asked);
   const auto targets = table(ctx, plan.targets), loss_rows = table(ctx, plan.loss_rows);
-  const auto resampled =
-      Resampler::template forward<weight_gradients>(ctx, connector.resampler, features, resampling, latents);
-  const auto decoded = Model::template forward<trained>(ctx, connector, lm, plan, latents, hidden);
+  const auto resample = [&] {
+    return Resampler::template forward<weight_gradients>(ctx, connector.resampler, features, resampling, latents);
+  };
+  const std::size_t before = ctx.arena().kept();
+  auto resampled = resample();
+  if (recompute) ctx.arena().release(before);
+  const auto decoded = Model::template forward<trained>(ctx, connector, lm, plan, latents, hidden, recompute);
   ops::gather(ctx, hidden, loss_rows, asked_rows);
   const auto lost = Decoder::template loss<input_gradients>(ctx, lm, asked_rows, targets, vocabulary_chunk, nll);
 
@@ -217,8 +221,9 @@ TrainingMemory training_memory(const Workload& w, int vocabulary_chunk = 8192) {
   Decoder::loss_backward(ctx, lm, lost, targets, vocabulary_chunk, table(ctx, share), dasked, frozen<Decoder>);
   ops::scatter_add(ctx, dasked, loss_rows, dhidden);
   Model::backward(ctx, connector, lm, decoded, plan, dhidden, dlatents, gradients, frozen<Decoder>);
-  Resampler::backward(ctx, connector.resampler, resampled, resampling, dlatents, NoGrad{}, gradients.resampler);
   const auto kept = static_cast<double>(ctx.arena().kept());
+  if (recompute) resampled = resample();
+  Resampler::backward(ctx, connector.resampler, resampled, resampling, dlatents, NoGrad{}, gradients.resampler);
   return {kept, static_cast<double>(ctx.arena().peak()) - kept};
 }
 

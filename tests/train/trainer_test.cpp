@@ -86,6 +86,23 @@ TEMPLATE_LIST_TEST_CASE("an update is the same whoever runs it, with any number 
   CHECK(three.weights.flat == one.trainer.weights.flat);
 }
 
+TEMPLATE_LIST_TEST_CASE("blocks that are computed again give the same bits", "[trainer]", Platforms) {
+  using Case = TrainerCase<TestType>;
+  Case kept;
+  Context<TestType> ctx(2, std::size_t{1} << 26);
+  typename Case::Trains again(ctx, kept.lm.views, 43, {.peak = 0.02, .warmup = 5}, {}, {.recompute = true});
+  kept.trainer.weights = drawn<typename Case::Trains::Connect, TestType>(53);
+  again.weights = drawn<typename Case::Trains::Connect, TestType>(53);
+  for (int step = 0; step < 3; ++step) {
+    const auto one = kept.trainer.update({Case::dataset("a", 1, 7), Case::dataset("b", 0.3, 90)});
+    const auto two = again.update({Case::dataset("a", 1, 7), Case::dataset("b", 0.3, 90)});
+    CHECK(one.datasets[1].loss == two.datasets[1].loss);
+    CHECK(again.gradients.flat == kept.trainer.gradients.flat);
+  }
+  CHECK(again.weights.flat == kept.trainer.weights.flat);
+  CHECK(ctx.arena().peak() < kept.ctx.arena().peak());
+}
+
 TEST_CASE("a batch that asks for nothing has no loss and no gradient", "[trainer]") {
   using Case = TrainerCase<Cpu<double>>;
   Case c;

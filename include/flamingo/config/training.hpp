@@ -23,4 +23,12 @@ enum class Mixing {
   merged,        ///< one batch of all datasets' documents; each token counts the same, λ does not
 };
 
+/// How a run computes its steps, beside what it trains.
+struct TrainingOptions {
+  /// Of each block only what it reads is kept for backward, which computes the block again (Chen et al. 2016): the same
+  /// bits in less memory, for about a third more work. Blocks are a decoder block with its gated block, and the
+  /// Resampler.
+  bool recompute = false;
+};
+
 }  // namespace flamingo

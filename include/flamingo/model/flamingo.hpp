@@ -116,68 +116,47 @@ struct Flamingo {
     return t.lm || t.added_rows ? 0 : static_cast<std::size_t>(C.first_gated());
   }
 
+  /// Blocks that run: the decoder's and the grafted ones, each with the gated block before it (or inside it), and the
+  /// gated block after the last.
+  static constexpr std::size_t steps = all_blocks + (gated_last ? 1 : 0);
+
   template <Trained t>
   struct Saved {
     std::array<typename Block::template Saved<need_of_lm(t)>, layers> blocks;
     std::array<typename Gated::template Saved<need_of_connector(t)>, gated_blocks> gated;
     std::array<typename Gated::template SavedMedia<need_of_connector(t)>, gated_blocks> media;
     If<grafts, std::array<typename Block::template Saved<need_of_connector(t)>, all_blocks - layers>> grafted;
+    bool recomputes = false;                 ///< blocks were forgotten, and only what they read is there
+    std::array<Rows<P, D>, steps> inputs{};  ///< of each of them
+    Rows<P, E> latents{};
   };
 
-  /// hidden (N, D) of all tokens, for training: everything that backward reads is kept. latents (M R, E).
+  /// hidden (N, D) of all tokens, for training: everything that backward reads is kept. latents (M R, E). `recompute`:
+  /// of each block only what it reads is kept, and backward computes it again (Chen et al. 2016): the same bits.
   template <Trained t, class WC, class WL>
   static Saved<t> forward(Context<P>& ctx, const WC& connector, const WL& lm, const DecoderPlan& plan,
-                          const Rows<P, E>& latents, const Rows<P, D>& hidden) {
+                          const Rows<P, E>& latents, const Rows<P, D>& hidden, bool recompute = false) {
     const auto scope = ctx.scope();
-    constexpr Need gated_need = need_of_connector(t), lm_need = need_of_lm(t);
     const int N = plan.rows();
-    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
-    const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
-    const auto blind = table(ctx, plan.blind);
+    const Tables tables = tables_of(ctx, plan);
     Saved<t> saved;
+    saved.recomputes = recompute;
+    saved.latents = latents;
     auto x = keep<D>(ctx, N);
     Decoder::embed(ctx, lm, table(ctx, plan.ids), x);
-    const auto condition = [&](std::size_t j, const Rows<P, D>& in, const Rows<P, D>& z) {
-      const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
-      saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
-      saved.gated[j] = Gated::template forward<gated_need>(ctx, connector.gated[j], in, own(k, v), cross, z, blind);
-    };
-    for (std::size_t i = 0; i <= all_blocks; ++i) {
-      const std::size_t j = gated_before(i);
-      if (!inside && j != none) {
-        const auto z = i == all_blocks ? hidden : keep<D>(ctx, N);
-        condition(j, x, z);
-        x = z;
-      }
-      if (i == all_blocks) break;
-      const bool last = i + 1 == all_blocks && !gated_last;
-      const bool kept = i + 1 > first_kept(t);  // nvcc warns of i < 0
-      if (!kept) {
+    for (std::size_t i = 0; i < steps; ++i) {
+      if (i + 1 <= first_kept(t)) {  // nvcc warns of i < 0
         const auto inner = ctx.scope();
         const auto k = scratch<Block::KV>(ctx, N), v = scratch<Block::KV>(ctx, N);
         const auto z = scratch<D>(ctx, N);
-        Block::template forward<no_gradients>(ctx, lm.blocks[i], x, positions, k, v, own(k, v), self, z);
+        Block::template forward<no_gradients>(ctx, lm.blocks[i], x, tables.positions, k, v, own(k, v), tables.self, z);
         ops::copy(ctx, z, x);
       } else {
-        const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N);
-        const auto z = last ? hidden : keep<D>(ctx, N);
-        const auto between = between_halves([&](const Rows<P, D>& in) {
-          if (j == none) return in;
-          const auto out = keep<D>(ctx, N);
-          condition(j, in, out);
-          return out;
-        });
-        const auto run = [&]<Need need>(const auto& w) {
-          return Block::template forward<need>(ctx, w, x, positions, k, v, own(k, v), self, z, between);
-        };
-        if constexpr (grafts) {
-          if (i >= layers)
-            saved.grafted[i - layers] = run.template operator()<gated_need>(connector.grafted[i - layers]);
-          else
-            saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
-        } else {
-          saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
-        }
+        const auto z = i + 1 == steps ? hidden : keep<D>(ctx, N);
+        const std::size_t before = ctx.arena().kept();
+        step(ctx, connector, lm, tables, i, x, latents, z, saved);
+        if (recompute) ctx.arena().release(before);
+        saved.inputs[i] = x;
         x = z;
       }
     }
@@ -190,21 +169,27 @@ struct Flamingo {
                        const Rows<P, D>& dhidden, const Rows<P, E>& dlatents, const GC& gconnector, const GL& glm) {
     const auto scope = ctx.scope();
     const int N = plan.rows(), MR = dlatents.rows;
-    const Positions<P> positions{table(ctx, plan.positions), plan.distances()};
-    const auto self = table(ctx, plan.self), cross = table(ctx, plan.cross);
-    const auto blind = table(ctx, plan.blind);
+    const Tables tables = tables_of(ctx, plan);
     auto dx = scratch<D>(ctx, N), dnext = scratch<D>(ctx, N);
     const auto dk = scratch<Gated::KV>(ctx, MR), dv = scratch<Gated::KV>(ctx, MR);
     const auto dpart = scratch<E>(ctx, MR);
     ops::copy(ctx, dhidden, dx);
     ops::clear(ctx, dlatents);
+    Saved<t> again;  // of one block at a time
+    const Saved<t>& saved = s.recomputes ? again : s;
     const auto condition = [&](std::size_t j, const Rows<P, D>& dz, const Rows<P, D>& din) {
       const PoolGradients<P> dpools{{{dk, dv}}};
-      Gated::backward(ctx, connector.gated[j], s.gated[j], cross, dz, din, dpools, gconnector.gated[j], blind);
-      Gated::project_backward(ctx, connector.gated[j], s.media[j], dk, dv, dpart, gconnector.gated[j]);
+      Gated::backward(ctx, connector.gated[j], saved.gated[j], tables.cross, dz, din, dpools, gconnector.gated[j],
+                      tables.blind);
+      Gated::project_backward(ctx, connector.gated[j], saved.media[j], dk, dv, dpart, gconnector.gated[j]);
       ops::accumulate(ctx, dpart, dlatents);
     };
-    for (std::size_t i = all_blocks + 1; i-- > first_kept(t);) {
+    for (std::size_t i = steps; i-- > first_kept(t);) {
+      const auto kept = ctx.kept_scope();
+      if (s.recomputes) {
+        const auto inner = ctx.scope();
+        step(ctx, connector, lm, tables, i, s.inputs[i], s.latents, scratch<D>(ctx, N), again);
+      }
       const std::size_t j = gated_before(i);
       if (i < all_blocks) {
         const auto between = between_halves([&](const Rows<P, D>& dout) {
@@ -213,16 +198,16 @@ struct Flamingo {
           condition(j, dout, din);
           return din;
         });
-        const auto run = [&](const auto& w, const auto& saved, const auto& g) {
-          Block::backward(ctx, w, saved, positions, self, dx, dnext, g, between);
+        const auto run = [&](const auto& w, const auto& of_block, const auto& g) {
+          Block::backward(ctx, w, of_block, tables.positions, tables.self, dx, dnext, g, between);
         };
         if constexpr (grafts) {
           if (i >= layers)
-            run(connector.grafted[i - layers], s.grafted[i - layers], gconnector.grafted[i - layers]);
+            run(connector.grafted[i - layers], saved.grafted[i - layers], gconnector.grafted[i - layers]);
           else
-            run(lm.blocks[i], s.blocks[i], glm.blocks[i]);
+            run(lm.blocks[i], saved.blocks[i], glm.blocks[i]);
         } else {
-          run(lm.blocks[i], s.blocks[i], glm.blocks[i]);
+          run(lm.blocks[i], saved.blocks[i], glm.blocks[i]);
         }
         std::swap(dx, dnext);
       }
@@ -235,6 +220,58 @@ struct Flamingo {
   }
 
  private:
+  /// A plan where P reads it.
+  struct Tables {
+    Positions<P> positions;
+    Spans<P> self, cross;
+    View<P, 1, const int> blind;
+  };
+  static Tables tables_of(Context<P>& ctx, const DecoderPlan& plan) {
+    return {{table(ctx, plan.positions), plan.distances()},
+            table(ctx, plan.self),
+            table(ctx, plan.cross),
+            table(ctx, plan.blind)};
+  }
+
+  /// One of the `steps`: x -> z, and what backward reads of it, which is kept.
+  template <Trained t, class WC, class WL>
+  static void step(Context<P>& ctx, const WC& connector, const WL& lm, const Tables& plan, std::size_t i, Rows<P, D> x,
+                   const Rows<P, E>& latents, const Rows<P, D>& z, Saved<t>& saved) {
+    constexpr Need gated_need = need_of_connector(t), lm_need = need_of_lm(t);
+    const int N = x.rows;
+    const std::size_t j = gated_before(i);
+    const auto condition = [&](const Rows<P, D>& in, const Rows<P, D>& out) {
+      const auto k = keep<Gated::KV>(ctx, latents.rows), v = keep<Gated::KV>(ctx, latents.rows);
+      saved.media[j] = Gated::template project<gated_need>(ctx, connector.gated[j], latents, k, v);
+      saved.gated[j] =
+          Gated::template forward<gated_need>(ctx, connector.gated[j], in, own(k, v), plan.cross, out, plan.blind);
+    };
+    if (!inside && j != none) {
+      const auto y = i == all_blocks ? z : keep<D>(ctx, N);
+      condition(x, y);
+      x = y;
+    }
+    if (i == all_blocks) return;
+    const auto k = keep<Block::KV>(ctx, N), v = keep<Block::KV>(ctx, N);
+    const auto between = between_halves([&](const Rows<P, D>& in) {
+      if (j == none) return in;
+      const auto out = keep<D>(ctx, N);
+      condition(in, out);
+      return out;
+    });
+    const auto run = [&]<Need need>(const auto& w) {
+      return Block::template forward<need>(ctx, w, x, plan.positions, k, v, own(k, v), plan.self, z, between);
+    };
+    if constexpr (grafts) {
+      if (i >= layers)
+        saved.grafted[i - layers] = run.template operator()<gated_need>(connector.grafted[i - layers]);
+      else
+        saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
+    } else {
+      saved.blocks[i] = run.template operator()<lm_need>(lm.blocks[i]);
+    }
+  }
+
   /// What a block runs between its halves.
   template <class F>
   static auto between_halves(const F& f) {

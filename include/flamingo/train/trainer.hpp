@@ -87,12 +87,14 @@ class Trainer {
 
   /// Borrows the frozen decoder's weights and the context. What is trained begins as new, by the seed; the host reads
   /// into `weights` what shall begin as it is elsewhere.
-  Trainer(Context<P>& ctx, const LmWeights& lm, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {})
-      : weights(seed), optimizer(std::move(options)), ctx_(ctx), lm_(lm), schedule_(schedule) {}
+  Trainer(Context<P>& ctx, const LmWeights& lm, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {},
+          TrainingOptions training = {})
+      : weights(seed), optimizer(std::move(options)), ctx_(ctx), lm_(lm), schedule_(schedule), training_(training) {}
   /// The same for a decoder that is trained: its weights are `weights.views.lm`.
-  Trainer(Context<P>& ctx, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {})
+  Trainer(Context<P>& ctx, std::uint64_t seed, Schedule schedule, OptimizerOptions options = {},
+          TrainingOptions training = {})
     requires(parts.lm)
-      : Trainer(ctx, nothing, seed, schedule, std::move(options)) {}
+      : Trainer(ctx, nothing, seed, schedule, std::move(options), training) {}
 
   Context<P>& context() const { return ctx_; }
 
@@ -142,9 +144,15 @@ class Trainer {
     const auto& lm = lm_weights();
     const auto& glm = lm_gradients();
 
-    const auto resampled =
-        Resampler::template forward<resampler_need>(ctx_, read_.views.resampler, seen.features, latents_plan, latents);
-    const auto decoded = Model::template forward<trained>(ctx_, read_.views, lm, plan, latents, hidden);
+    const auto resample = [&] {
+      return Resampler::template forward<resampler_need>(ctx_, read_.views.resampler, seen.features, latents_plan,
+                                                         latents);
+    };
+    const std::size_t before = ctx_.arena().kept();
+    auto resampled = resample();
+    if (training_.recompute) ctx_.arena().release(before);
+    const auto decoded =
+        Model::template forward<trained>(ctx_, read_.views, lm, plan, latents, hidden, training_.recompute);
     ops::gather(ctx_, hidden, loss_rows, asked_rows);
     const auto lost =
         Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
@@ -159,6 +167,7 @@ class Trainer {
       ops::clear(ctx_, dhidden);
       ops::scatter_add(ctx_, dasked, loss_rows, dhidden);
       Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
+      if (training_.recompute) resampled = resample();
       if constexpr (parts.vision) {
         const auto dfeatures = scratch<Resampler::E>(ctx_, seen.features.rows);
         Resampler::backward(ctx_, read_.views.resampler, resampled, latents_plan, dlatents, dfeatures,
@@ -228,6 +237,7 @@ class Trainer {
   Context<P>& ctx_;
   const LmWeights& lm_;
   Schedule schedule_;
+  TrainingOptions training_;
   RoundedWeights<Layer, P> read_;
 };
 
