@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <flamingo/cpu.hpp>
 
@@ -65,6 +66,20 @@ void check_gradient(Run& run, const Row& row, const Sight& sight) {
       trainer.weights, trainer.gradients, [&] { return trainer.pass(batch, 0).loss; }, 10);
 }
 
+/// A row's datasets with their weights.
+template <class Row>
+std::vector<DatasetStream<double>> mixture_of(const Row& row, const Sight& sight) {
+  std::vector<DatasetStream<double>> mixture;
+  for (int i = 0; i < row.data.count; ++i) {
+    const presets::Share share = row.data.shares[static_cast<std::size_t>(i)];
+    mixture.push_back({std::string(share.dataset), share.weight, [=](long step) {
+                         return documents(sight, share.dataset, static_cast<std::uint64_t>(step), mini_count(share),
+                                          row.p_next);
+                       }});
+  }
+  return mixture;
+}
+
 /// Runs one row, and prints the loss of what is held out before and after, and after with other documents' pictures;
 /// `begin(trainer)` may change what the run begins with, `end(trainer)` sees what it ends with.
 template <auto C, TrainedParts parts, class Row, class Begin, class End>
@@ -78,14 +93,7 @@ void run_row(const Row& row, const Sight& sight, const Begin& begin, const End& 
   MiniRun<C, parts> run(row.lm_data, {.group = groups_of(row.lm_rate)});
   draw_for_width(run.trainer.weights);
   begin(run.trainer);
-  std::vector<DatasetStream<double>> mixture;
-  for (int i = 0; i < row.data.count; ++i) {
-    const presets::Share share = row.data.shares[static_cast<std::size_t>(i)];
-    mixture.push_back({std::string(share.dataset), share.weight, [=](long step) {
-                         return documents(sight, share.dataset, static_cast<std::uint64_t>(step), mini_count(share),
-                                          row.p_next);
-                       }});
-  }
+  const auto mixture = mixture_of(row, sight);
   const MiniBatch held = held_out(sight);
   const double before = run.trainer.pass(held, 0).loss;
   for (int step = 0; step < mini_steps; ++step) run.trainer.update(mixture, row.mixing);

@@ -78,8 +78,8 @@ Report check_optim(const std::filesystem::path& path) {
       Layer::each(one, ours.views);
     };
     compare(weights, "param");
-    compare(optimizer.first, "exp_avg");
-    compare(optimizer.second, "exp_avg_sq");
+    compare(Store<Layer, P>(optimizer.first.flat), "exp_avg");
+    compare(Store<Layer, P>(optimizer.second.flat), "exp_avg_sq");
   }
   return golden.report;
 }

@@ -1,5 +1,6 @@
 /// A tiny Chinchilla to train on a text in which a token is told by the second before it.
 #pragma once
+#include <utility>
 #include <vector>
 
 #include <flamingo/cpu.hpp>
@@ -16,8 +17,11 @@ struct LanguageModelCase {
   using Decoder = typename Trains::Decoder;
 
   Context<P> ctx{1, std::size_t{1} << 26};
-  Trains trainer{ctx, 43, {.peak = 0.02, .warmup = 5}};
+  Trains trainer;
   std::vector<int> text = written(400);
+
+  explicit LanguageModelCase(OptimizerOptions options = Trains::default_options())
+      : trainer(ctx, 43, {.peak = 0.02, .warmup = 5}, std::move(options)) {}
 
   /// Each token is 3 more than the second before it, or now and then any: 8 ids, the added row's among them.
   static std::vector<int> written(int tokens) {

@@ -17,11 +17,23 @@ namespace {
 
 using Case = LanguageModelCase<Cpu<float>>;
 
+/// Whether all numbers are: a block of bytes may tell them with another exponent.
 bool same(const Case& a, const Case& b) {
+  Context<Cpu<float>> ctx(1, 1 << 12);
+  const auto moments = [&](const auto& one, const auto& other) {
+    constexpr std::size_t all = flat_size<Case::Decoder>();
+    return one.read(ctx, 0, all) == other.read(ctx, 0, all);
+  };
   return a.trainer.weights.flat == b.trainer.weights.flat &&
-         a.trainer.optimizer.first.flat == b.trainer.optimizer.first.flat &&
-         a.trainer.optimizer.second.flat == b.trainer.optimizer.second.flat &&
+         moments(a.trainer.optimizer.first, b.trainer.optimizer.first) &&
+         moments(a.trainer.optimizer.second, b.trainer.optimizer.second) &&
          a.trainer.optimizer.steps() == b.trainer.optimizer.steps();
+}
+
+OptimizerOptions holding(MomentFormat format) {
+  OptimizerOptions options = Case::Trains::default_options();
+  options.moments = format;
+  return options;
 }
 
 }  // namespace
@@ -29,15 +41,30 @@ bool same(const Case& a, const Case& b) {
 TEST_CASE("a run that is stopped and resumed goes on bit for bit", "[state_file]") {
   const TemporaryFolder folder;
   const auto path = folder.path() / "state.safetensors";
-  Case straight, stopped;
-  for (long step = 1; step <= 5; ++step) straight.trainer.update(straight.batch(step));
-  for (long step = 1; step <= 3; ++step) stopped.trainer.update(stopped.batch(step));
-  save_state(path, stopped.trainer.weights, stopped.trainer.optimizer, {{"lm", "tiny"}});
-  Case resumed;
-  long step = load_state(path, resumed.trainer.weights, resumed.trainer.optimizer, {{"lm", "tiny"}});
-  CHECK(step == 3);
-  while (++step <= 5) resumed.trainer.update(resumed.batch(step));
-  CHECK(same(resumed, straight));
+  for (const MomentFormat format : {MomentFormat::full, MomentFormat::bf16, MomentFormat::block8}) {
+    INFO(name_of(format));
+    Case straight(holding(format)), stopped(holding(format)), resumed(holding(format));
+    for (long step = 1; step <= 5; ++step) straight.trainer.update(straight.batch(step));
+    for (long step = 1; step <= 3; ++step) stopped.trainer.update(stopped.batch(step));
+    save_state(path, stopped.trainer.weights, stopped.trainer.optimizer, {{"lm", "tiny"}});
+    long step = load_state(path, resumed.trainer.weights, resumed.trainer.optimizer, {{"lm", "tiny"}});
+    CHECK(step == 3);
+    CHECK(same(resumed, stopped));
+    while (++step <= 5) resumed.trainer.update(resumed.batch(step));
+    CHECK(same(resumed, straight));
+  }
+}
+
+TEST_CASE("moments of few bits go on at full precision, and back", "[state_file]") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "state.safetensors";
+  Case few(holding(MomentFormat::block8)), full, back(holding(MomentFormat::block8));
+  for (long step = 1; step <= 3; ++step) few.trainer.update(few.batch(step));
+  save_state(path, few.trainer.weights, few.trainer.optimizer);
+  load_state(path, full.trainer.weights, full.trainer.optimizer);
+  save_state(path, full.trainer.weights, full.trainer.optimizer);
+  load_state(path, back.trainer.weights, back.trainer.optimizer);
+  CHECK(same(back, few));
 }
 
 TEST_CASE("a state that does not fit is refused, and nothing has changed", "[state_file]") {

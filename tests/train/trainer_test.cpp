@@ -1,6 +1,7 @@
 #include <flamingo/train/trainer.hpp>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -31,6 +32,23 @@ TEMPLATE_LIST_TEST_CASE("training lowers the loss, by what the pictures show", "
   CHECK(after < before / 2);
   CHECK(c.trainer.pass(wrong, 0).loss > before);
   CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
+}
+
+TEST_CASE("moments of few bits learn what full ones do", "[trainer]") {
+  using Case = TrainerCase<Cpu<float>>;
+  const auto held_out = Case::batch(1000003, 31);
+  const auto losses = [&](MomentFormat format) {
+    Case c({.peak = 0.02, .warmup = 5}, {.moments = format});
+    const double before = c.trainer.pass(held_out, 0).loss;
+    for (int step = 1; step <= 500; ++step) c.trainer.update({Case::dataset("shapes", 1, 0)});
+    return std::array{before, c.trainer.pass(held_out, 0).loss};
+  };
+  const auto full = losses(MomentFormat::full);
+  REQUIRE(full[1] < full[0] / 4);
+  for (const MomentFormat format : {MomentFormat::bf16, MomentFormat::block8}) {
+    INFO(name_of(format));
+    CHECK(std::abs(losses(format)[1] - full[1]) < 0.02 * full[0]);
+  }
 }
 
 TEST_CASE("a model without a Resampler trains too", "[trainer]") {

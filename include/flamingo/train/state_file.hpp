@@ -1,9 +1,14 @@
 /// What a training run needs to go on, in one file: a layer's weights, its moments and the step.
 #pragma once
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <flamingo/io/safetensors.hpp>
 #include <flamingo/model/weights.hpp>
@@ -16,35 +21,95 @@ namespace detail {
 inline TensorTable after(std::string prefix) {
   return {[prefix](std::string_view name) { return prefix + std::string(name); }};
 }
-template <class Layer, Platform P, class T, class Moments>
-void write_state(const std::filesystem::path& path, const Store<Layer, P, T>& weights, const Moments& first,
-                 const Moments& second, long steps, io::Metadata metadata) {
-  TensorWriter writer(std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32);
-  writer.add<Layer>(weights.views, after("weights."));
-  writer.add<Layer>(first.views, after("first."));
-  writer.add<Layer>(second.views, after("second."));
-  metadata.emplace_back("step", std::to_string(steps));
-  writer.save(path, metadata);
-}
+/// Moments as tensors of a file, under our names after a prefix: of few bits in bfloat16, which tells each exactly.
+template <class Layer, Platform P, class T>
+struct MomentTensors {
+  static io::DType dtype(MomentFormat format) {
+    return format != MomentFormat::full ? io::DType::bf16 : std::is_same_v<T, double> ? io::DType::f64 : io::DType::f32;
+  }
+  static void add(const MomentStore<P, T>& moments, const std::string& prefix, std::vector<io::TensorInfo>& infos) {
+    auto one = [&](const Spec& spec) {
+      std::vector<std::int64_t> shape{spec.columns};
+      if (spec.role != Role::vector) shape.insert(shape.begin(), spec.rows);
+      infos.push_back({prefix + std::string(spec.name), dtype(moments.format()), std::move(shape)});
+    };
+    Layer::each(one);
+  }
+  /// Writes them as tensors from number `next` on.
+  static void write(Context<P>& ctx, const MomentStore<P, T>& moments, io::SafetensorsWriter& file, std::size_t& next) {
+    std::size_t at = 0;
+    auto one = [&](const Spec& spec) {
+      const std::vector<T> numbers = moments.read(ctx, at, flat_size(spec));
+      at += flat_size(spec);
+      if (moments.format() == MomentFormat::full) {
+        file.write(next++, std::as_bytes(std::span(numbers).first(spec.size())));
+      } else {
+        std::vector<bfloat16> halves;
+        for (std::size_t i = 0; i < spec.size(); ++i) halves.push_back(bfloat16(static_cast<float>(numbers[i])));
+        file.write(next++, std::as_bytes(std::span(halves)));
+      }
+    };
+    Layer::each(one);
+  }
+  /// The moments of a file, in `format`.
+  static MomentStore<P, T> read(const io::Safetensors& file, const std::string& prefix, MomentFormat format,
+                                bool has_sign) {
+    typename MomentStore<P, T>::Host moments(format, has_sign, flat_size<Layer>());
+    LoadReport found(file.path().string());
+    const TensorTable table = after(prefix);
+    std::size_t at = 0;
+    auto one = [&](const Spec& spec) {
+      const TensorPlace place = table.place(spec);
+      std::vector<T> numbers(flat_size(spec));
+      if (const io::TensorView* tensor = found.find(file, spec, place)) {
+        PlacedRows<T>(*tensor, spec, place).read_all(numbers.data());
+        moments.write(at, std::span<const T>(numbers));
+      }
+      at += flat_size(spec);
+    };
+    Layer::each(one);
+    found.finish();
+    return MomentStore<P, T>(std::move(moments));
+  }
+};
+
 }  // namespace detail
 
-/// Writes everything at full precision, beside the file, and renames it. `metadata` tells what the tensors do not show.
-/// The context brings what P has in memory of its own.
+/// Writes everything as exactly as it is held, beside the file, and renames it. `metadata` tells what the tensors do
+/// not show. The context brings what P has in memory of its own.
 template <class Layer, Platform P>
 void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
                 const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
-  detail::write_state(path, host_copy(ctx, weights), host_copy(ctx, optimizer.first), host_copy(ctx, optimizer.second),
-                      optimizer.steps(), std::move(metadata));
+  using Tensors = detail::MomentTensors<Layer, P, AccumulateOf<P>>;
+  const auto& host_weights = host_copy(ctx, weights);
+  TensorWriter writer(std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32);
+  writer.add<Layer>(host_weights.views, detail::after("weights."));
+  std::vector<io::TensorInfo> infos = writer.infos();
+  const std::size_t weight_tensors = infos.size();
+  Tensors::add(optimizer.first, "first.", infos);
+  Tensors::add(optimizer.second, "second.", infos);
+  metadata.emplace_back("step", std::to_string(optimizer.steps()));
+  io::SafetensorsWriter file(path, std::move(infos), metadata);
+  std::size_t next = 0;
+  while (next < weight_tensors) {
+    const auto bytes = writer.bytes(next);
+    file.write(next++, bytes);
+  }
+  Tensors::write(ctx, optimizer.first, file, next);
+  Tensors::write(ctx, optimizer.second, file, next);
+  file.commit();
 }
 /// The same where the host reads P's memory.
 template <class Layer, Platform P>
   requires std::is_same_v<HostOf<P>, P>
 void save_state(const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
                 const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
-  detail::write_state(path, weights, optimizer.first, optimizer.second, optimizer.steps(), std::move(metadata));
+  Context<P> ctx(1, 64);
+  save_state(ctx, path, weights, optimizer, std::move(metadata));
 }
 
-/// Reads what save_state() wrote; returns the step to go on after. Throws Error, with everything as it was, where a
+/// Reads what save_state() wrote; returns the step to go on after. The optimiser keeps its own format of moments; those
+/// of another are rounded to it. Throws Error, with everything as it was, where a
 /// tensor is missing or of another shape, or where the file says something else than `metadata`.
 template <class Layer, Platform P>
 long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<P>>& weights,
@@ -62,16 +127,17 @@ long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<
           "', expected a number of steps");
   }
   check(step >= 0, "state", path.string(), " has no 'step' in its metadata");
-  Store<Layer, HostOf<P>, AccumulateOf<P>> new_weights, first, second;
-  load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
-  load_numbers<Layer>(file, first.views, detail::after("first."));
-  load_numbers<Layer>(file, second.views, detail::after("second."));
   using Numbers = Store<Layer, P, AccumulateOf<P>>;  // all that may fail comes before anything is changed
-  Numbers own_weights(std::move(new_weights.flat)), own_first(std::move(first.flat)),
-      own_second(std::move(second.flat));
+  Store<Layer, HostOf<P>, AccumulateOf<P>> new_weights;
+  load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
+  Numbers own_weights(std::move(new_weights.flat));
+  const auto moments = [&](const char* prefix, const auto& as) {
+    return detail::MomentTensors<Layer, P, AccumulateOf<P>>::read(file, prefix, as.format(), as.has_sign());
+  };
+  auto first = moments("first.", optimizer.first), second = moments("second.", optimizer.second);
   weights = std::move(own_weights);
-  optimizer.first = std::move(own_first);
-  optimizer.second = std::move(own_second);
+  optimizer.first = std::move(first);
+  optimizer.second = std::move(second);
   optimizer.set_steps(step);
   return step;
 }

@@ -130,6 +130,27 @@ struct TextOperations : Run<P> {
     this->report(name + "sum_of_squares", sum);
   }
 
+  /// Moments of few bits after two steps: rounded by the same bits, wherever they lie.
+  void adamw_of_few_bits(int size) {
+    const auto length = static_cast<std::size_t>(size);
+    const auto number = [&](std::uint64_t stream) {
+      return View<P, 1, A>{this->put(this->template drawn_numbers<A>(length, stream, -1, 1)), {size}};
+    };
+    const auto g = number(22), w = number(21), other = number(23);
+    const View<P, 1, bfloat16> first{this->put(std::vector<bfloat16>(length)), {size}},
+        second{this->put(std::vector<bfloat16>(length)), {size}};
+    const auto bytes = [&](std::size_t count) { return this->put(std::vector<std::uint8_t>(count)); };
+    const BlockMoments<P, true> m{bytes(length), bytes(length / 16), {size}};
+    const BlockMoments<P, false> v{bytes(length), bytes(length / 16), {size}};
+    for (int step = 1; step < 3; ++step) {
+      const AdamWStep update{.rate = 0.5, .epsilon = 1e-3, .decay = 0.25, .step = step, .first = 32};
+      ops::adamw<P, A>(ctx, update, w, g, first, second);
+      ops::adamw<P, A>(ctx, update, other, g, m, v);
+    }
+    this->report("adamw, bf16 moments", w);
+    this->report("adamw, moments of a byte", other);
+  }
+
   void dropout() {
     const auto x = this->rows(9, 13, 31), y = this->blank(9, 13);
     ops::dropout(ctx, {.probability = 0.375, .key = Random(5, 7), .first = 3}, x, y);
@@ -145,6 +166,7 @@ Results text_operations() {
   run.embeddings();
   run.rotaries();
   for (const int size : {5003, 4100}) run.adamw(size);  // one by one, and 16 bytes at a time
+  run.adamw_of_few_bits(4112);
   run.dropout();
   for (const int chunk : {2000, 256}) run.cross_entropy(chunk, 0);
   run.cross_entropy(1000, 0.125f);

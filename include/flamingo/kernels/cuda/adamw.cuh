@@ -1,6 +1,7 @@
 /// The optimiser's arithmetic on CUDA.
 #pragma once
 #include <cmath>
+#include <type_traits>
 
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/adamw.cuh>
@@ -12,9 +13,9 @@ template <Real R>
 struct Optimiser<Cuda<R>> {
   using P = Cuda<R>;
 
-  template <class T>
-  static void adamw(Context<P>& ctx, const AdamWStep& s, View<P, 1, T> w, View<P, 1, const T> g, View<P, 1, T> m,
-                    View<P, 1, T> v) {
+  template <class T, class First, class Second>
+  static void adamw(Context<P>& ctx, const AdamWStep& s, View<P, 1, T> w, View<P, 1, const T> g, const First& m,
+                    const Second& v) {
     const auto power = [&](double beta) { return std::pow(beta, static_cast<double>(s.step)); };
     const raw::AdamWNumbers<T> step{T(s.beta1),
                                     T(1 - s.beta1),
@@ -25,7 +26,15 @@ struct Optimiser<Cuda<R>> {
                                     T(s.rate / (1 - power(s.beta1))),
                                     T(1 / std::sqrt(1 - power(s.beta2))),
                                     T(s.epsilon)};
-    check_cuda(raw::adamw(step, w.data, g.data, m.data, v.data, w.size(), ctx.stream()), "adamw");
+    const auto few_bits = [&](const auto& moments) {
+      return raw::adamw(step, w.data, g.data, moments, s.rounding_key(), w.size(), ctx.stream());
+    };
+    if constexpr (std::is_same_v<First, View<P, 1, T>>)
+      check_cuda(raw::adamw(step, w.data, g.data, m.data, v.data, w.size(), ctx.stream()), "adamw");
+    else if constexpr (std::is_same_v<First, View<P, 1, bfloat16>>)
+      check_cuda(few_bits(raw::HalfMoments{&m.data->bits, &v.data->bits}), "adamw");
+    else
+      check_cuda(few_bits(raw::ByteMoments{m.codes, m.exponents, v.codes, v.exponents}), "adamw");
   }
   template <class T>
   static void sum_of_squares(Context<P>& ctx, View<P, 1, const T> x, View<P, 1, double> sum) {
