@@ -14,6 +14,7 @@
 #include <flamingo/infer/engine.hpp>
 #include <flamingo/model/config_report.hpp>
 #include <flamingo/model/vision/encoder.hpp>
+#include <flamingo/train/trainer.hpp>
 
 namespace flamingo {
 
@@ -166,65 +167,51 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   return memory;
 }
 
-/// Bytes of an update of the connector between frozen parts, beside weights, gradients and moments.
+/// Bytes of a pass of training, beside weights, gradients and moments.
 struct TrainingMemory {
-  double activations = 0;  ///< what the forward pass keeps for backward, features of frozen media among it
-  double scratch = 0;      ///< at its most; where blocks are computed again, what one keeps among it
+  double activations = 0;  ///< what forward keeps for backward at its most, the batch's features or pixels among it
+  double scratch = 0;      ///< at its most
 
   double most() const { return activations + scratch; }
 };
 
-/// One forward and backward pass as the trainer's, of a batch as large as the workload.
-template <auto C, Platform Q>
-TrainingMemory training_memory(const Workload& w, bool recompute = false, int vocabulary_chunk = 8192) {
-  using P = Dry<Q>;
+namespace detail {
+/// A batch as large as the workload, of zeros.
+template <auto C, Platform P, TrainedParts parts>
+TrainingBatch<typename P::Real> batch_of(const Workload& w) {
   using Model = model::Flamingo<C, P>;
-  using Resampler = typename Model::ResamplerLayer;
-  using Decoder = typename Model::Decoder;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
-  constexpr typename Model::Trained trained{};
-  detail::check_workload(w);
-  Context<P> ctx;
-  const auto scope = ctx.scope();
-  const typename Model::Connect::template Parameters<Stored<P>> connector{}, gradients{};
-  const typename Decoder::template Parameters<Packed<P>> lm{};
-  std::vector<Medium> media;
-  std::vector<Sequence> sequences;
-  const int rows = w.frames * Vision::features(w.frame(C.vision)).rows(), M = w.sequences * w.media;
-  for (int m = 0; m < M; ++m) media.push_back({m * rows, rows, w.frames, m % w.media});
+  const Grid frame = w.frame(C.vision);
+  const int rows = w.frames * Vision::features(frame).rows(), M = w.sequences * w.media;
+  TrainingBatch<typename P::Real> batch;
+  for (int m = 0; m < M; ++m) batch.media.push_back({m * rows, rows, w.frames, m % w.media});
   for (int s = 0; s < w.sequences; ++s) {
-    sequences.push_back(detail::spread_media(w));
-    sequences.back().first_medium = s * w.media;
+    batch.sequences.push_back(spread_media(w));
+    batch.sequences.back().first_medium = s * w.media;
   }
-  const auto resampling = ResamplerPlan::of(C.resampler, media);
-  const auto plan = DecoderPlan::of(sequences, C.xattn, Model::R);
-  const int N = plan.rows(), asked = static_cast<int>(plan.targets.size());
+  if constexpr (parts.vision) {
+    for (int f = 0; f < M * w.frames; ++f) batch.pictures.push_back({f * frame.rows(), frame.height, frame.width});
+    batch.pixels.resize(static_cast<std::size_t>(3 * M * w.frames) * static_cast<std::size_t>(frame.rows()));
+  } else {
+    batch.features.resize(static_cast<std::size_t>(M * rows) * static_cast<std::size_t>(Model::ResamplerLayer::E));
+  }
+  return batch;
+}
+}  // namespace detail
 
-  const auto features = keep<Resampler::E>(ctx, M * rows);
-  const auto latents = keep<Model::E>(ctx, M * Model::R);
-  const auto hidden = keep<Model::D>(ctx, N), asked_rows = keep<Model::D>(ctx, asked);
-  const auto nll = take_vector<AccumulateOf<P>, true>(ctx, asked);
-  const auto targets = table(ctx, plan.targets), loss_rows = table(ctx, plan.loss_rows);
-  const auto resample = [&] {
-    return Resampler::template forward<weight_gradients>(ctx, connector.resampler, features, resampling, latents);
-  };
-  const std::size_t before = ctx.arena().kept();
-  auto resampled = resample();
-  if (recompute) ctx.arena().release(before);
-  const auto decoded = Model::template forward<trained>(ctx, connector, lm, plan, latents, hidden, recompute);
-  ops::gather(ctx, hidden, loss_rows, asked_rows);
-  const auto lost = Decoder::template loss<input_gradients>(ctx, lm, asked_rows, targets, vocabulary_chunk, nll);
-
-  const std::vector<AccumulateOf<P>> share(static_cast<std::size_t>(asked));
-  const auto dasked = scratch<Model::D>(ctx, asked), dhidden = scratch<Model::D>(ctx, N);
-  const auto dlatents = scratch<Model::E>(ctx, M * Model::R);
-  Decoder::loss_backward(ctx, lm, lost, targets, vocabulary_chunk, table(ctx, share), dasked, frozen<Decoder>);
-  ops::scatter_add(ctx, dasked, loss_rows, dhidden);
-  Model::backward(ctx, connector, lm, decoded, plan, dhidden, dlatents, gradients, frozen<Decoder>);
-  const auto kept = static_cast<double>(ctx.arena().kept());
-  if (recompute) resampled = resample();
-  Resampler::backward(ctx, connector.resampler, resampled, resampling, dlatents, NoGrad{}, gradients.resampler);
-  return {kept, static_cast<double>(ctx.arena().peak()) - kept};
+/// A pass of the trainer's own, over a batch as large as the workload.
+template <auto C, Platform Q, TrainedParts parts = TrainedParts{}>
+TrainingMemory training_memory(const Workload& w, const TrainingOptions& options = {}) {
+  using P = Dry<Q>;
+  using Lm = typename DecoderOf<C.lm, P>::template Parameters<Packed<P>>;
+  detail::check_workload(w);
+  const auto batch = detail::batch_of<C, P, parts>(w);
+  Context<P> ctx;
+  const Lm lm{};
+  Trainer<C, P, Lm, parts>(ctx, lm, 0, {}, {}, options).pass(batch, 1);
+  const auto own = static_cast<double>((batch.features.size() + batch.pixels.size()) * sizeof(typename P::Real));
+  const auto kept = static_cast<double>(ctx.arena().kept_peak());
+  return {own + kept, static_cast<double>(ctx.arena().peak()) - kept};
 }
 
 /// The model as one of `devices` that divide heads, hidden features and vocabulary between them sees it.

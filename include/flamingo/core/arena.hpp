@@ -44,7 +44,12 @@ class Arena {
   std::size_t capacity() const { return capacity_; }
   /// The most bytes that were ever taken at one time.
   std::size_t peak() const { return peak_; }
-  void forget_peak() { peak_ = kept_ + scratch_; }
+  /// The most bytes that were ever kept.
+  std::size_t kept_peak() const { return kept_peak_; }
+  void forget_peak() {
+    peak_ = kept_ + scratch_;
+    kept_peak_ = kept_;
+  }
 
  private:
   static constexpr std::size_t round_up(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
@@ -53,10 +58,13 @@ class Arena {
     check(bytes <= left && round_up(bytes) <= left, "arena", "out of memory: ", bytes, " bytes asked for, ", left,
           " of ", capacity_, " left; give the context a larger arena");
   }
-  void note() { peak_ = std::max(peak_, kept_ + scratch_); }
+  void note() {
+    peak_ = std::max(peak_, kept_ + scratch_);
+    kept_peak_ = std::max(kept_peak_, kept_);
+  }
 
   std::byte* base_ = nullptr;
-  std::size_t capacity_ = 0, kept_ = 0, scratch_ = 0, peak_ = 0;
+  std::size_t capacity_ = 0, kept_ = 0, scratch_ = 0, peak_ = 0, kept_peak_ = 0;
 };
 
 /// A range of the address space whose pages cost memory only once touched, so an arena can be sized generously.

@@ -65,6 +65,20 @@ void initialise(Parameters& p, std::uint64_t seed) {
 template <Platform P, class T>
 struct Buffer : std::type_identity<std::vector<T>> {};
 
+/// Where nothing is computed there are no numbers, and a Store takes no memory.
+template <class T>
+class CountedNumbers {
+ public:
+  explicit CountedNumbers(std::size_t count) : count_(count) {}
+  T* data() const { return nullptr; }
+  std::size_t size() const { return count_; }
+
+ private:
+  std::size_t count_;
+};
+template <Platform P, class T>
+struct Buffer<Dry<P>, T> : std::type_identity<CountedNumbers<T>> {};
+
 /// What owns a packed matrix in P's memory, in the order that P's kernels read. A platform whose memory is not the
 /// host's specialises it: with a type that is made of the host's matrix, row after row, and points P's to itself.
 template <Platform P>
@@ -74,13 +88,21 @@ class PackedBuffer;
 template <class Layer, Platform P, class T = typename P::Real>
 struct Store {
   using Views = typename Layer::template Parameters<Stored<P, T>>;
+  static constexpr bool computes = !std::is_same_v<typename Buffer<P, T>::type, CountedNumbers<T>>;
   typename Buffer<P, T>::type flat;
   Views views{};
 
   /// All zero: gradients, moments.
-  Store() : flat(flat_size<Layer>()) { place<Layer>(flat.data(), views); }
+  Store() : flat(flat_size<Layer>()) {
+    if constexpr (computes) place<Layer>(flat.data(), views);
+  }
   /// As the layer asks: new weights.
-  explicit Store(std::uint64_t seed) : Store(drawn(seed)) {}
+  explicit Store(std::uint64_t seed)
+    requires computes
+      : Store(drawn(seed)) {}
+  explicit Store(std::uint64_t)
+    requires(!computes)
+      : Store() {}
   /// The numbers of another Store of the layer, on whatever platform.
   explicit Store(std::vector<T> host) : flat(std::move(host)) {
     check(flat.size() == flat_size<Layer>(), "store", flat.size(), " numbers for a layer of ", flat_size<Layer>());
