@@ -4,14 +4,13 @@
 // Five pictures of 320 x 320 through the encoder, a prompt of four of them with captions and the fifth without, and 16
 // tokens written. The weights say nothing, so the tokens do not either.
 #include <array>
-#include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "process.hpp"
 #include "random_weights.hpp"
 
 #include <flamingo/config/presets/by_name.hpp>
@@ -24,7 +23,9 @@
 namespace {
 
 using namespace flamingo;
+using full_size::Clock;
 using full_size::RandomWeights;
+using full_size::status;
 using P = Cpu<float>;
 constexpr auto config = presets::FLAMINGO_PRESET;
 using Model = model::Flamingo<config, P>;
@@ -64,23 +65,6 @@ Options parse(int count, char** words) {
   check(o.pictures.size() == shots + 1 && o.tokens > 0, "full_size", o.pictures.size(), " pictures and ", o.tokens,
         " tokens, expected ", shots + 1, " pictures and at least one token");
   return o;
-}
-
-/// Seconds since it was made.
-class Clock {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-};
-
-/// A line of /proc/self/status in bytes.
-double status(std::string_view name) {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with(name)) return 1024 * std::atof(line.c_str() + name.size() + 1);
-  return 0;
 }
 
 /// <BOS>, four times the three pieces of "<image>", a caption and <EOC>, then the last picture's tag and two pieces.

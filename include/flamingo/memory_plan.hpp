@@ -106,6 +106,21 @@ inline void check_workload(const Workload& w) {
 }
 }  // namespace detail
 
+/// Scratch of one frame on its way through the encoder, its pixels and its features.
+template <auto C, Platform Q>
+double encoding_memory(const Workload& w) {
+  using P = Dry<Q>;
+  using Vision = Encoder<frozen_encoder(C.vision), P>;
+  Context<P> ctx;
+  const std::array frame{w.frame(C.vision)};
+  const auto scope = ctx.scope();
+  const typename Vision::template Parameters<Packed<P>> weights{};
+  const auto pixels = scratch<3>(ctx, frame[0].rows());
+  const auto features = scratch<Vision::D>(ctx, Vision::features(frame[0]).rows());
+  Vision::template forward<no_gradients>(ctx, weights, pixels, frame, features);
+  return static_cast<double>(ctx.arena().peak());
+}
+
 /// The run: each frame is encoded by itself, then every medium resampled, then all tokens but the last `written` of
 /// each sequence are read in one pass; those are read one by one, which takes no more.
 template <auto C, Platform Q>
@@ -117,19 +132,9 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   detail::check_workload(w);
   check(written >= 0 && written < w.tokens, "memory_plan", written, " of ", w.tokens, " tokens are written");
   InferenceMemory memory;
+  memory.encoding = encoding_memory<C, Q>(w);
+  const int cells = Vision::features(w.frame(C.vision)).rows();
   Context<P> ctx;
-  const std::array frame{w.frame(C.vision)};
-  const int cells = Vision::features(frame[0]).rows();
-  {
-    const auto scope = ctx.scope();
-    const typename Vision::template Parameters<Packed<P>> weights{};
-    const auto pixels = scratch<3>(ctx, frame[0].rows());
-    const auto features = scratch<Vision::D>(ctx, cells);
-    Vision::template forward<no_gradients>(ctx, weights, pixels, frame, features);
-  }
-  memory.encoding = static_cast<double>(ctx.arena().peak());
-  ctx.arena().forget_peak();
-
   const typename Model::Connect::template Parameters<Packed<P>> connector{};
   const typename Model::Decoder::template Parameters<Packed<P>> lm{};
   auto engine = make_engine<Model>(ctx, connector, lm,

@@ -31,6 +31,7 @@ MAY = {
     "dry.hpp": {"core", "kernels/dry"},
     "cuda.cuh": {"core", "kernels/cuda"},
     "memory_plan.hpp": USE | {"infer", "train", "dry.hpp"},
+    "training_plan.hpp": USE | {"train", "memory_plan.hpp"},
     "flamingo.hpp": USE | {"train", "infer", "eval", "version.hpp"},
     "vision.hpp": USE | {"train", "eval"},
     "files.hpp": USE | {"train"},

@@ -1,6 +1,7 @@
 #include <flamingo/train/schedule.hpp>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "check/schedules.hpp"
 #include "support/golden.hpp"
@@ -35,6 +36,13 @@ TEST_CASE("a cosine ends at its floor and stays there", "[schedule]") {
   for (const long step : {13L, 14L, 1000L}) CHECK(s.rate(step) == Approx(0.5));
   const Schedule none{.peak = 2, .warmup = 3, .shape = Schedule::Shape::cosine, .steps = 3};  // nothing left to fall
   CHECK(none.rate(4) == 2);
+}
+
+TEST_CASE("an exponential falls by the same factor at every step, to its floor", "[schedule]") {
+  const Schedule s{.peak = 2, .warmup = 4, .shape = Schedule::Shape::exponential, .steps = 14, .floor = 1e-3};
+  CHECK((s.rate(2) == 1 && s.rate(4) == 2));
+  for (long step = 4; step < 14; ++step) CHECK(s.rate(step + 1) / s.rate(step) == Approx(std::pow(1e-3, 0.1)));
+  for (const long step : {14L, 15L, 1000L}) CHECK(s.rate(step) == Approx(2e-3));
 }
 
 }  // namespace schedule_test

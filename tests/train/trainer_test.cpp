@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "support/platforms.hpp"
 #include "train/trainer_case.hpp"
@@ -104,6 +105,65 @@ TEMPLATE_LIST_TEST_CASE("an update is the same whoever runs it, with any number 
   CHECK(three.weights.flat == one.trainer.weights.flat);
 }
 
+TEMPLATE_LIST_TEST_CASE("a batch in parts has the gradient of the batch, and the same bits every time", "[trainer]",
+                        Platforms) {
+  using R = typename TestType::Real;
+  using Case = TrainerCase<TestType>;
+  Case whole;
+  const auto batch = Case::batch(3, 7);
+  whole.trainer.weights = drawn<typename Case::Trains::Connect, TestType>(53);
+  const LossReport expected = whole.trainer.pass(batch, 0.7);
+  const auto in_parts = [&](int at_once) {
+    Context<TestType> ctx(2, std::size_t{1} << 26);
+    typename Case::Trains parts(ctx, whole.lm.views, 43, {}, {}, {.sequences_at_once = at_once});
+    parts.weights = drawn<typename Case::Trains::Connect, TestType>(53);
+    const LossReport got = parts.pass(batch, 0.7);
+    CHECK((got.tokens == expected.tokens && got.rows == expected.rows));
+    CHECK(got.loss == Approx(expected.loss).epsilon(chain_bound<R>(8)));
+    CHECK(ctx.arena().peak() < whole.ctx.arena().peak());
+    return parts.gradients.flat;
+  };
+  const auto& gradient = whole.trainer.gradients.flat;
+  for (const int at_once : {1, 2, 3, 6}) {
+    INFO(at_once << " of 7 at once");
+    const auto got = in_parts(at_once);
+    CHECK(distance(got.data(), gradient.data(), got.size()).relative < chain_bound<R>(200));
+    CHECK(in_parts(at_once) == got);
+  }
+}
+
+TEST_CASE("tokens count alike over all datasets where that is asked for", "[trainer]") {
+  using Case = TrainerCase<Cpu<double>>;
+  Case merged;
+  Context<Cpu<double>> ctx(1, std::size_t{1} << 26);
+  Case::Trains alike(ctx, merged.lm.views, 43, {}, {}, {.mean = TokenMean::of_datasets});
+  merged.trainer.weights = drawn<Case::Trains::Connect, Cpu<double>>(53);
+  alike.weights = drawn<Case::Trains::Connect, Cpu<double>>(53);
+  const DatasetStream<double> few{"few", 1, [](long) { return Case::batch(1, 2); }},
+      many{"many", 1, [](long) { return Case::batch(2, 9); }};
+  merged.trainer.update({few, many}, Mixing::merged);
+  alike.update({few, many});
+  const auto &got = alike.gradients.flat, &expected = merged.trainer.gradients.flat;
+  CHECK(distance(got.data(), expected.data(), got.size()).relative < chain_bound<double>(200));
+}
+
+TEST_CASE("the z-loss has the gradient of what is reported", "[trainer]") {
+  using Case = TrainerCase<Cpu<double>>;
+  const Case c;
+  Context<Cpu<double>> ctx(1, std::size_t{1} << 26);
+  Case::Trains trainer(ctx, c.lm.views, 43, {}, {}, {.z_loss = 0.5});
+  trainer.weights = drawn<Case::Trains::Connect, Cpu<double>>(53);
+  const auto batch = Case::batch(3);
+  CHECK(trainer.pass(batch, 1).z > 0.1);
+  check_weight_directions(
+      trainer.weights, trainer.gradients,
+      [&] {
+        const LossReport report = trainer.pass(batch, 0);
+        return report.loss + 0.5 * report.z;
+      },
+      3);
+}
+
 TEMPLATE_LIST_TEST_CASE("blocks that are computed again give the same bits", "[trainer]", Platforms) {
   using Case = TrainerCase<TestType>;
   Case kept;
@@ -142,6 +202,10 @@ TEST_CASE("a step that is not finite is refused, and nothing has changed", "[tra
     return c.trainer.weights.flat == weights && c.trainer.optimizer.first.flat == first &&
            c.trainer.optimizer.steps() == 1 && c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0;
   };
+  std::string refused;
+  c.trainer.refused = [&](const TrainingBatch<double>& batch, const std::string& dataset, long step) {
+    refused += dataset + ' ' + std::to_string(step) + ' ' + std::to_string(batch.sequences.size()) + ';';
+  };
   const DatasetStream<double> broken{"dogs", 1, [](long step) {
                                        auto batch = Case::batch(static_cast<std::uint64_t>(step));
                                        batch.features[4] = std::numeric_limits<double>::quiet_NaN();
@@ -150,10 +214,12 @@ TEST_CASE("a step that is not finite is refused, and nothing has changed", "[tra
   CHECK_THROWS_WITH(c.trainer.update({Case::dataset("cats", 1, 7), broken}),
                     "[trainer] the loss of dataset dogs at step 2 is not finite");
   CHECK(unchanged());
+  CHECK(refused == "dogs 2 5;");
   const auto endless = Case::dataset("cats", std::numeric_limits<double>::infinity(), 7);
   CHECK_THROWS_WITH(c.trainer.update({endless}), Catch::Contains("[optimizer] the gradient's norm at step 2 is ") &&
                                                      Catch::Contains("expected a finite number"));
   CHECK(unchanged());
+  CHECK(refused == "dogs 2 5;cats 2 5;");
   const DatasetStream<double> foreign{"birds", 1, [](long) {
                                         auto batch = Case::batch(1);
                                         batch.sequences[0].targets[1] = 11;

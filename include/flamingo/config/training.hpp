@@ -23,12 +23,25 @@ enum class Mixing {
   merged,        ///< one batch of all datasets' documents; each token counts the same, λ does not
 };
 
+/// What each dataset's loss is a mean of.
+enum class TokenMean {
+  of_dataset,   ///< the paper: the mean over the tokens asked for of each dataset's batch, weighted by λ
+  of_datasets,  ///< Σ λ over the tokens of all datasets' batches, divided by how many those are: long batches count
+                ///< more
+};
+
 /// How a run computes its steps, beside what it trains.
 struct TrainingOptions {
   /// Of each block only what it reads is kept for backward, which computes the block again (Chen et al. 2016): the same
   /// bits in less memory, for about a third more work. Blocks are a decoder block with its gated block, and the
   /// Resampler.
   bool recompute = false;
+  /// Sequences of a batch that a pass takes at a time (micro-batches): the gradient is the whole batch's but for
+  /// rounding, memory that of a part. 0: all of them. training_plan.hpp tells how many fit.
+  int sequences_at_once = 0;
+  TokenMean mean = TokenMean::of_dataset;
+  /// ζ of an addition ζ · log² Z to each token's loss, Z the sum under its softmax (Chowdhery et al. 2022: 1e-4).
+  double z_loss = 0;
 };
 
 }  // namespace flamingo

@@ -137,13 +137,13 @@ void log_likelihoods(Context<P>& ctx, const X& x, const W& table, const A& added
   place(ctx, found, flamingo::table(ctx, places), at);
 }
 
-/// Writes dx and adds to dtable and dadded, for a loss of Σ_n weights[n] nll[n].
+/// Writes dx and adds to dtable and dadded, for a loss of Σ_n weights[n] (nll[n] + z_loss lse[n]²).
 template <Platform P, RowsOn<P> X, WeightOn<P> W, WeightOn<P> A, RowsSink<P> DX, WeightSink<P> DW, WeightSink<P> DA>
 void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A& added,
                             std::type_identity_t<View<P, 1, const int>> targets, int chunk,
                             std::type_identity_t<View<P, 1, const AccumulateOf<P>>> lse,
                             std::type_identity_t<View<P, 1, const AccumulateOf<P>>> weights, const DX& dx,
-                            const DW& dtable, const DA& dadded, float smoothing = 0) {
+                            const DW& dtable, const DA& dadded, float smoothing = 0, float z_loss = 0) {
   detail::check_cross_entropy("cross_entropy_backward", x, table, added, targets.shape[0], chunk);
   check(lse.shape == targets.shape && weights.shape == targets.shape, "cross_entropy_backward", "targets are ",
         targets.shape, ", lse is ", lse.shape, " and weights are ", weights.shape, ": their lengths differ");
@@ -154,7 +154,7 @@ void cross_entropy_backward(Context<P>& ctx, const X& x, const W& table, const A
     const auto inner = ctx.scope();
     const auto logits = scratch(ctx, x.rows, int(w.rows));  // (N, chunk), then its gradient
     linear(ctx, x, w, logits);
-    kernels::CrossEntropy<P>::gradient(ctx, logits, first, targets, shares, lse, weights);
+    kernels::CrossEntropy<P>::gradient(ctx, logits, first, targets, shares, lse, weights, 2 * AccumulateOf<P>(z_loss));
     if constexpr (wanted<DX>) {
       if (!begun) {
         linear_backward(ctx, x, w, logits, dx, dw);

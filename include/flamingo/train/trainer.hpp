@@ -4,6 +4,7 @@
 ///
 /// TrainedParts says what is trained besides, Mixing how datasets make updates: the paper's ablations of both.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -11,46 +12,13 @@
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/flamingo.hpp>
-#include <flamingo/ops/grid.hpp>
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
 #include <flamingo/train/trained_layer.hpp>
+#include <flamingo/train/training_batch.hpp>
 
 namespace flamingo {
-
-/// A ragged batch of documents with the features of their media, or with their pictures where the encoder is trained. A
-/// text to train the decoder on has no media.
-template <class R>
-struct TrainingBatch {
-  std::vector<R> features;    ///< (rows of all media, E), row-major
-  std::vector<Medium> media;  ///< over the feature rows, also of those that are yet to be computed
-  std::vector<Sequence> sequences;
-  std::vector<R> pixels{};       ///< (pixels of all pictures and frames, 3)
-  std::vector<Grid> pictures{};  ///< each image, or each frame of a video, where it lies among them
-
-  /// Puts the documents of another batch after these.
-  void append(const TrainingBatch& other) {
-    int rows = 0, shown = 0;
-    for (const Medium& m : media) rows += m.rows;
-    for (const Grid& picture : pictures) shown += picture.rows();
-    const int before = static_cast<int>(media.size());
-    for (Medium m : other.media) {
-      m.first += rows;
-      media.push_back(m);
-    }
-    for (Sequence s : other.sequences) {
-      s.first_medium += before;
-      sequences.push_back(std::move(s));
-    }
-    for (Grid picture : other.pictures) {
-      picture.first += shown;
-      pictures.push_back(picture);
-    }
-    features.insert(features.end(), other.features.begin(), other.features.end());
-    pixels.insert(pixels.end(), other.pixels.begin(), other.pixels.end());
-  }
-};
 
 /// One dataset of a mixture.
 template <class R>
@@ -66,6 +34,7 @@ struct LossReport {
   double loss = 0;  ///< mean nats a token
   int tokens = 0;   ///< that were asked for
   int rows = 0;     ///< of the decoder
+  double z = 0;     ///< mean log² Z, of which TrainingOptions::z_loss adds a share to what is minimised
 };
 /// What an update did.
 struct UpdateReport {
@@ -97,9 +66,15 @@ class Trainer {
       : Trainer(ctx, nothing, seed, schedule, std::move(options), training) {}
 
   Context<P>& context() const { return ctx_; }
+  const LmWeights& frozen_lm() const { return lm_; }
+  const TrainingOptions& options() const { return training_; }
 
   Store<Layer, P, A> weights, gradients;  ///< in the accumulation type: P reads weights rounded to its own numbers
   Optimizer<Layer, P> optimizer;
+
+  /// Called before update() throws because a loss, or the gradient, is not finite: with the batch and its dataset's
+  /// name, or with each batch of the update. batch_file.hpp keeps them.
+  Function<void(const TrainingBatch<R>& batch, const std::string& dataset, long step)> refused;
 
   /// One update over the mixture. Throws, with the weights untouched, where a loss or the gradient is not finite.
   UpdateReport update(const std::vector<DatasetStream<R>>& mixture, Mixing mixing = Mixing::accumulation) {
@@ -107,28 +82,68 @@ class Trainer {
     const long step = optimizer.steps() + 1;
     UpdateReport report;
     gradients.clear(ctx_);
-    const auto add = [&](const TrainingBatch<R>& batch, double lambda, const std::string& name) {
-      report.datasets.push_back(pass(batch, lambda));
-      check(std::isfinite(report.datasets.back().loss), "trainer", "the loss of dataset ", name, " at step ", step,
-            " is not finite");
-    };
-    if (mixing == Mixing::merged) {
-      TrainingBatch<R> all;
-      for (const DatasetStream<R>& dataset : mixture) all.append(dataset.batch(step));
-      add(all, 1, "all");
-    } else if (mixing == Mixing::round_robin) {
-      const DatasetStream<R>& dataset = mixture[static_cast<std::size_t>(step - 1) % mixture.size()];
-      add(dataset.batch(step), dataset.weight, dataset.name);
-    } else {
-      for (const DatasetStream<R>& dataset : mixture) add(dataset.batch(step), dataset.weight, dataset.name);
+    const std::vector<Drawn> drawn = draw(mixture, mixing, step);
+    for (const Drawn& d : drawn) {
+      report.datasets.push_back(pass(d.batch, d.lambda));
+      const double loss = report.datasets.back().loss;
+      if (refused && !std::isfinite(loss)) refused(d.batch, d.dataset, step);
+      check(std::isfinite(loss), "trainer", "the loss of dataset ", d.dataset, " at step ", step, " is not finite");
     }
     report.rate = schedule_.rate(step);
-    report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+    try {
+      report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+    } catch (const Error&) {
+      if (refused)
+        for (const Drawn& d : drawn) refused(d.batch, d.dataset, step);
+      throw;
+    }
     return report;
   }
 
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
+    const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
+    if (at_once == 0 || at_once >= count) return pass_at_once(batch, lambda);
+    LossReport report;
+    const auto all = static_cast<double>(asked_of(batch));
+    for (std::size_t first = 0; first < count; first += at_once) {
+      const TrainingBatch<R> part = part_of(batch, first, std::min(at_once, count - first));
+      const double share = all > 0 ? static_cast<double>(asked_of(part)) / all : 0;
+      const LossReport one = pass_at_once(part, lambda * share);
+      report.loss += share * one.loss;
+      report.z += share * one.z;
+      report.tokens += one.tokens;
+      report.rows += one.rows;
+    }
+    return report;
+  }
+
+ private:
+  /// A batch of an update.
+  struct Drawn {
+    TrainingBatch<R> batch;
+    double lambda;
+    std::string dataset;
+  };
+  std::vector<Drawn> draw(const std::vector<DatasetStream<R>>& mixture, Mixing mixing, long step) const {
+    std::vector<Drawn> drawn;
+    if (mixing == Mixing::merged) {
+      drawn.push_back({{}, 1, "all"});
+      for (const DatasetStream<R>& dataset : mixture) drawn[0].batch.append(dataset.batch(step));
+    } else {
+      for (std::size_t m = 0; m < mixture.size(); ++m)
+        if (mixing == Mixing::accumulation || m == static_cast<std::size_t>(step - 1) % mixture.size())
+          drawn.push_back({mixture[m].batch(step), mixture[m].weight, mixture[m].name});
+    }
+    if (training_.mean == TokenMean::of_datasets) {
+      double all = 0;
+      for (const Drawn& d : drawn) all += static_cast<double>(asked_of(d.batch));
+      for (Drawn& d : drawn) d.lambda *= all > 0 ? static_cast<double>(asked_of(d.batch)) / all : 0;
+    }
+    return drawn;
+  }
+
+  LossReport pass_at_once(const TrainingBatch<R>& batch, double lambda) {
     constexpr typename Model::Trained trained{.lm = parts.lm, .added_rows = parts.added_rows};
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
@@ -156,14 +171,18 @@ class Trainer {
     ops::gather(ctx_, hidden, loss_rows, asked_rows);
     const auto lost =
         Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
-    LossReport report{0, asked, N};
+    LossReport report{.tokens = asked, .rows = N};
     for (const A lost_at : host_copy(ctx_, nll)) report.loss += static_cast<double>(lost_at) / asked;
+    if (training_.z_loss > 0)
+      for (const A log_z : host_copy(ctx_, lost.lse))
+        report.z += static_cast<double>(log_z) * static_cast<double>(log_z) / asked;
 
     if (lambda != 0 && asked > 0) {
       const std::vector<A> share(static_cast<std::size_t>(asked), static_cast<A>(lambda / asked));
       const auto dasked = scratch<Model::D>(ctx_, asked), dhidden = scratch<Model::D>(ctx_, N);
       const auto dlatents = scratch<Model::E>(ctx_, MR);
-      Decoder::loss_backward(ctx_, lm, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, glm);
+      Decoder::loss_backward(ctx_, lm, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, glm,
+                             static_cast<float>(training_.z_loss));
       ops::clear(ctx_, dhidden);
       ops::scatter_add(ctx_, dasked, loss_rows, dhidden);
       Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
@@ -183,7 +202,6 @@ class Trainer {
     return report;
   }
 
- private:
   static constexpr Nothing nothing{};
   static constexpr Need resampler_need = parts.vision ? all_gradients : weight_gradients;
 

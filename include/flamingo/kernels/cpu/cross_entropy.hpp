@@ -40,13 +40,15 @@ struct CrossEntropy<Cpu<R, Set>> {
       nll.data[n] = lse.data[n] - target.data[n];
     }
   }
+  /// A logit's probability counts 1 + of_lse · lse.
   static void gradient(Context<P>& ctx, Out<P> logits, int first, View<P, 1, const int> targets, TargetShares<A> shares,
-                       View<P, 1, const A> lse, View<P, 1, const A> weights) {
+                       View<P, 1, const A> lse, View<P, 1, const A> weights, A of_lse) {
     each_row(ctx, logits, [&](int n) {
       R* row = logits.row(n);
+      const A counts = 1 + of_lse * lse.data[n];
       each_chunk(static_cast<std::size_t>(int(logits.width)), [&](std::size_t at, std::size_t count) {
         Chunk<R> z(row + at, count);
-        z.numbers = weights.data[n] * ((z.numbers - lse.data[n]).exp() - shares.each);
+        z.numbers = weights.data[n] * (counts * (z.numbers - lse.data[n]).exp() - shares.each);
         z.write(row + at, count);
       });
       const int t = targets.data[n] - first;

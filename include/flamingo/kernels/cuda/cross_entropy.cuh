@@ -30,9 +30,9 @@ struct CrossEntropy<Cuda<R>> {
                "cross_entropy");
   }
   static void gradient(Context<P>& ctx, Out<P> logits, int first, Targets targets, TargetShares<A> shares,
-                       View<P, 1, const A> lse, View<P, 1, const A> weights) {
+                       View<P, 1, const A> lse, View<P, 1, const A> weights, A of_lse) {
     check_cuda(raw::entropy_gradient(bare(logits.data), logits.rows, logits.width, first, targets.data, shares.own,
-                                     shares.each, lse.data, weights.data, ctx.stream()),
+                                     shares.each, lse.data, weights.data, of_lse, ctx.stream()),
                "cross_entropy_backward");
   }
 };

@@ -14,7 +14,7 @@ struct CrossEntropy<Dry<Q>> {
                      View<P, 1, A>) {}
   static void finish(Context<P>&, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>, View<P, 1, A>) {}
   static void gradient(Context<P>&, Out<P>, int, View<P, 1, const int>, TargetShares<A>, View<P, 1, const A>,
-                       View<P, 1, const A>) {}
+                       View<P, 1, const A>, A) {}
 };
 
 }  // namespace flamingo::kernels

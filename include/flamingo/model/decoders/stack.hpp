@@ -115,14 +115,15 @@ struct DecoderStack {
     NormLayer::template forward<no_gradients>(ctx, w.norm, C.epsilon, x, normed);
     ops::log_likelihoods(ctx, normed, output_of(w), added_output_of(w), targets, chunk, at, lse);
   }
-  /// For a loss of Σ weights · nll: writes dx and adds to g.
+  /// For a loss of Σ weights · (nll + z_loss · lse²): writes dx and adds to g.
   template <Need need, class W, class G>
   static void loss_backward(Context<P>& ctx, const W& w, const SavedLoss<need>& s, View<P, 1, const int> targets,
-                            int chunk, View<P, 1, const AccumulateOf<P>> weights, const Rows<P, D>& dx, const G& g) {
+                            int chunk, View<P, 1, const AccumulateOf<P>> weights, const Rows<P, D>& dx, const G& g,
+                            float z_loss = 0) {
     const auto scope = ctx.scope();
     const auto dnormed = scratch<D>(ctx, dx.rows);
     ops::cross_entropy_backward(ctx, s.normed, output_of(w), added_output_of(w), targets, chunk, s.lse, weights,
-                                dnormed, output_of(g), added_output_of(g));
+                                dnormed, output_of(g), added_output_of(g), 0, z_loss);
     NormLayer::backward(ctx, w.norm, s.norm, dnormed, dx, g.norm);
   }
 };

@@ -20,7 +20,7 @@ template <class R>
 struct Entropy {
   using A = Accumulate<R>;
   int N, C;
-  A own = 1, each = 0;
+  A own = 1, each = 0, of_lse = 0;
   std::vector<R> logits[2];
   std::vector<int> targets;
   std::vector<A> weights, nll, lse;
@@ -46,8 +46,8 @@ struct Entropy {
     started(entropy_finish(lse_.data(), sum.data(), target.data(), nll_.data(), N, nullptr));
     for (const int i : {0, 1}) {
       DeviceBuffer<R> z(logits[i]);
-      started(
-          entropy_gradient(z.data(), N, C, i * C, targets_.data(), own, each, lse_.data(), weights_.data(), nullptr));
+      started(entropy_gradient(z.data(), N, C, i * C, targets_.data(), own, each, lse_.data(), weights_.data(), of_lse,
+                               nullptr));
       intact = intact && z.intact();
       gradient[i] = z.host();
     }
@@ -63,6 +63,7 @@ void check_entropy(int N, int C, double smoothing) {
   Entropy<R> e(N, C);
   e.own = static_cast<Accumulate<R>>(1 - smoothing);
   e.each = static_cast<Accumulate<R>>(smoothing / (2 * C));
+  e.of_lse = static_cast<Accumulate<R>>(smoothing);  // a loss of lse² beside it
   e.run();
   const auto at = [&](int n, int c) {
     return static_cast<double>(widen(e.logits[c / C][static_cast<std::size_t>(n * C + c % C)]));
@@ -80,6 +81,7 @@ void check_entropy(int N, int C, double smoothing) {
       Sum& g = gradient[c / C][static_cast<std::size_t>(n * C + c % C)];
       const double weight = static_cast<double>(e.weights[row]);
       g.add(weight * std::exp(at(n, c)) / sum);
+      g.add(weight * static_cast<double>(e.of_lse) * std::log(sum) * std::exp(at(n, c)) / sum);
       g.add(-weight * (static_cast<double>(e.each) + (c == e.targets[row] ? static_cast<double>(e.own) : 0)));
     }
   }

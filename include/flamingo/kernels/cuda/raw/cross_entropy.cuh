@@ -4,7 +4,8 @@
 ///     maximum' = max(maximum, max z)      sum' = sum exp(maximum - maximum') + Σ exp(z - maximum')
 ///     target += own z[target] + each Σ z
 ///   finish: lse = maximum + log sum, nll = lse - target
-///   gradient of Σ weight nll: z = weight (exp(z - lse) - each), and own weight less at the target
+///   gradient of Σ weight (nll + of_lse/2 lse²): z = weight ((1 + of_lse lse) exp(z - lse) - each), and own weight less
+///   at the target
 ///
 /// maximum, sum, target, lse, nll, weights (N) in Accumulate<R>; targets (N). A target outside the vocabulary has a nll
 /// of NaN. A row's bits do not depend on the other rows.
@@ -78,15 +79,15 @@ static __global__ void __launch_bounds__(entropy_threads)
 template <int Count, class R, class A>
 static __global__ void __launch_bounds__(entropy_threads)
     entropy_gradient_kernel(R* logits, int C, int first, const int* targets, A own, A each, const A* lse,
-                            const A* weights) {
+                            const A* weights, A of_lse) {
   const int n = block_index_x(), c = (block_index_y() * entropy_threads + thread_index()) * Count;
   if (c >= C) return;
-  const A weight = weights[n], log_sum = lse[n];
+  const A weight = weights[n], log_sum = lse[n], counts = 1 + of_lse * log_sum;
   const long long at = static_cast<long long>(targets[n]) - first - c;
   R* const to = logits + static_cast<long long>(n) * C + c;
   Pack<R, Count> z = load_pack<Count>(to);
   for (int i = 0; i < Count; ++i) {
-    A slope = weight * (exponential(static_cast<A>(widen(z.value[i])) - log_sum) - each);
+    A slope = weight * (counts * exponential(static_cast<A>(widen(z.value[i])) - log_sum) - each);
     if (at == i) slope -= own * weight;
     z.value[i] = narrow<R>(slope);
   }
@@ -120,12 +121,12 @@ cudaError_t entropy_finish(A* lse, const A* sum, const A* target, A* nll, int N,
 template <class R>
 cudaError_t entropy_gradient(R* logits, int N, int C, int first, const int* targets, Accumulate<R> own,
                              Accumulate<R> each, const Accumulate<R>* lse, const Accumulate<R>* weights,
-                             cudaStream_t stream) {
+                             Accumulate<R> of_lse, cudaStream_t stream) {
   using A = Accumulate<R>;
   const bool packed = packs(logits, C);
   const auto kernel = packed ? entropy_gradient_kernel<pack_count<R>, R, A> : entropy_gradient_kernel<1, R, A>;
   return launch(grid_of(N, tiles_over(C, entropy_threads * (packed ? pack_count<R> : 1))), entropy_threads, 0, stream,
-                kernel, logits, C, first, targets, own, each, lse, weights);
+                kernel, logits, C, first, targets, own, each, lse, weights, of_lse);
 }
 
 }  // namespace flamingo::raw

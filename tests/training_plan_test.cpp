@@ -1,0 +1,85 @@
+#include <flamingo/training_plan.hpp>
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <tuple>
+
+#include <flamingo/core/store.hpp>
+#include <flamingo/cpu.hpp>
+
+#include "memory_plan_case.hpp"
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace {
+
+using P = Cpu<float>;
+using Model = model::Flamingo<planned, P>;
+
+TrainingBatch<float> planned_batch() {
+  TrainingBatch<float> batch;
+  batch.features = planned_features(6);
+  for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
+  for (int s = 0; s < 2; ++s) {
+    batch.sequences.push_back(detail::spread_media(work));
+    batch.sequences.back().first_medium = 3 * s;
+  }
+  return batch;
+}
+
+}  // namespace
+
+TEST_CASE("a plan of training is what the trainer takes", "[training_plan]") {
+  const bool recompute = GENERATE(false, true);
+  const MomentFormat moments = recompute ? MomentFormat::block8 : MomentFormat::full;
+  Context<P> ctx(1, std::size_t{1} << 26);
+  const Store<Model::Decoder, P> lm(2);
+  Trainer<planned, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {}, {.moments = moments},
+                                                                       {.recompute = recompute});
+  const TrainingPlan plan = training_plan(trainer, work);
+  const auto batch = planned_batch();
+  trainer.update({{"all", 1, [&](long) { return batch; }}});
+  const auto bytes = [](const auto&... buffers) {
+    return (static_cast<double>(buffers.size() * sizeof(*buffers.data())) + ...);
+  };
+  const auto& [first, second] = std::tie(trainer.optimizer.first, trainer.optimizer.second);
+  CHECK(plan.weights == bytes(trainer.weights.flat));
+  CHECK(plan.gradients == bytes(trainer.gradients.flat));
+  CHECK(plan.moments == bytes(first.flat, first.codes, first.exponents, second.flat, second.codes, second.exponents));
+  // The rooms of a Store's parameters begin at multiples of 16 numbers.
+  CHECK((plan.frozen_lm <= bytes(lm.flat) && plan.frozen_lm > 0.98 * bytes(lm.flat)));
+  // The trainer's features are its batch's own, not the arena's.
+  CHECK(static_cast<double>(ctx.arena().peak()) == plan.activations + plan.workspace - bytes(batch.features));
+  CHECK(plan.text().find("\n  activations, features among them") != std::string::npos);
+}
+
+TEST_CASE("as many sequences are taken at a time as fit", "[training_plan]") {
+  Workload many = work;
+  many.sequences = 7;
+  const auto bytes = [](int sequences) {
+    Workload w = work;
+    w.sequences = sequences;
+    return training_memory<planned, P>(w).most();
+  };
+  CHECK(sequences_that_fit<planned, P>(many, bytes(3)) == 3);
+  CHECK(sequences_that_fit<planned, P>(many, bytes(4) - 1) == 3);
+  CHECK(sequences_that_fit<planned, P>(many, 10 * bytes(7)) == 7);
+  CHECK(sequences_that_fit<planned, P>(many, bytes(1) - 1) == 0);
+}
+
+TEST_CASE("computing blocks again takes the memory of one of them", "[training_plan]") {
+  constexpr auto deeper = [] {
+    auto c = planned;
+    c.lm.layers = 12;
+    return c;
+  }();
+  const TrainingMemory kept = training_memory<planned, P>(work),
+                       again = training_memory<planned, P>(work, {.recompute = true}),
+                       more_again = training_memory<deeper, P>(work, {.recompute = true});
+  CHECK(again.activations < kept.activations / 2);
+  CHECK(again.most() < 0.6 * kept.most());
+  // Eight more blocks, four of them gated, keep what they read, and nothing else.
+  const double rows = work.sequences * work.tokens * 32 * sizeof(float);
+  CHECK(more_again.most() - again.most() < 8 * (rows + 64));
+}
