@@ -21,6 +21,7 @@
 #include <flamingo/data/media/image_reader.hpp>
 #include <flamingo/data/shards/shard_writer.hpp>
 #include <flamingo/io/image_codecs.hpp>
+#include <flamingo/train/checkpoints.hpp>
 
 #include "io/files.hpp"
 #include "train/trainer_case.hpp"
@@ -109,23 +110,26 @@ std::uint64_t print_of(const LoadedBatch& batch) {
 }
 
 struct Run {
-  fs::path shards, checkpoint, log;
+  fs::path shards, folder;
   int readers = 0;
   long dies_at = 0;  ///< the step between whose batches the process kills itself
   bool restores_loaders = true;
 
-  /// A training program: goes on where its checkpoint says, and writes down which batches it sees.
+  /// A training program: goes on where its checkpoints say, and writes down which batches it sees.
   void operator()() const {
     const io::Tokenizer tokenizer = letters();
     Mixture mixture;
     mixture.add(loader_of(shards, "pages", tokenizer, readers));
     mixture.add(loader_of(shards, "pairs", tokenizer, readers));
     ResumeCase c;
-    if (fs::exists(checkpoint)) {
-      load_checkpoint(checkpoint, c.trainer);
-      if (restores_loaders) mixture.restore(io::Json::parse(checkpoint_note(checkpoint, "data")));
-    }
-    const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    Checkpoints checkpoints(folder);
+    checkpoints.resume(
+        [&](const fs::path& path) {
+          load_checkpoint(path, c.trainer);
+          if (restores_loaders) mixture.restore(io::Json::parse(checkpoint_note(path, "data")));
+        },
+        [](const std::string&) {});
+    const int file = ::open((folder / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     const auto dataset = [&](const char* name, double weight) {
       return DatasetStream<float>{name, weight, [this, &mixture, name, file](long step) {
                                     LoadedBatch batch = *mixture[name].next();
@@ -140,13 +144,15 @@ struct Run {
       c.trainer.update({dataset("pages", 1), dataset("pairs", 0.2)});
       const long step = c.trainer.optimizer.steps();
       if (step % steps_a_checkpoint == 0 || step == steps_of_run)
-        save_checkpoint(checkpoint, c.trainer, {{"data", mixture.state().dump()}});
+        checkpoints.save(step, [&](const fs::path& path) {
+          save_checkpoint(path, c.trainer, {{"data", mixture.state().dump()}});
+        });
     }
     ::close(file);
   }
 
-  /// The same in a process of its own, killed after a time, or where it kills itself.
-  void killed_after(std::chrono::duration<double> time) const {
+  /// The same in a process of its own, killed after a time, or where it kills itself. Whether the kill hit.
+  bool killed_after(std::chrono::duration<double> time) const {
     const pid_t child = ::fork();
     if (child == 0) {
       int status = 1;
@@ -158,59 +164,44 @@ struct Run {
       ::_exit(status);
     }
     REQUIRE(child > 0);
-    std::this_thread::sleep_for(time);
-    if (dies_at == 0) ::kill(child, SIGKILL);
     int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
+    const auto end = std::chrono::steady_clock::now() + time;
+    pid_t ended = 0;
+    while (dies_at == 0 && ended == 0 && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      ended = ::waitpid(child, &status, WNOHANG);
+    }
+    if (dies_at == 0 && ended == 0) ::kill(child, SIGKILL);
+    if (ended == 0) ended = ::waitpid(child, &status, 0);
+    REQUIRE(ended == child);
     CHECK((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));
+    return WIFSIGNALED(status);
   }
 
+  /// The newest file, whose name has its checksum.
+  fs::path newest() const { return Checkpoints(folder).files().at(0); }
   long reached() const {
     ResumeCase c;
-    return fs::exists(checkpoint) ? load_checkpoint(checkpoint, c.trainer) : 0;
+    return load_checkpoint(newest(), c.trainer);
   }
   std::vector<float> weights() const {
     ResumeCase c;
-    load_checkpoint(checkpoint, c.trainer);
+    load_checkpoint(newest(), c.trainer);
     return {c.trainer.weights.flat.begin(), c.trainer.weights.flat.end()};
   }
   /// What each dataset gave at each step, in every process that made the step.
   std::multimap<std::string, std::string> batches() const {
     std::multimap<std::string, std::string> seen;
-    std::ifstream file(log);
+    std::ifstream file(folder / "log");
     for (std::string step, name, print; file >> step >> name >> print;) seen.emplace(name + ' ' + step, print);
     return seen;
   }
-};
 
-}  // namespace
-
-TEST_CASE("a trainer and its loaders, killed and resumed together, give the bits of an unbroken run", "[resume]") {
-  const TemporaryFolder folder;
-  write_shards(folder.path());
-  const auto run = [&](const char* name, int readers) {
-    return Run{folder.path(), folder.path() / (std::string(name) + ".safetensors"),
-               folder.path() / (std::string(name) + ".log"), readers};
-  };
-  const Run straight = run("straight", 0);
-  const auto begun = std::chrono::steady_clock::now();
-  straight();
-  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begun;
-  const auto expected = straight.batches();
-  REQUIRE(expected.size() == 2 * steps_of_run);
-
-  Random draw(61);
-  for (const int readers : {1, 4}) {
-    INFO(readers << " readers of each dataset");
-    Run killed = run(readers == 1 ? "one" : "four", readers);
-    killed.dies_at = 20;  // once in the middle for certain, two steps after a checkpoint, then wherever it hits
-    killed.killed_after({});
-    CHECK(killed.reached() == 18);
-    killed.dies_at = 0;
-    for (int i = 0; i < 6; ++i) killed.killed_after(whole * (0.3 * static_cast<double>(draw.uniform())));
-    killed();
-    CHECK(read_bytes(killed.checkpoint) == read_bytes(straight.checkpoint));
-    const auto seen = killed.batches();
+  /// Neither the last checkpoint nor any batch tells that the run was broken.
+  void equals(const Run& straight) const {
+    CHECK(newest().filename() == straight.newest().filename());
+    CHECK(read_bytes(newest()) == read_bytes(straight.newest()));
+    const auto expected = straight.batches(), seen = batches();
     CHECK(seen.size() >= expected.size());
     for (const auto& [place, print] : expected) CHECK(seen.count(place) > 0);
     for (const auto& [place, print] : seen) {
@@ -218,15 +209,94 @@ TEST_CASE("a trainer and its loaders, killed and resumed together, give the bits
       CHECK(print == expected.find(place)->second);
     }
   }
+};
+
+/// A byte of the newest checkpoint changes, as on a bad disk.
+void damage(const Run& run, Random& draw) {
+  const auto files = Checkpoints(run.folder).files();
+  if (files.size() < 2) return;
+  std::fstream file(files[0], std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = draw.below(static_cast<int>(fs::file_size(files[0])));
+  file.seekg(at);
+  const char was = static_cast<char>(file.get());
+  file.seekp(at);
+  file.put(static_cast<char>(was ^ 1));
+}
+
+/// Runs killed at drawn moments (loading, reading data, updates, saves) and resumed until `kills` have hit; every fifth
+/// time the newest checkpoint is damaged besides. A run that reaches its end is compared, and another begun. Returns
+/// how many reached it.
+int check_kills(const fs::path& shards, const Run& straight, std::chrono::duration<double> whole, int kills,
+                int readers) {
+  Random draw(61, static_cast<std::uint64_t>(readers));
+  int hits = 0, ends = 0;
+  Run run;
+  const auto begin = [&] {
+    run = Run{shards, shards / ("killed-" + std::to_string(readers) + '-' + std::to_string(ends)), readers};
+    fs::create_directories(run.folder);
+  };
+  const auto end = [&] {
+    run.equals(straight);
+    fs::remove_all(run.folder);
+    ++ends;
+    begin();
+  };
+  begin();
+  run.dies_at = 20;  // once in the middle for certain, two steps after a checkpoint
+  hits += run.killed_after({});
+  CHECK(run.reached() == 18);
+  run.dies_at = 0;
+  while (hits < kills) {
+    // Other work on the machine makes a process slower or faster: moments are drawn from what a run lately took.
+    const bool hit = run.killed_after(whole * (0.4 * static_cast<double>(draw.uniform())));
+    whole *= hit ? 1.02 : 0.8;
+    if (!hit)
+      end();
+    else if (++hits % 5 == 0)
+      damage(run, draw);
+  }
+  run();
+  end();
+  return ends;
+}
+
+/// A run that nothing breaks, and how long it takes.
+std::pair<Run, std::chrono::duration<double>> unbroken(const fs::path& shards) {
+  const Run straight{shards, shards / "straight"};
+  const auto begun = std::chrono::steady_clock::now();
+  straight();
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begun;
+  REQUIRE(straight.batches().size() == 2 * steps_of_run);
+  return {straight, whole};
+}
+
+}  // namespace
+
+TEST_CASE("a trainer and its loaders, killed and resumed together, give the bits of an unbroken run", "[resume]") {
+  const TemporaryFolder folder;
+  write_shards(folder.path());
+  const auto [straight, whole] = unbroken(folder.path());
+  for (const int readers : {1, 4}) {
+    INFO(readers << " readers of each dataset");
+    check_kills(folder.path(), straight, whole, 10, readers);
+  }
 
   // It is the loaders' state that does this: without it the weights are others.
-  Run forgetful = run("forgetful", 1);
+  Run forgetful{folder.path(), folder.path() / "forgetful", 1};
   forgetful.restores_loaders = false;
   forgetful.dies_at = 20;
   forgetful.killed_after({});
   forgetful.dies_at = 0;
   forgetful();
   CHECK(forgetful.weights() != straight.weights());
+}
+
+TEST_CASE("200 kills leave the bits of an unbroken run", "[.all]") {
+  const TemporaryFolder folder;
+  write_shards(folder.path());
+  const auto [straight, whole] = unbroken(folder.path());
+  const int ends = check_kills(folder.path(), straight, whole, 200, 2);
+  WARN("200 kills, " << ends << " runs reached their end, each with the bits of the unbroken one");
 }
 
 }  // namespace resume_test

@@ -19,6 +19,12 @@
 
 namespace flamingo::io {
 
+/// Flushes a folder's names to the disk. Some file systems do not; the files themselves are whole either way.
+inline void flush_folder(const std::filesystem::path& folder) {
+  const detail::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.number >= 0) ::fsync(directory.number);
+}
+
 /// Collects bytes in a temporary file beside `path`; commit() gives it that name in one step. Without commit() (an
 /// error, a kill) whatever had the name before is untouched. Throws Error with the path when the system refuses
 /// something.
@@ -67,10 +73,7 @@ class AtomicFile {
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("cannot rename the finished file to it");
     committed_ = true;
     if (!flush) return;
-    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-    const detail::Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    // Some file systems do not flush folders; the file itself is whole either way.
-    if (directory.number >= 0) ::fsync(directory.number);
+    flush_folder(path_.has_parent_path() ? path_.parent_path() : ".");
   }
 
  private:

@@ -1,6 +1,5 @@
 /// Writing state dicts that torch.load opens: a stored zip with a pickle of tensors and one storage for each.
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -12,35 +11,12 @@
 
 #include <flamingo/core/check.hpp>
 #include <flamingo/io/atomic_file.hpp>
+#include <flamingo/io/checksum.hpp>
 #include <flamingo/io/tensor_file.hpp>
 
 namespace flamingo::io {
 
 namespace detail {
-
-/// CRC-32 of zip archives (ISO 3309), eight bytes at a time.
-inline std::uint32_t crc32(std::span<const std::byte> bytes) {
-  static const auto tables = [] {
-    std::array<std::array<std::uint32_t, 256>, 8> t{};
-    for (std::uint32_t n = 0; n < 256; ++n) {
-      std::uint32_t c = n;
-      for (int bit = 0; bit < 8; ++bit) c = (c >> 1) ^ ((c & 1) ? 0xedb88320u : 0u);
-      t[0][n] = c;
-    }
-    for (std::size_t n = 0; n < 256; ++n)
-      for (std::size_t k = 1; k < 8; ++k) t[k][n] = (t[k - 1][n] >> 8) ^ t[0][t[k - 1][n] & 255];
-    return t;
-  }();
-  std::uint32_t c = ~std::uint32_t{0};
-  while (bytes.size() >= 8) {
-    const auto word = load<std::uint64_t>(bytes.data()) ^ c;
-    c = 0;
-    for (std::size_t k = 0; k < 8; ++k) c ^= tables[7 - k][(word >> (8 * k)) & 255];
-    bytes = bytes.subspan(8);
-  }
-  for (const std::byte b : bytes) c = (c >> 8) ^ tables[0][(c ^ static_cast<std::uint32_t>(b)) & 255];
-  return ~c;
-}
 
 /// Numbers as a zip archive and a pickle have them, little-endian.
 template <class T>
