@@ -11,6 +11,9 @@
 
 #include <flamingo/cpu.hpp>
 #include <flamingo/train/checkpoint.hpp>
+#include <flamingo/train/checkpoints.hpp>
+#include <flamingo/train/measures.hpp>
+#include <flamingo/train/report.hpp>
 
 namespace {
 
@@ -28,7 +31,8 @@ constexpr const char* usage =
     "usage: train BACKBONES PICTURES MANIFEST OUT [OPTION VALUE]...\n"
     "  BACKBONES, PICTURES  folders filled by examples/data/fetch\n"
     "  MANIFEST             made by examples/data/manifest.py\n"
-    "  OUT                  folder for the feature cache, checkpoints, the log and the trained connector\n"
+    "  OUT                  folder for the feature cache, checkpoints, the log (lines of JSON, TensorBoard's events),\n"
+    "                       report.html and the trained connector\n"
     "  --minutes N          stop after N minutes, wherever it is; run again to go on (default 80)\n"
     "  --steps N            length of the schedule (default 120)\n"
     "  --warmup N           steps of the contrastive warm-up before it (default 250)\n"
@@ -141,11 +145,15 @@ int run(const Options& o) {
   const flamingo::Schedule schedule{
       .peak = o.rate, .warmup = 20, .shape = flamingo::Schedule::Shape::cosine, .steps = o.steps, .floor = 0.05};
   flamingo::Trainer<config, P, LmWeights> trainer(ctx, backbones.lm.views, /*seed=*/1, schedule, optimizer);
-  const auto checkpoint = o.out / "checkpoint.safetensors";
+  flamingo::Checkpoints checkpoints(o.out / "checkpoints");
+  const auto save = [&] {
+    checkpoints.save(trainer.optimizer.steps(),
+                     [&](const std::filesystem::path& path) { flamingo::save_checkpoint(path, trainer); });
+  };
   const WarmUp how{.steps = o.warmup, .disturb = disturb};
   Contrast contrast(ctx, pictures, features, backbones, all, how);
-  if (std::filesystem::exists(checkpoint)) {
-    std::cerr << "going on after step " << flamingo::load_checkpoint(checkpoint, trainer) << '\n';
+  if (checkpoints.resume([&](const std::filesystem::path& path) { flamingo::load_checkpoint(path, trainer); })) {
+    std::cerr << "going on after step " << trainer.optimizer.steps() << '\n';
   } else {
     warm_up(ctx, trainer, contrast, how, {transfer, validation});
     // What was learned is a direction. It has to be heard in a residual stream much larger than a new block's output.
@@ -156,7 +164,7 @@ int run(const Options& o) {
     amplify(last.attention.value);
     amplify(last.attention.out);
     last.attention_gate.data[0] = 0.5f;
-    flamingo::save_checkpoint(checkpoint, trainer);
+    save();
   }
 
   flamingo::io::Image white{config.vision.image, config.vision.image, {}};
@@ -167,52 +175,61 @@ int run(const Options& o) {
   const std::vector<flamingo::DatasetStream<float>> mixture{
       {"emoji", 1.0, emoji}, {"clipart", 1.0, clipart}, {"windows", 1.0, windows}};
   const long begun = trainer.optimizer.steps();
-  std::ofstream log(o.out / "log.jsonl", std::ios::app);
-  flamingo::Progress progress(std::cerr, "step", o.steps);
+  flamingo::RunLog log(o.out, begun);
+  flamingo::Speed speed(flamingo::measured_peak(ctx));
+  constexpr auto trained = static_cast<double>(flamingo::parameter_count<Connector>()),
+                 frozen = static_cast<double>(flamingo::parameter_count<Lm>());
+  flamingo::Progress progress(std::cerr, "step", o.steps, flamingo::rewrites_lines(STDERR_FILENO));
   std::vector<double> recent(mixture.size(), 0);
   while (trainer.optimizer.steps() < o.steps && progress.elapsed() < 60 * o.minutes) {
     const long step = trainer.optimizer.steps() + 1;
     trainer.gradients.clear();
-    std::vector<double> losses;
-    for (const auto& dataset : mixture) losses.push_back(trainer.pass(dataset.batch(step), dataset.weight).loss);
+    flamingo::Measures measures;
+    for (const auto& dataset : mixture) {
+      const auto pass = trainer.pass(dataset.batch(step), dataset.weight);
+      measures.push_back({"loss/" + dataset.name, pass.loss});
+      speed.add(pass.rows, flamingo::operations_of(pass.rows, trained, frozen));
+    }
     // The contrastive loss goes on, with new batches, so that captions do not undo what the warm-up found.
     if (o.contrast > 0)
       contrast.pass(trainer.weights.views, trainer.gradients.views, o.warmup + step, static_cast<float>(o.contrast));
+    measures.push_back({"rate", schedule.rate(step)});
     const double norm = trainer.optimizer.step(ctx, trainer.weights, trainer.gradients, schedule.rate(step));
     for (std::size_t m = 0; m < mixture.size(); ++m)
-      recent[m] += (losses[m] - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
+      recent[m] += (measures[m].value - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
+    measures.push_back({"gradient norm", norm});
+    const flamingo::Measures fast = speed.take();
+    measures.insert(measures.end(), fast.begin(), fast.end());
     progress.report(step,
                     "emoji " + rounded(recent[0], 2) + "  clipart " + rounded(recent[1], 2) + "  windows " +
-                        rounded(recent[2], 2) + "  norm " + rounded(norm, 2),
+                        rounded(recent[2], 2) + "  norm " + rounded(norm, 2) + "  " + rounded(fast[0].value, 0) +
+                        " tokens/s",
                     begun);
-    if (step % 50 == 0 || step == o.steps) flamingo::save_checkpoint(checkpoint, trainer);
+    if (step % 50 == 0 || step == o.steps) save();
     if (step % 60 == 0 || step == o.steps) {
       const auto nats = [&](std::span<const std::size_t> members, Sight sight) {
         return evaluate(trainer, pictures, features, backbones, members, sight, blank);
       };
-      flamingo::io::Json::Object line{{"step", step},
-                                      {"minutes", progress.elapsed() / 60},
-                                      {"emoji", recent[0]},
-                                      {"clipart", recent[1]},
-                                      {"windows", recent[2]},
-                                      {"validation", nats(validation, Sight::real)},
-                                      {"validation_shuffled", nats(validation, Sight::shuffled)},
-                                      {"validation_blank", nats(validation, Sight::blank)},
-                                      {"transfer", nats(transfer, Sight::real)},
-                                      {"transfer_shuffled", nats(transfer, Sight::shuffled)},
-                                      {"transfer_named", named(trainer, ctx, pictures, features, backbones, transfer)},
-                                      {"transfer_found", contrast.retrieval(trainer.weights.views, transfer)}};
-      flamingo::io::Json::Array gates;
-      for (const auto& gated : trainer.weights.views.gated)
-        gates.push_back(
-            flamingo::io::Json::Array{std::tanh(gated.attention_gate.data[0]), std::tanh(gated.dense_gate.data[0])});
-      line.push_back({"gates", gates});
-      log << flamingo::io::Json(line).dump() << std::endl;
-      std::cerr << flamingo::io::Json(line).dump() << '\n';
+      const flamingo::Measures held_out{
+          {"validation/real", nats(validation, Sight::real)},
+          {"validation/shuffled", nats(validation, Sight::shuffled)},
+          {"validation/blank", nats(validation, Sight::blank)},
+          {"transfer/real", nats(transfer, Sight::real)},
+          {"transfer/shuffled", nats(transfer, Sight::shuffled)},
+          {"transfer share/named", named(trainer, ctx, pictures, features, backbones, transfer)},
+          {"transfer share/found", contrast.retrieval(trainer.weights.views, transfer)}};
+      const flamingo::Measures gates = flamingo::gates_of<Connector>(ctx, trainer.weights.views);
+      measures.insert(measures.end(), held_out.begin(), held_out.end());
+      measures.insert(measures.end(), gates.begin(), gates.end());
+      progress.end_line();
+      for (const auto& [name, value] : held_out) std::cerr << name << ' ' << rounded(value, 3) << "  ";
+      std::cerr << '\n';
       flamingo::save_connector<config, P>(o.out / ("connector-" + std::to_string(step) + ".safetensors"),
                                           trainer.weights.views, flamingo::io::DType::bf16);
     }
+    log.write(step, measures);
   }
+  flamingo::Report("Training of the connector").charts(flamingo::curves_of(log.path())).write(o.out / "report.html");
   return 0;
 }
 

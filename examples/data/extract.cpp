@@ -2,8 +2,6 @@
 #include <flamingo/data/web/extract.hpp>
 #include <flamingo/train/progress.hpp>
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -89,7 +87,7 @@ int extract(Arguments arguments) {
     std::cerr << extract_usage;
     return 2;
   }
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  const bool terminal = rewrites_lines(STDERR_FILENO);
   std::optional<Progress> progress;
   std::string stage;
   const std::filesystem::path output = places.front();

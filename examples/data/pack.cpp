@@ -5,8 +5,6 @@
 #include <flamingo/data/shards/shard_writer.hpp>
 #include <flamingo/train/progress.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -233,7 +231,7 @@ int pack(Arguments arguments) {
                       .samples = options.number("--samples", 10'000)});
   Packer packer(options, writer);
   if (packer.taken() > 0) std::cerr << "going on after line " << packer.taken() << '\n';
-  Progress progress(std::cerr, "pack", static_cast<long>(lines), ::isatty(STDERR_FILENO) != 0);
+  Progress progress(std::cerr, "pack", static_cast<long>(lines), rewrites_lines(STDERR_FILENO));
   const long begun = static_cast<long>(packer.taken());
   long done = 0;
   for (std::size_t s = 0; s < sources.size(); ++s)

@@ -3,8 +3,6 @@
 #include <flamingo/data/shards/shard_index.hpp>
 #include <flamingo/train/progress.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -56,7 +54,7 @@ int stats(Arguments arguments) {
   std::map<std::int64_t, std::int64_t> media_of_pages;
   Spread words, characters, width, height;
   std::int64_t bytes = 0, media_bytes = 0;
-  Progress progress(std::cerr, "stats", static_cast<long>(set.size()), ::isatty(STDERR_FILENO) != 0);
+  Progress progress(std::cerr, "stats", static_cast<long>(set.size()), rewrites_lines(STDERR_FILENO));
   long done = 0;
   for (const auto& file : set.files) {
     const Shard shard(file);

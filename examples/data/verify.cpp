@@ -3,8 +3,6 @@
 #include <flamingo/data/shards/shard_index.hpp>
 #include <flamingo/train/progress.hpp>
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -53,7 +51,7 @@ int verify(Arguments arguments) {
 
   const ShardSet set = ShardSet::open(place);
   for (const std::string& problem : set.problems) say(problem);
-  Progress progress(std::cerr, "verify", static_cast<long>(set.size()), ::isatty(STDERR_FILENO) != 0);
+  Progress progress(std::cerr, "verify", static_cast<long>(set.size()), rewrites_lines(STDERR_FILENO));
   long done = 0;
   for (std::size_t s = 0; s < set.files.size(); ++s) {
     const Shard shard(set.files[s]);

@@ -6,6 +6,10 @@
 #include <sstream>
 #include <string>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 namespace progress_test {
 
 using flamingo::Progress;
@@ -53,6 +57,53 @@ TEST_CASE("a terminal's line is rewritten in place and ends when the work does",
   CHECK(out.str().find('\n') == std::string::npos);
   progress.report(5, "");
   CHECK(out.str().ends_with(" left\n"));
+}
+
+TEST_CASE("a rewritten line is whole before other words, and when the work stops on its way", "[progress]") {
+  std::ostringstream out;
+  {
+    Progress progress(out, "train", 5, true, 0);
+    progress.report(1, "a");
+    progress.end_line();
+    progress.end_line();
+    out << "other words\n";
+    progress.report(5, "b");
+  }
+  const std::string text = out.str();
+  CHECK(text.find(" left\nother words\n\r") != text.npos);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 3);
+  out.str("");
+  { Progress(out, "train", 5, true).report(1, ""); }
+  CHECK(out.str().ends_with(" left\n"));
+}
+
+TEST_CASE("a line that a terminal would break is cut between characters", "[progress]") {
+  std::string line = "12345\u00e9";
+  const auto cut = [&](int columns) {
+    std::string copy = line;
+    Progress::shorten(copy, columns);
+    return copy;
+  };
+  CHECK((cut(0) == line && cut(8) == line && cut(7) == "12345" && cut(6) == "12345" && cut(3) == "12"));
+}
+
+TEST_CASE("a terminal is one that can rewrite lines: no pipe, no dumb one, no log of integration", "[progress]") {
+  const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE((master >= 0 && ::grantpt(master) == 0 && ::unlockpt(master) == 0));
+  const int terminal = ::open(::ptsname(master), O_RDWR | O_NOCTTY);
+  REQUIRE(terminal >= 0);
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  const auto with = [](const char* kind, const char* ci, int descriptor) {
+    ::setenv("TERM", kind, 1);
+    ::setenv("CI", ci, 1);
+    return flamingo::rewrites_lines(descriptor);
+  };
+  CHECK(with("xterm", "", terminal));
+  CHECK(!with("xterm", "", pipe[1]));
+  CHECK(!with("dumb", "", terminal));
+  CHECK(!with("xterm", "true", terminal));
+  for (const int descriptor : {terminal, master, pipe[0], pipe[1]}) ::close(descriptor);
 }
 
 }  // namespace progress_test
