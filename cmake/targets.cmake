@@ -13,7 +13,7 @@
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL TRUE)
 find_package(Eigen3 3.4 QUIET NO_MODULE)
 find_package(Threads QUIET)
-find_path(FLAMINGO_STB_INCLUDE_DIR stb/stb_image.h DOC "Folder that holds stb/stb_image.h")
+find_path(FLAMINGO_STB_INCLUDE_DIR NAMES stb/stb_image.h stb_image.h DOC "Folder that holds stb/stb_image.h")
 find_path(FLAMINGO_SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h DOC "Folder of sentencepiece_processor.h")
 find_library(FLAMINGO_SENTENCEPIECE_LIBRARY sentencepiece DOC "The SentencePiece library")
 mark_as_advanced(FLAMINGO_STB_INCLUDE_DIR FLAMINGO_SENTENCEPIECE_INCLUDE_DIR FLAMINGO_SENTENCEPIECE_LIBRARY)

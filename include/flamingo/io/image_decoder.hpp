@@ -130,7 +130,11 @@ namespace flamingo::io::detail::stb {
 inline void* memcpy(void* to, const void* from, std::size_t bytes) {
   return bytes == 0 ? to : std::memcpy(to, from, bytes);
 }
+#if __has_include(<stb/stb_image.h>)  // Debian's place; other packagers have none of its own
 #include <stb/stb_image.h>
+#else
+#include <stb_image.h>
+#endif
 }  // namespace flamingo::io::detail::stb
 #pragma GCC diagnostic pop
 
