@@ -22,15 +22,15 @@ TEMPLATE_LIST_TEST_CASE("training lowers the loss, by what the pictures show", "
   const double before = c.trainer.pass(held_out, 0).loss;
   CHECK(c.trainer.pass(wrong, 0).loss == before);  // closed gates
   UpdateReport last;
-  for (int step = 1; step <= 150; ++step) {
+  for (int step = 1; step <= 200; ++step) {
     last = c.trainer.update({Case::dataset("shapes", 1, 0)});
     CHECK(last.rate == Approx(0.02 * std::min(1.0, step / 5.0)));
   }
-  CHECK(c.trainer.optimizer.steps() == 150);
+  CHECK(c.trainer.optimizer.steps() == 200);
   REQUIRE(last.datasets.size() == 1);
   CHECK((last.datasets[0].tokens == 5 && last.datasets[0].rows == 15));
   const double after = c.trainer.pass(held_out, 0).loss;
-  CHECK(after < before / 2);
+  CHECK(after < before / 4);  // learnt whole: at 150 updates it is not yet, by either kind of products
   CHECK(c.trainer.pass(wrong, 0).loss > before);
   CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
 }
