@@ -23,8 +23,7 @@ namespace flamingo::raw {
   template cudaError_t entropy_update<R>(const R*, int, int, int, const int*, Accumulate<R>, Accumulate<R>, \
                                          Accumulate<R>*, Accumulate<R>*, Accumulate<R>*, cudaStream_t);     \
   template cudaError_t entropy_gradient<R>(R*, int, int, int, const int*, Accumulate<R>, Accumulate<R>,     \
-                                           const Accumulate<R>*, const Accumulate<R>*, Accumulate<R>,         \
-                                           cudaStream_t);
+                                           const Accumulate<R>*, const Accumulate<R>*, Accumulate<R>, cudaStream_t);
 
 #define INSTANTIATE_UPDATE(T)                                                                             \
   template cudaError_t adamw<T>(const AdamWNumbers<T>&, T*, const T*, T*, T*, std::size_t, cudaStream_t); \
