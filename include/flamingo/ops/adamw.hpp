@@ -1,4 +1,4 @@
-/// adamw: one update of a flat buffer (Loshchilov & Hutter 2019)      sum_of_squares: Σ x²
+/// adamw: one update of a flat buffer (Loshchilov & Hutter 2019)      follow: a running mean      sum_of_squares: Σ x²
 ///
 ///   m = β₁ m + (1 - β₁) g,  v = β₂ v + (1 - β₂) g²,  w -= rate (decay w + m̂ / (√v̂ + ε)), g scaled by `scale` first.
 #pragma once
@@ -56,6 +56,12 @@ void adamw(Context<P>& ctx, const AdamWStep& step, View<P, 1, T> w, std::type_id
   if constexpr (requires { m.exponents; })
     check(w.shape[0] % 16 == 0, "adamw", w.shape[0], " numbers are no whole blocks of 16");
   kernels::Optimiser<P>::adamw(ctx, step, w, g, m, v);
+}
+/// mean += share (x - mean), of one length.
+template <Platform P, class T>
+void follow(Context<P>& ctx, double share, std::type_identity_t<View<P, 1, const T>> x, View<P, 1, T> mean) {
+  check(x.shape == mean.shape, "follow", "x has ", x.shape, " numbers, the mean ", mean.shape);
+  kernels::Optimiser<P>::follow(ctx, share, x, mean);
 }
 /// Adds Σ x² to `sum`, in double. For the global norm.
 template <Platform P, class T>

@@ -147,6 +147,9 @@ struct TextOperations : Run<P> {
       ops::adamw<P, A>(ctx, update, w, g, first, second);
       ops::adamw<P, A>(ctx, update, other, g, m, v);
     }
+    ops::follow<P, A>(ctx, 0.25, g, g);
+    ops::follow<P, A>(ctx, 0.25, w, g);
+    this->report("follow", g);
     this->report("adamw, bf16 moments", w);
     this->report("adamw, moments of a byte", other);
   }

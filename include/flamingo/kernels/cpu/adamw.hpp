@@ -47,6 +47,17 @@ struct Optimiser<Cpu<R, Set>> {
     });
   }
   template <class T>
+  static void follow(Context<P>& ctx, double share, View<P, 1, const T> x, View<P, 1, T> mean) {
+    parallel_pieces(ctx.threads(), x.size(), 16384, [&](std::size_t begin, std::size_t count) {
+      each_chunk(count, [&](std::size_t offset, std::size_t n) {
+        const std::size_t at = begin + offset;
+        Chunk<T> now(x.data + at, n), y(mean.data + at, n);
+        y.numbers += T(share) * (now.numbers - y.numbers);
+        y.write(mean.data + at, n);
+      });
+    });
+  }
+  template <class T>
   static void sum_of_squares(Context<P>&, View<P, 1, const T> x, View<P, 1, double> sum) {
     constexpr std::size_t tile = 1024;  // float within a tile, double between tiles
     for (std::size_t at = 0; at < x.size(); at += tile)

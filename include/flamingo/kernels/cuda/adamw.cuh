@@ -37,6 +37,10 @@ struct Optimiser<Cuda<R>> {
       check_cuda(few_bits(raw::ByteMoments{m.codes, m.exponents, v.codes, v.exponents}), "adamw");
   }
   template <class T>
+  static void follow(Context<P>& ctx, double share, View<P, 1, const T> x, View<P, 1, T> mean) {
+    check_cuda(raw::follow(T(share), x.data, mean.data, x.size(), ctx.stream()), "follow");
+  }
+  template <class T>
   static void sum_of_squares(Context<P>& ctx, View<P, 1, const T> x, View<P, 1, double> sum) {
     const auto scope = ctx.scope();
     const auto workspace = take_vector<double>(ctx, raw::squares_workspace(x.size()));

@@ -166,6 +166,18 @@ cudaError_t adamw(const AdamWNumbers<T>& step, T* w, const T* g, const Moments& 
 }
 
 template <class T>
+static __global__ void __launch_bounds__(adamw_threads) follow_kernel(T share, const T* x, T* mean, long long size) {
+  const long long i = static_cast<long long>(block_index_x()) * adamw_threads + thread_index();
+  if (i < size) mean[i] += share * (x[i] - mean[i]);
+}
+/// mean += share (x - mean)
+template <class T>
+cudaError_t follow(T share, const T* x, T* mean, std::size_t size, cudaStream_t stream) {
+  const auto blocks = static_cast<unsigned>((size + adamw_threads - 1) / adamw_threads);
+  return launch(dim3(blocks), adamw_threads, 0, stream, follow_kernel<T>, share, x, mean, static_cast<long long>(size));
+}
+
+template <class T>
 static __global__ void __launch_bounds__(adamw_threads)
     squares_kernel(const T* x, long long size, long long each, double* partial) {
   const long long first = block_index_x() * each, end = first + each < size ? first + each : size;
