@@ -126,6 +126,15 @@ TEST_CASE("an encoder and added rows learn in the step: gradients are those of d
   Trainer<config, P, decltype(m.lm)::Views, TrainedParts{.added_rows = true, .vision = true}> trainer(m.ctx, m.lm.views,
                                                                                                       43, {});
   check_differences(trainer, pictures());
+  {
+    Context<P> ctx(1, std::size_t{1} << 26);
+    decltype(trainer) again(ctx, m.lm.views, 43, {}, {}, {.recompute = true});
+    again.weights.flat = trainer.weights.flat;
+    trainer.gradients.clear();
+    CHECK(trainer.pass(pictures(), 1).loss == again.pass(pictures(), 1).loss);
+    CHECK(again.gradients.flat == trainer.gradients.flat);
+    CHECK(ctx.arena().peak() < m.ctx.arena().peak());
+  }
   CHECK((m.ctx.arena().kept() == 0 && m.ctx.arena().scratched() == 0));
   Batch wrong = pictures();
   wrong.pictures.pop_back();

@@ -33,8 +33,8 @@ enum class TokenMean {
 /// How a run computes its steps, beside what it trains.
 struct TrainingOptions {
   /// Of each block only what it reads is kept for backward, which computes the block again (Chen et al. 2016): the same
-  /// bits in less memory, for about a third more work. Blocks are a decoder block with its gated block, and the
-  /// Resampler.
+  /// bits in less memory, for about a third more work. Blocks are a decoder block with its gated block, the
+  /// Resampler, and an encoder that is trained.
   bool recompute = false;
   /// Sequences of a batch that a pass takes at a time (micro-batches): the gradient is the whole batch's but for
   /// rounding, memory that of a part. 0: all of them. training_plan.hpp tells how many fit.

@@ -151,7 +151,7 @@ class Trainer {
     const auto plan = DecoderPlan::of(batch.sequences, C.xattn, Model::R, visible_rows(batch.media, Model::R));
     const int N = plan.rows(), MR = latents_plan.media * Model::R, asked = static_cast<int>(plan.targets.size());
     read_.round(ctx_, weights);  // whoever wrote them
-    const auto seen = see(batch);
+    auto seen = see(batch);
     const auto latents = keep<Model::E>(ctx_, MR);
     const auto hidden = keep<Model::D>(ctx_, N), asked_rows = keep<Model::D>(ctx_, asked);
     const auto nll = take_vector<A, true>(ctx_, asked);
@@ -188,6 +188,7 @@ class Trainer {
       Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
       if (training_.recompute) resampled = resample();
       if constexpr (parts.vision) {
+        if (training_.recompute) seen.saved = encode(batch, seen.features);
         const auto dfeatures = scratch<Resampler::E>(ctx_, seen.features.rows);
         Resampler::backward(ctx_, read_.views.resampler, resampled, latents_plan, dlatents, dfeatures,
                             gradients.views.resampler);
@@ -221,10 +222,9 @@ class Trainer {
         typename Vision::template Saved<weight_gradients> saved;
         Rows<P, Resampler::E> features;
       } seen{{}, keep<Resampler::E>(ctx_, rows)};
-      const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
-      if (rows > 0)
-        seen.saved =
-            Vision::template forward<weight_gradients>(ctx_, read_.views.vision, pixels, batch.pictures, seen.features);
+      const std::size_t before = ctx_.arena().kept();
+      seen.saved = encode(batch, seen.features);
+      if (training_.recompute) ctx_.arena().release(before);
       return seen;
     } else {
       check(batch.features.size() % std::size_t{Resampler::E} == 0, "trainer", "the batch has ", batch.features.size(),
@@ -234,6 +234,15 @@ class Trainer {
       } seen{{table(ctx_, batch.features).data, static_cast<int>(batch.features.size()) / Resampler::E, {}}};
       return seen;
     }
+  }
+  /// Writes the features of a batch's pictures; returns what the trained encoder saved.
+  auto encode(const TrainingBatch<R>& batch, const Rows<P, Resampler::E>& features) {
+    using Vision = typename Layer::Vision;
+    const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
+    typename Vision::template Saved<weight_gradients> saved;
+    if (features.rows > 0)
+      saved = Vision::template forward<weight_gradients>(ctx_, read_.views.vision, pixels, batch.pictures, features);
+    return saved;
   }
   decltype(auto) lm_weights() const {
     if constexpr (parts.lm)
