@@ -6,7 +6,7 @@ set(FLAMINGO_INSTALL_CMAKEDIR ${CMAKE_INSTALL_DATADIR}/cmake/flamingo CACHE STRI
 mark_as_advanced(FLAMINGO_INSTALL_CMAKEDIR)
 set(flamingo_package ${FLAMINGO_INSTALL_CMAKEDIR})
 
-foreach(component flamingo cpu stb images text video web cuda)
+foreach(component flamingo cpu stb images text video web mpi cuda)
   set_target_properties(flamingo_${component} PROPERTIES EXPORT_NAME ${component})
   set(files "")
   if(component STREQUAL "flamingo")

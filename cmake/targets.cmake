@@ -7,6 +7,7 @@
 #   flamingo::text       and reading SentencePiece models: the SentencePiece library
 #   flamingo::video      and reading videos: FFmpeg
 #   flamingo::web        and extracting documents from webpages: gumbo, zlib, and what images needs
+#   flamingo::mpi        and processes that compute together: MPI
 #   flamingo::cuda       and the kernels for NVIDIA GPUs: the CUDA toolkit (FLAMINGO_CUDA=ON)
 
 # What is found here must be visible in a host that adds this folder as a subdirectory.
@@ -36,13 +37,15 @@ find_path(FLAMINGO_GUMBO_INCLUDE_DIR gumbo.h DOC "Folder that holds gumbo.h")
 find_library(FLAMINGO_GUMBO_LIBRARY gumbo DOC "The gumbo library")
 mark_as_advanced(FLAMINGO_GUMBO_INCLUDE_DIR FLAMINGO_GUMBO_LIBRARY)
 
+find_package(MPI QUIET COMPONENTS CXX)
+
 file(GLOB_RECURSE flamingo_headers CONFIGURE_DEPENDS include/flamingo/*.hpp include/flamingo/*.cuh)
 add_library(flamingo_flamingo INTERFACE)
 target_compile_features(flamingo_flamingo INTERFACE cxx_std_20)
 target_sources(flamingo_flamingo INTERFACE
   FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${flamingo_headers})
 
-foreach(component cpu stb images text video web cuda)
+foreach(component cpu stb images text video web mpi cuda)
   add_library(flamingo_${component} INTERFACE)
   target_link_libraries(flamingo_${component} INTERFACE flamingo_flamingo)
 endforeach()
@@ -77,6 +80,7 @@ if(FLAMINGO_SENTENCEPIECE_INCLUDE_DIR AND FLAMINGO_SENTENCEPIECE_LIBRARY)
   target_include_directories(flamingo_text SYSTEM INTERFACE $<BUILD_INTERFACE:${FLAMINGO_SENTENCEPIECE_INCLUDE_DIR}>)
   target_link_libraries(flamingo_text INTERFACE $<BUILD_INTERFACE:${FLAMINGO_SENTENCEPIECE_LIBRARY}>)
 endif()
+target_link_libraries(flamingo_mpi INTERFACE MPI::MPI_CXX Threads::Threads)
 
 if(FLAMINGO_CUDA)
   enable_language(CUDA)
@@ -104,6 +108,7 @@ flamingo_component(images flamingo_images_found "stb/stb_image.h, libjpeg-turbo,
 flamingo_component(text flamingo_sentencepiece "SentencePiece")
 flamingo_component(video flamingo_ffmpeg_found "FFmpeg's avformat, avcodec, swscale, avutil")
 flamingo_component(web flamingo_web_found "gumbo, zlib, and what images needs")
+flamingo_component(mpi MPI_CXX_FOUND "MPI")
 flamingo_component(cuda FLAMINGO_CUDA "FLAMINGO_CUDA=ON")
 if(flamingo_missing)
   list(JOIN flamingo_missing ", " flamingo_missing)

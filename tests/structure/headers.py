@@ -1,5 +1,5 @@
 """Compiles each header alone under strict warnings, with Eigen and a few macros poisoned:
-headers.py COMPILER EIGEN [together]
+headers.py COMPILER EIGEN MPI [together]: Eigen's and MPI's folders of headers
 
 Headers of a chain (chains.py) share a translation unit; where one fails, its headers are compiled one by one. A few
 headers that many include are precompiled, each alone, and stand before those that include them anyway. What a header
@@ -12,8 +12,9 @@ import tempfile
 import chains
 import house
 
-compiler, eigen = sys.argv[1:3]
-together = sys.argv[3:] == ["together"]
+compiler, eigen, mpi = sys.argv[1:4]
+together = sys.argv[4:] == ["together"]
+MPI = [argument for folder in mpi.split(";") for argument in ("-isystem", folder)]
 BASES = [pathlib.Path(base) for base in (
     "core/context.hpp", "ops/linear.hpp", "nn/transformer_block.hpp", "io/json.hpp", "data/document.hpp")]
 
@@ -24,7 +25,7 @@ def may_use_eigen(header):
 
 def compiled(chain):
     source = "".join(f"#include <flamingo/{header}>\n" for header in chain)
-    return house.syntax(compiler, source, *before[chain[0]])
+    return house.syntax(compiler, source, *MPI, *before[chain[0]])
 
 
 def errors_of(chain):

@@ -20,6 +20,7 @@ MAY = {
     "model": MODEL,
     "data": DATA,
     "dist": {"core"},
+    "dist/nccl.cuh": {"core", "dist", "kernels/cuda"},
     "train": USE,
     "infer": USE,
     "eval": USE | {"train", "infer"},
@@ -46,6 +47,8 @@ LIBRARIES = {
     r"(png|jpeglib)\.h": r"io/image_codecs\.hpp",
     r"gumbo": r"data/web/html\.hpp",
     r"zlib": r"data/web/gzip\.hpp",
+    r"mpi\.h": r"dist/mpi\.hpp",
+    r"nccl\.h": r"dist/nccl\.cuh",
     r"lib(av|sw)": r"data/media/video_file\.hpp",
     r"(boost|catch2|benchmark|nlohmann)/": r"none",
 }

@@ -38,8 +38,9 @@ struct TrainerCase {
   Store<Decoder, P> lm = drawn<Decoder, P>(41);
   Trains trainer;
 
-  explicit TrainerCase(Schedule schedule = {.peak = 0.02, .warmup = 5}, OptimizerOptions options = {})
-      : trainer(ctx, lm.views, 43, schedule, std::move(options)) {}
+  explicit TrainerCase(Schedule schedule = {.peak = 0.02, .warmup = 5}, OptimizerOptions options = {},
+                       TrainingOptions training = {})
+      : trainer(ctx, lm.views, 43, schedule, std::move(options), training) {}
 
   /// Documents [tag, word, class] with pictures of 3 cells; `shown` classes differ from those told by `shift`.
   static TrainingBatch<R> batch(std::uint64_t stream, int documents = 5, int shift = 0) {

@@ -59,6 +59,17 @@ TEST_CASE("parts of a batch, put after one another, are the batch", "[training_b
   CHECK(asked_of(features) == 4);
 }
 
+TEST_CASE("the shares of several processes, one after another, are the batch", "[training_batch]") {
+  const TrainingBatch<float> whole = documents();
+  for (const int processes : {1, 2, 3, 5}) {
+    TrainingBatch<float> joined;
+    for (int rank = 0; rank < processes; ++rank) joined.append(share_of(whole, rank, processes));
+    CHECK(same(joined, whole));
+  }
+  CHECK(share_of(whole, 0, 5).sequences.empty());
+  CHECK_THROWS_WITH(share_of(whole, 2, 2), "[batch] process 2 of 2");
+}
+
 TEST_CASE("a batch whose media are out of order has no parts", "[training_batch]") {
   TrainingBatch<float> b = documents();
   b.sequences[2].first_medium = 0;

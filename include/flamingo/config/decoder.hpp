@@ -21,6 +21,7 @@ struct Llama {
   RotaryScaling rotary_scaling{};
   float epsilon = 1e-5f;
   bool tied = false;  ///< the output layer is the embedding table
+  int split = 1;      ///< processes that divide each block's heads and hidden features between them
 
   constexpr int head_size() const { return head_dim ? head_dim : dim / heads; }
 };
@@ -61,6 +62,7 @@ struct GptNeox {
   Activation activation = Activation::gelu;
   float epsilon = 1e-5f;
   bool tied = false;
+  int split = 1;  ///< processes that divide each block's heads and hidden features between them
 
   constexpr int head_size() const { return dim / heads; }
   constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }
@@ -88,6 +90,7 @@ struct Chinchilla {
   bool norm_bias = true;
   float epsilon = 1e-5f;  ///< not told; that of the norms of their authors' library
   bool tied = true;       ///< the count has one table
+  int split = 1;          ///< processes that divide each block's heads and hidden features between them
 
   constexpr int head_size() const { return head_dim ? head_dim : dim / heads; }
   constexpr int hidden_size() const { return hidden ? hidden : 4 * dim; }

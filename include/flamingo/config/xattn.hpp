@@ -76,6 +76,7 @@ struct XattnConfig {
   int end_of_document = -1;  ///< id after which tokens see no medium until the next one (Idefics' </s>); -1: none
   bool mask_dense = false;   ///< the dense half, too, gives zero for tokens that have no medium to see (Llama 3.2)
   float epsilon = 1e-5f;
+  int split = 1;  ///< processes that divide heads and hidden features between them
 
   /// Whether a gated block stands before block i of `layers`, or after the last where i is `layers`. Grafted blocks
   /// are numbered on: layers ... layers + grafted - 1. VANILLA XATTN stands inside block i.

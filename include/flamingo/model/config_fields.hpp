@@ -43,6 +43,7 @@ constexpr void each_field(const Llama& c, F&& f) {
   f("rotary_scaling", c.rotary_scaling);
   f("epsilon", c.epsilon);
   f("tied", c.tied);
+  f("split", c.split);
 }
 template <class F>
 constexpr void each_field(const Mpt& c, F&& f) {
@@ -74,6 +75,7 @@ constexpr void each_field(const GptNeox& c, F&& f) {
   f("activation", c.activation);
   f("epsilon", c.epsilon);
   f("tied", c.tied);
+  f("split", c.split);
 }
 template <class F>
 constexpr void each_field(const Chinchilla& c, F&& f) {
@@ -90,6 +92,7 @@ constexpr void each_field(const Chinchilla& c, F&& f) {
   f("norm_bias", c.norm_bias);
   f("epsilon", c.epsilon);
   f("tied", c.tied);
+  f("split", c.split);
 }
 template <class F>
 constexpr void each_field(const Vit& c, F&& f) {
@@ -234,6 +237,7 @@ constexpr void each_field(const XattnConfig& c, F&& f) {
   f("end_of_document", c.end_of_document);
   f("mask_dense", c.mask_dense);
   f("epsilon", c.epsilon);
+  f("split", c.split);
 }
 template <class Vision, class Lm, class F>
 constexpr void each_field(const FlamingoConfig<Vision, Lm>& c, F&& f) {

@@ -14,7 +14,8 @@ namespace flamingo {
 
 /// The Resampler's and the gated blocks' configs as a file's metadata, in the words of C++.
 template <class Vision, class Lm>
-io::Metadata connector_metadata(const FlamingoConfig<Vision, Lm>& c) {
+io::Metadata connector_metadata(FlamingoConfig<Vision, Lm> c) {
+  c.xattn.split = 1;  // a file holds whole tensors
   return {{"resampler", field_text(c.resampler)}, {"xattn", field_text(c.xattn)}};
 }
 

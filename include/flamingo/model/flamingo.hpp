@@ -58,6 +58,11 @@ constexpr int vision_width(const Vision& v) {
     return dynamic;
 }
 
+/// Whoever does not listen to what backward has completed.
+struct Unheard {
+  constexpr void operator()(std::size_t) const {}
+};
+
 /// The decoder with its gated blocks, over latents that the Resampler made.
 template <auto C, Platform P>
 struct Flamingo {
@@ -163,10 +168,12 @@ struct Flamingo {
     return saved;
   }
 
-  /// Writes dlatents and adds to the gradients of connector and decoder (NoGrad where frozen).
-  template <Trained t, class WC, class WL, class GC, class GL>
+  /// Writes dlatents and adds to the gradients of connector and decoder (NoGrad where frozen). Calls completed(j) when
+  /// gated block j's gradients are complete, from the last block to the first.
+  template <Trained t, class WC, class WL, class GC, class GL, class Completed = Unheard>
   static void backward(Context<P>& ctx, const WC& connector, const WL& lm, const Saved<t>& s, const DecoderPlan& plan,
-                       const Rows<P, D>& dhidden, const Rows<P, E>& dlatents, const GC& gconnector, const GL& glm) {
+                       const Rows<P, D>& dhidden, const Rows<P, E>& dlatents, const GC& gconnector, const GL& glm,
+                       const Completed& completed = {}) {
     const auto scope = ctx.scope();
     const int N = plan.rows(), MR = dlatents.rows;
     const Tables tables = tables_of(ctx, plan);
@@ -183,6 +190,7 @@ struct Flamingo {
                       tables.blind);
       Gated::project_backward(ctx, connector.gated[j], saved.media[j], dk, dv, dpart, gconnector.gated[j]);
       ops::accumulate(ctx, dpart, dlatents);
+      completed(j);
     };
     for (std::size_t i = steps; i-- > first_kept(t);) {
       const auto kept = ctx.kept_scope();

@@ -28,10 +28,11 @@ struct GatedCrossAttention {
                                                .kv_heads = C.key_heads(),
                                                .head_dim = C.head_dim,
                                                .qk_norm = C.qk_norm,
-                                               .epsilon = C.epsilon},
+                                               .epsilon = C.epsilon,
+                                               .split = C.split},
                                P>;
   static constexpr FeedForwardConfig dense_config{
-      .dim = D, .hidden = C.hidden ? C.hidden : C.widening * D, .activation = C.activation};
+      .dim = D, .hidden = C.hidden ? C.hidden : C.widening * D, .activation = C.activation, .split = C.split};
   using Dense =
       std::conditional_t<C.gated_dense, nn::GatedFeedForward<dense_config, P>, nn::FeedForward<dense_config, P>>;
   static constexpr int KV = Attend::KV;

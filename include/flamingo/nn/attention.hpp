@@ -184,11 +184,21 @@ struct Attention {
     linear(ctx, s, w.value, w.value_bias, v);  // (·, G K)
     if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, k);
   }
+  /// Whether the norms of heads, which every process has whole, would get gradients of its own heads alone.
+  template <class G_>
+  static constexpr bool norms_divided() {
+    if constexpr (norms)
+      return C.split > 1 && wanted<decltype(G_{}.query_norm.scale)>;
+    else
+      return false;
+  }
+
   /// Writes ds and adds to g. Changes dk and dv in place, back through what was done to k and v. What norms and clamps
   /// need of the projections is computed again.
   template <class W, class G_, class X, RowsSink<P> DS>
   static void project_backward(Context<P>& ctx, const W& w, const X& s, const Positions<P>& positions,
                                const Rows<P, KV>& dk, const Rows<P, KV>& dv, const DS& ds, const G_& g) {
+    static_assert(!norms_divided<G_>(), "AttentionConfig: split, norms of queries and keys must be frozen");
     const auto scope = ctx.scope();
     if constexpr (C.rotary) ops::rotary_backward(ctx, C.rotary_shape(), positions.rows, dk);
     if constexpr (projects_again) {

@@ -13,13 +13,14 @@
 
 namespace flamingo {
 
-/// Writes everything that a resumed run needs, at full precision, and what else `notes` tells.
+/// Writes everything that a resumed run needs, at full precision, and what else `notes` tells. Of several processes
+/// each calls it, and the first one writes: the file is the same however many there are, and so is who may read it.
 template <auto C, Platform P, class Lm, TrainedParts parts>
 void save_checkpoint(const std::filesystem::path& path, const Trainer<C, P, Lm, parts>& trainer,
                      const io::Metadata& notes = {}) {
   io::Metadata metadata = connector_metadata(C);
   metadata.insert(metadata.end(), notes.begin(), notes.end());
-  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, std::move(metadata));
+  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, std::move(metadata), trainer.parallel());
 }
 
 /// What save_checkpoint() was told under a name; empty where it was not.

@@ -2,12 +2,14 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
+#include <flamingo/dist/parts.hpp>
 #include <flamingo/ops/adamw.hpp>
 #include <flamingo/train/moment_store.hpp>
 
@@ -43,23 +45,35 @@ class Optimizer {
       const Group group = options_.group(spec);
       if (pieces_.empty() || pieces_.back().size + size > most || pieces_.back().group.rate != group.rate ||
           pieces_.back().group.decay != group.decay)
-        pieces_.push_back({at, 0, group});
+        pieces_.push_back({at, 0, at, group});
       pieces_.back().size += size;
       at += size;
     };
     Layer::each(add);
   }
 
-  /// Updates weights by gradients; returns the gradient's global norm before clipping. torch's clipping:
-  /// g *= min(1, clip / (norm + 1e-6)). Throws, with nothing changed, where the norm is not finite.
+  /// Updates weights by gradients; returns the gradient's global norm before clipping. Throws, with nothing changed,
+  /// where the norm is not finite.
   double step(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate) {
+    const dist::Range all{0, gradients.flat.size()};
+    const double norm = std::sqrt(squares(ctx, gradients, {&all, 1}));
+    update(ctx, weights, gradients, rate, norm);
+    return norm;
+  }
+  /// Σ g² over ranges of the flat buffer.
+  double squares(Context<P>& ctx, const Store<Layer, P, T>& gradients, std::span<const dist::Range> ranges) const {
     const auto scope = ctx.scope();
-    const auto squares = take_vector<double>(ctx, 1);
-    clear_numbers(ctx, squares.data, 1);
-    for (std::size_t at = 0; at < gradients.flat.size(); at += most)
-      ops::sum_of_squares<P, const T>(
-          ctx, {gradients.flat.data() + at, {static_cast<int>(std::min(most, gradients.flat.size() - at))}}, squares);
-    const double norm = std::sqrt(host_copy(ctx, squares)[0]);
+    const auto sum = take_vector<double>(ctx, 1);
+    clear_numbers(ctx, sum.data, 1);
+    for (const dist::Range& range : ranges)
+      for (std::size_t at = range.begin; at < range.end; at += most)
+        ops::sum_of_squares<P, const T>(
+            ctx, {gradients.flat.data() + at, {static_cast<int>(std::min(most, range.end - at))}}, sum);
+    return host_copy(ctx, sum)[0];
+  }
+  /// The update by gradients of a global norm. torch's clipping: g *= min(1, clip / (norm + 1e-6)).
+  void update(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate,
+              double norm) {
     check(std::isfinite(norm), "optimizer", "the gradient's norm at step ", steps_ + 1, " is ", norm,
           ", expected a finite number: weights and moments are as they were");
     AdamWStep update{.beta1 = options_.beta1, .beta2 = options_.beta2, .epsilon = options_.epsilon};
@@ -72,10 +86,41 @@ class Optimizer {
       const int size = static_cast<int>(piece.size);
       const View<P, 1, T> w{weights.flat.data() + piece.at, {size}};
       const View<P, 1, const T> g{gradients.flat.data() + piece.at, {size}};
-      with_moments(first, second, piece.at, size,
+      with_moments(first, second, piece.moments, size,
                    [&](const auto& m, const auto& v) { ops::adamw<P, T>(ctx, update, w, g, m, v); });
     }
-    return norm;
+  }
+
+  /// From now on the moments of these ranges of the flat buffer alone are kept, one range after another, and nothing
+  /// besides is updated: this process's share where several divide the state. They begin as zeros.
+  void keep(std::span<const dist::Range> ranges) {
+    std::vector<Piece> kept;
+    std::size_t moments = 0;
+    for (const dist::Range& range : ranges)
+      for (const Piece& piece : pieces_) {
+        const std::size_t from = std::max(range.begin, piece.at), to = std::min(range.end, piece.at + piece.size);
+        if (from >= to) continue;
+        kept.push_back({from, to - from, moments, piece.group});
+        moments += to - from;
+      }
+    pieces_ = std::move(kept);
+    divided_ = true;
+    first = MomentStore<P, T>(first.format(), true, moments);
+    second = MomentStore<P, T>(second.format(), false, moments);
+  }
+  /// Takes the moments of all parameters, or of them what it keeps.
+  void set_moments(typename MomentStore<P, T>::Host all_first, typename MomentStore<P, T>::Host all_second) {
+    const auto kept = [&](typename MomentStore<P, T>::Host all) {
+      if (!divided_) return MomentStore<P, T>(std::move(all));
+      std::size_t size = 0;
+      for (const Piece& piece : pieces_) size += piece.size;
+      typename MomentStore<P, T>::Host part(all.format(), all.has_sign(), size);
+      for (const Piece& piece : pieces_) part.copy(all, piece.at, piece.moments, piece.size);
+      return MomentStore<P, T>(std::move(part));
+    };
+    MomentStore<P, T> new_first = kept(std::move(all_first)), new_second = kept(std::move(all_second));
+    first = std::move(new_first);
+    second = std::move(new_second);
   }
 
   long steps() const { return steps_; }
@@ -87,11 +132,13 @@ class Optimizer {
   static constexpr std::size_t most = std::size_t{1} << 30;  ///< numbers of one call: a multiple of all blocks
   struct Piece {
     std::size_t at, size;
+    std::size_t moments;  ///< where its moments begin
     Group group;
   };
   OptimizerOptions options_;
   std::vector<Piece> pieces_;
   long steps_ = 0;
+  bool divided_ = false;
 };
 
 }  // namespace flamingo

@@ -12,6 +12,7 @@
 
 #include <flamingo/io/safetensors.hpp>
 #include <flamingo/model/weights.hpp>
+#include <flamingo/train/data_parallel.hpp>
 #include <flamingo/train/optimizer.hpp>
 
 namespace flamingo {
@@ -27,21 +28,22 @@ struct MomentTensors {
   static io::DType dtype(MomentFormat format) {
     return format != MomentFormat::full ? io::DType::bf16 : std::is_same_v<T, double> ? io::DType::f64 : io::DType::f32;
   }
-  static void add(const MomentStore<P, T>& moments, const std::string& prefix, std::vector<io::TensorInfo>& infos) {
+  static void add(MomentFormat format, const std::string& prefix, std::vector<io::TensorInfo>& infos) {
     auto one = [&](const Spec& spec) {
       std::vector<std::int64_t> shape{spec.columns};
       if (spec.role != Role::vector) shape.insert(shape.begin(), spec.rows);
-      infos.push_back({prefix + std::string(spec.name), dtype(moments.format()), std::move(shape)});
+      infos.push_back({prefix + std::string(spec.name), dtype(format), std::move(shape)});
     };
     Layer::each(one);
   }
-  /// Writes them as tensors from number `next` on.
-  static void write(Context<P>& ctx, const MomentStore<P, T>& moments, io::SafetensorsWriter& file, std::size_t& next) {
+  /// Writes them as tensors from number `next` on. read(at, count) gives some of the flat buffer's.
+  template <class Read>
+  static void write(MomentFormat format, const Read& read, io::SafetensorsWriter& file, std::size_t& next) {
     std::size_t at = 0;
     auto one = [&](const Spec& spec) {
-      const std::vector<T> numbers = moments.read(ctx, at, flat_size(spec));
+      const std::vector<T> numbers = read(at, flat_size(spec));
       at += flat_size(spec);
-      if (moments.format() == MomentFormat::full) {
+      if (format == MomentFormat::full) {
         file.write(next++, std::as_bytes(std::span(numbers).first(spec.size())));
       } else {
         std::vector<bfloat16> halves;
@@ -52,9 +54,9 @@ struct MomentTensors {
     Layer::each(one);
   }
   /// The moments of a file, in `format`.
-  static MomentStore<P, T> read(const io::Safetensors& file, const std::string& prefix, MomentFormat format,
-                                bool has_sign) {
-    typename MomentStore<P, T>::Host moments(format, has_sign, flat_size<Layer>());
+  using Host = typename MomentStore<P, T>::Host;
+  static Host read(const io::Safetensors& file, const std::string& prefix, MomentFormat format, bool has_sign) {
+    Host moments(format, has_sign, flat_size<Layer>());
     LoadReport found(file.path().string());
     const TensorTable table = after(prefix);
     std::size_t at = 0;
@@ -69,25 +71,22 @@ struct MomentTensors {
     };
     Layer::each(one);
     found.finish();
-    return MomentStore<P, T>(std::move(moments));
+    return moments;
   }
 };
 
-}  // namespace detail
-
-/// Writes everything as exactly as it is held, beside the file, and renames it. `metadata` tells what the tensors do
-/// not show. The context brings what P has in memory of its own.
-template <class Layer, Platform P>
-void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
-                const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {}) {
-  using Tensors = detail::MomentTensors<Layer, P, AccumulateOf<P>>;
+template <class Layer, Platform P, class Read>
+void write_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
+                 const Optimizer<Layer, P>& optimizer, io::Metadata metadata, const Read& first, const Read& second) {
+  using Tensors = MomentTensors<Layer, P, AccumulateOf<P>>;
   const auto& host_weights = host_copy(ctx, weights);
+  const MomentFormat format = optimizer.first.format();
   TensorWriter writer(std::is_same_v<AccumulateOf<P>, double> ? io::DType::f64 : io::DType::f32);
-  writer.add<Layer>(host_weights.views, detail::after("weights."));
+  writer.add<Layer>(host_weights.views, after("weights."));
   std::vector<io::TensorInfo> infos = writer.infos();
   const std::size_t weight_tensors = infos.size();
-  Tensors::add(optimizer.first, "first.", infos);
-  Tensors::add(optimizer.second, "second.", infos);
+  Tensors::add(format, "first.", infos);
+  Tensors::add(format, "second.", infos);
   metadata.emplace_back("step", std::to_string(optimizer.steps()));
   io::SafetensorsWriter file(path, std::move(infos), metadata);
   std::size_t next = 0;
@@ -95,9 +94,39 @@ void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<
     const auto bytes = writer.bytes(next);
     file.write(next++, bytes);
   }
-  Tensors::write(ctx, optimizer.first, file, next);
-  Tensors::write(ctx, optimizer.second, file, next);
+  Tensors::write(format, first, file, next);
+  Tensors::write(format, second, file, next);
   file.commit();
+}
+}  // namespace detail
+
+/// Writes everything as exactly as it is held, beside the file, and renames it. `metadata` tells what the tensors do
+/// not show. The context brings what P has in memory of its own. Of several processes each calls it; the first writes
+/// one file, as if there were no others, and all return when it is there.
+template <class Layer, Platform P>
+void save_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
+                const Optimizer<Layer, P>& optimizer, io::Metadata metadata = {},
+                const DataParallel<Layer, P>& parallel = {}) {
+  using A = AccumulateOf<P>;
+  if (!parallel.divided()) {
+    const auto reader = [&ctx](const MomentStore<P, A>& moments) {
+      return [&ctx, &moments](std::size_t at, std::size_t count) { return moments.read(ctx, at, count); };
+    };
+    if (parallel.writes())
+      detail::write_state(ctx, path, weights, optimizer, std::move(metadata), reader(optimizer.first),
+                          reader(optimizer.second));
+  } else {
+    const auto first = parallel.whole(ctx, optimizer.first), second = parallel.whole(ctx, optimizer.second);
+    const auto reader = [](const std::vector<A>& all) {
+      return [&all](std::size_t at, std::size_t count) {
+        const A* const from = all.data() + at;
+        return std::vector<A>(from, from + count);
+      };
+    };
+    if (parallel.writes())
+      detail::write_state(ctx, path, weights, optimizer, std::move(metadata), reader(first), reader(second));
+  }
+  parallel.meet();
 }
 /// The same where the host reads P's memory.
 template <class Layer, Platform P>
@@ -135,9 +164,8 @@ long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<
     return detail::MomentTensors<Layer, P, AccumulateOf<P>>::read(file, prefix, as.format(), as.has_sign());
   };
   auto first = moments("first.", optimizer.first), second = moments("second.", optimizer.second);
+  optimizer.set_moments(std::move(first), std::move(second));
   weights = std::move(own_weights);
-  optimizer.first = std::move(first);
-  optimizer.second = std::move(second);
   optimizer.set_steps(step);
   return step;
 }

@@ -12,6 +12,7 @@
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/train/data_parallel.hpp>
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
@@ -69,6 +70,12 @@ class Trainer {
   const LmWeights& frozen_lm() const { return lm_; }
   const TrainingOptions& options() const { return training_; }
 
+  /// From now on update() and pass() are those of all processes of the group, each with documents of its own, or none:
+  /// their losses and gradients are of all documents together, and all throw alike. Each process joins before its first
+  /// step or before it reads a checkpoint, with the same weights as the others; the group must outlive the trainer.
+  void join(dist::Group<P>& group, DataParallelOptions options = {}) { parallel_.join(group, optimizer, options); }
+  const DataParallel<Layer, P>& parallel() const { return parallel_; }
+
   Store<Layer, P, A> weights, gradients;  ///< in the accumulation type: P reads weights rounded to its own numbers
   Optimizer<Layer, P> optimizer;
 
@@ -81,17 +88,22 @@ class Trainer {
     check(!mixture.empty(), "trainer", "a mixture without datasets");
     const long step = optimizer.steps() + 1;
     UpdateReport report;
+    parallel_.begin_update(ctx_, weights, step);
     gradients.clear(ctx_);
     const std::vector<Drawn> drawn = draw(mixture, mixing, step);
-    for (const Drawn& d : drawn) {
-      report.datasets.push_back(pass(d.batch, d.lambda));
-      const double loss = report.datasets.back().loss;
-      if (refused && !std::isfinite(loss)) refused(d.batch, d.dataset, step);
-      check(std::isfinite(loss), "trainer", "the loss of dataset ", d.dataset, " at step ", step, " is not finite");
+    for (const Drawn& d : drawn)  // the last completes gradients
+      report.datasets.push_back(own_pass(d.batch, d.lambda, d.asked, &d == &drawn.back()));
+    parallel_.complete(ctx_, gradients);
+    sum(report.datasets);
+    for (std::size_t m = 0; m < drawn.size(); ++m) {
+      const double loss = report.datasets[m].loss;
+      if (refused && !std::isfinite(loss)) refused(drawn[m].batch, drawn[m].dataset, step);
+      check(std::isfinite(loss), "trainer", "the loss of dataset ", drawn[m].dataset, " at step ", step,
+            " is not finite");
     }
     report.rate = schedule_.rate(step);
     try {
-      report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+      report.gradient_norm = parallel_.step(ctx_, optimizer, weights, gradients, report.rate);
     } catch (const Error&) {
       if (refused)
         for (const Drawn& d : drawn) refused(d.batch, d.dataset, step);
@@ -102,20 +114,9 @@ class Trainer {
 
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
-    const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
-    if (at_once == 0 || at_once >= count) return pass_at_once(batch, lambda);
-    LossReport report;
-    const auto all = static_cast<double>(asked_of(batch));
-    for (std::size_t first = 0; first < count; first += at_once) {
-      const TrainingBatch<R> part = part_of(batch, first, std::min(at_once, count - first));
-      const double share = all > 0 ? static_cast<double>(asked_of(part)) / all : 0;
-      const LossReport one = pass_at_once(part, lambda * share);
-      report.loss += share * one.loss;
-      report.z += share * one.z;
-      report.tokens += one.tokens;
-      report.rows += one.rows;
-    }
-    return report;
+    std::vector<LossReport> report{own_pass(batch, lambda, parallel_.sum(static_cast<double>(asked_of(batch))), false)};
+    sum(report);
+    return report[0];
   }
 
  private:
@@ -124,6 +125,7 @@ class Trainer {
     TrainingBatch<R> batch;
     double lambda;
     std::string dataset;
+    double asked = 0;  ///< tokens, of all processes
   };
   std::vector<Drawn> draw(const std::vector<DatasetStream<R>>& mixture, Mixing mixing, long step) const {
     std::vector<Drawn> drawn;
@@ -135,15 +137,45 @@ class Trainer {
         if (mixing == Mixing::accumulation || m == static_cast<std::size_t>(step - 1) % mixture.size())
           drawn.push_back({mixture[m].batch(step), mixture[m].weight, mixture[m].name});
     }
-    if (training_.mean == TokenMean::of_datasets) {
-      double all = 0;
-      for (const Drawn& d : drawn) all += static_cast<double>(asked_of(d.batch));
-      for (Drawn& d : drawn) d.lambda *= all > 0 ? static_cast<double>(asked_of(d.batch)) / all : 0;
-    }
+    std::vector<double> asked;
+    for (const Drawn& d : drawn) asked.push_back(static_cast<double>(asked_of(d.batch)));
+    parallel_.sum(asked);
+    double all = 0;
+    for (std::size_t m = 0; m < drawn.size(); ++m) all += drawn[m].asked = asked[m];
+    if (training_.mean == TokenMean::of_datasets)
+      for (Drawn& d : drawn) d.lambda *= all > 0 ? d.asked / all : 0;
     return drawn;
   }
 
-  LossReport pass_at_once(const TrainingBatch<R>& batch, double lambda) {
+  /// Sums what each process told of its own documents.
+  void sum(std::vector<LossReport>& reports) const {
+    std::vector<double> sums;
+    for (const LossReport& r : reports)
+      sums.insert(sums.end(), {r.loss, r.z, static_cast<double>(r.tokens), static_cast<double>(r.rows)});
+    parallel_.sum(sums);
+    for (std::size_t i = 0; LossReport & r : reports) {
+      r = {sums[i], static_cast<int>(sums[i + 2]), static_cast<int>(sums[i + 3]), sums[i + 1]};
+      i += 4;
+    }
+  }
+
+  /// This process's share of a pass that asks for `all` tokens. `completes`: none of this update follows, so gradients
+  /// are final where backward has been.
+  LossReport own_pass(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
+    const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
+    if (at_once == 0 || at_once >= count) return pass_at_once(batch, lambda, all, completes);
+    LossReport report;
+    for (std::size_t first = 0; first < count; first += at_once) {
+      const std::size_t size = std::min(at_once, count - first);
+      const LossReport one = pass_at_once(part_of(batch, first, size), lambda, all, completes && first + size == count);
+      report.loss += one.loss;
+      report.z += one.z;
+      report.tokens += one.tokens;
+      report.rows += one.rows;
+    }
+    return report;
+  }
+  LossReport pass_at_once(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
     constexpr typename Model::Trained trained{.lm = parts.lm, .added_rows = parts.added_rows};
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
@@ -172,20 +204,23 @@ class Trainer {
     const auto lost =
         Decoder::template loss<Model::need_of_lm(trained)>(ctx_, lm, asked_rows, targets, vocabulary_chunk, nll);
     LossReport report{.tokens = asked, .rows = N};
-    for (const A lost_at : host_copy(ctx_, nll)) report.loss += static_cast<double>(lost_at) / asked;
+    for (const A lost_at : host_copy(ctx_, nll)) report.loss += static_cast<double>(lost_at) / all;
     if (training_.z_loss > 0)
       for (const A log_z : host_copy(ctx_, lost.lse))
-        report.z += static_cast<double>(log_z) * static_cast<double>(log_z) / asked;
+        report.z += static_cast<double>(log_z) * static_cast<double>(log_z) / all;
 
     if (lambda != 0 && asked > 0) {
-      const std::vector<A> share(static_cast<std::size_t>(asked), static_cast<A>(lambda / asked));
+      const std::vector<A> share(static_cast<std::size_t>(asked), static_cast<A>(lambda / all));
       const auto dasked = scratch<Model::D>(ctx_, asked), dhidden = scratch<Model::D>(ctx_, N);
       const auto dlatents = scratch<Model::E>(ctx_, MR);
       Decoder::loss_backward(ctx_, lm, lost, targets, vocabulary_chunk, table(ctx_, share), dasked, glm,
                              static_cast<float>(training_.z_loss));
       ops::clear(ctx_, dhidden);
       ops::scatter_add(ctx_, dasked, loss_rows, dhidden);
-      Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm);
+      Model::backward(ctx_, read_.views, lm, decoded, plan, dhidden, dlatents, gradients.views, glm,
+                      [&](std::size_t j) {
+                        if (completes) parallel_.begin(ctx_, gradients, static_cast<int>(j));
+                      });
       if (training_.recompute) resampled = resample();
       if constexpr (parts.vision) {
         if (training_.recompute) seen.saved = encode(batch, seen.features);
@@ -266,6 +301,7 @@ class Trainer {
   Schedule schedule_;
   TrainingOptions training_;
   RoundedWeights<Layer, P> read_;
+  DataParallel<Layer, P> parallel_;
 };
 
 }  // namespace flamingo

@@ -104,4 +104,15 @@ TrainingBatch<R> part_of(const TrainingBatch<R>& batch, std::size_t first, std::
   return part;
 }
 
+/// The share of process `rank` in a batch that every process draws alike: sequences one after another, as equal in
+/// number as can be. So an update does not depend on how many processes make it but for rounding.
+template <class R>
+TrainingBatch<R> share_of(const TrainingBatch<R>& batch, int rank, int processes) {
+  check(rank >= 0 && rank < processes, "batch", "process ", rank, " of ", processes);
+  const auto border = [&](int r) {
+    return batch.sequences.size() * static_cast<std::size_t>(r) / static_cast<std::size_t>(processes);
+  };
+  return part_of(batch, border(rank), border(rank + 1) - border(rank));
+}
+
 }  // namespace flamingo

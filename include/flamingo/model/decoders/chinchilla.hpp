@@ -8,16 +8,18 @@ namespace flamingo {
 
 constexpr NormKind norm_of(const Chinchilla& c) { return c.norm_bias ? NormKind::rms_biased : NormKind::rms; }
 constexpr TransformerBlockConfig block_of(const Chinchilla& c) {
-  return {.attention = {.dim = c.dim,
-                        .source_dim = c.dim,
-                        .heads = c.heads,
-                        .kv_heads = c.heads,
-                        .head_dim = c.head_size(),
-                        .bias = c.bias,
-                        .relative = true},
-          .dense = {.dim = c.dim, .hidden = c.hidden_size(), .activation = c.activation, .bias = c.bias},
-          .norm = norm_of(c),
-          .epsilon = c.epsilon};
+  return {
+      .attention = {.dim = c.dim,
+                    .source_dim = c.dim,
+                    .heads = c.heads,
+                    .kv_heads = c.heads,
+                    .head_dim = c.head_size(),
+                    .bias = c.bias,
+                    .relative = true,
+                    .split = c.split},
+      .dense = {.dim = c.dim, .hidden = c.hidden_size(), .activation = c.activation, .bias = c.bias, .split = c.split},
+      .norm = norm_of(c),
+      .epsilon = c.epsilon};
 }
 
 namespace model {

@@ -6,18 +6,20 @@
 namespace flamingo {
 
 constexpr TransformerBlockConfig block_of(const GptNeox& c) {
-  return {.attention = {.dim = c.dim,
-                        .source_dim = c.dim,
-                        .heads = c.heads,
-                        .kv_heads = c.heads,
-                        .head_dim = c.head_size(),
-                        .bias = true,
-                        .rotary = true,
-                        .turned = c.turned(),
-                        .rotary_base = c.rotary_base},
-          .dense = {.dim = c.dim, .hidden = c.hidden_size(), .activation = c.activation, .bias = true},
-          .epsilon = c.epsilon,
-          .parallel = c.parallel};
+  return {
+      .attention = {.dim = c.dim,
+                    .source_dim = c.dim,
+                    .heads = c.heads,
+                    .kv_heads = c.heads,
+                    .head_dim = c.head_size(),
+                    .bias = true,
+                    .rotary = true,
+                    .turned = c.turned(),
+                    .rotary_base = c.rotary_base,
+                    .split = c.split},
+      .dense = {.dim = c.dim, .hidden = c.hidden_size(), .activation = c.activation, .bias = true, .split = c.split},
+      .epsilon = c.epsilon,
+      .parallel = c.parallel};
 }
 
 namespace model {

@@ -14,8 +14,9 @@ constexpr TransformerBlockConfig block_of(const Llama& c) {
                         .rotary = true,
                         .rotary_base = c.rotary_base,
                         .rotary_pairs = c.rotary_pairs,
-                        .rotary_scaling = c.rotary_scaling},
-          .dense = {.dim = c.dim, .hidden = c.hidden, .activation = Activation::silu},
+                        .rotary_scaling = c.rotary_scaling,
+                        .split = c.split},
+          .dense = {.dim = c.dim, .hidden = c.hidden, .activation = Activation::silu, .split = c.split},
           .gated_dense = true,
           .norm = NormKind::rms,
           .epsilon = c.epsilon};
