@@ -13,6 +13,7 @@ using Arguments = std::span<char*>;
 void train_together(dist::MpiTransport& transport, Arguments arguments);  ///< training.cpp
 void train_until(dist::MpiTransport& transport, Arguments arguments);     ///< training.cpp
 void fail_alone(dist::MpiTransport& transport, Arguments arguments);      ///< training.cpp
+void split_blocks(dist::MpiTransport& transport, Arguments arguments);    ///< split.cpp
 
 /// Throws where a process has other bytes than the first.
 template <class T>

@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
   using namespace flamingo;
   using namespace flamingo::test;
   using Case = void (*)(dist::MpiTransport&, Arguments);
-  constexpr std::array<std::pair<std::string_view, Case>, 3> cases{
-      {{"training", train_together}, {"run", train_until}, {"failing", fail_alone}}};
+  constexpr std::array<std::pair<std::string_view, Case>, 4> cases{
+      {{"training", train_together}, {"run", train_until}, {"failing", fail_alone}, {"split", split_blocks}}};
   return dist::MpiJob::run(argc, argv, [&] {
     dist::MpiTransport transport(std::chrono::seconds(120));
     check(argc > 1, "test_mpi", "no case is named");
