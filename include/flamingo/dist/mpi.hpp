@@ -133,6 +133,8 @@ class MpiJob {
       int rank = 0, size = 1;
       MPI_Comm_rank(MPI_COMM_WORLD, &rank);
       MPI_Comm_size(MPI_COMM_WORLD, &size);
+      // Where all throw alike, the first one tells it and ends the others while they wait.
+      if (rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(500));
       std::fprintf(stderr, "process %d of %d: %s\n", rank, size, error.what());
       std::fflush(nullptr);
       MPI_Abort(MPI_COMM_WORLD, 1);

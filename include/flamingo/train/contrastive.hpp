@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,8 +21,10 @@
 #include <flamingo/core/need.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/model/config_fields.hpp>
+#include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/grid.hpp>
 #include <flamingo/train/adaptive_clipping.hpp>
+#include <flamingo/train/data_parallel.hpp>
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/schedule.hpp>
 #include <flamingo/train/state_file.hpp>
@@ -96,6 +99,12 @@ class ContrastiveTrainer {
 
   Context<P>& context() const { return ctx_; }
 
+  /// From now on update() and pass() are those of all processes of the group, each with pairs of its own, or none:
+  /// every pair is a negative of every other's, wherever it is. Each process joins before its first step or before it
+  /// reads a checkpoint, with the same weights as the others; the group must outlive the trainer.
+  void join(dist::Group<P>& group, DataParallelOptions options = {}) { parallel_.join(group, optimizer, options); }
+  const DataParallel<Net, P>& parallel() const { return parallel_; }
+
   Store<Net, P> weights, gradients;
   Optimizer<Net, P> optimizer;
 
@@ -104,6 +113,7 @@ class ContrastiveTrainer {
     check(!mixture.empty(), "contrastive", "there is no dataset, expected at least one");
     const long step = optimizer.steps() + 1, count = static_cast<long>(mixture.size());
     ContrastiveReport report;
+    parallel_.begin_update(ctx_, weights, step);
     gradients.clear(ctx_);
     if (options_.mixing == Mixing::merged) {
       report.datasets = merged(mixture, step);
@@ -114,42 +124,65 @@ class ContrastiveTrainer {
       for (long m = 0; m < count; ++m)
         report.datasets.push_back(pass(mixture[static_cast<std::size_t>(m)], step, step, step * count + m));
     }
+    parallel_.complete(ctx_, gradients, true);
     clip(report);
     report.rate = schedule_.rate(step);
-    report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+    report.gradient_norm = parallel_.step(ctx_, optimizer, weights, gradients, report.rate);
     return report;
   }
 
-  /// (nll of its text + nll of its picture) / 2 of each pair of a batch. Adds the gradient of Σ_n shares[n] times it;
-  /// without shares there is no gradient, and nothing is drawn. `draw` numbers what the vision encoder draws.
+  /// (nll of its text + nll of its picture) / 2 of each pair of this process's batch, among the pairs of all. Adds the
+  /// gradient of Σ_n shares[n] times it, as far as this process has encoded what it depends on; without shares there is
+  /// no gradient, and nothing is drawn. `draw` numbers what the vision encoder draws.
   std::vector<double> pass(const PairBatch<R>& batch, std::span<const double> shares = {}, long draw = 0) {
+    return pass(batch, shares, draw, !shares.empty());
+  }
+
+ private:
+  std::vector<double> pass(const PairBatch<R>& batch, std::span<const double> shares, long draw, bool trains) {
     const int N = batch.pairs();
-    check(static_cast<int>(batch.pictures.size()) == N && N > 0, "contrastive", "a batch has ", batch.pictures.size(),
+    const std::vector<int> counts = parallel_.counts(N);
+    const int all = std::accumulate(counts.begin(), counts.end(), 0),
+              before = std::accumulate(counts.begin(), counts.begin() + parallel_.rank(), 0);
+    check(static_cast<int>(batch.pictures.size()) == N && all > 0, "contrastive", "a batch has ", batch.pictures.size(),
           " pictures and ", N, " texts, expected as many, and some");
-    check(shares.empty() || static_cast<int>(shares.size()) == N, "contrastive", "there are ", N, " pairs and ",
-          shares.size(), " shares");
+    check(!trains || static_cast<int>(shares.size()) == N, "contrastive", "there are ", N, " pairs and ", shares.size(),
+          " shares");
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
-    const auto pictures = keep<J>(ctx_, N), texts = keep<J>(ctx_, N);
-    const auto dpictures = keep<J>(ctx_, N), dtexts = keep<J>(ctx_, N);
+    // Rows of all processes' pairs, among which its own are before .. before + N - 1.
+    const auto all_pictures = keep<J>(ctx_, all), all_texts = keep<J>(ctx_, all);
+    const auto all_dpictures = keep<J>(ctx_, all), all_dtexts = keep<J>(ctx_, all);
+    const auto pictures = all_pictures.slice(before, N), texts = all_texts.slice(before, N);
+    const auto dpictures = all_dpictures.slice(before, N), dtexts = all_dtexts.slice(before, N);
     const auto nll = take_vector<A, true>(ctx_, 2 * N);
     const auto lose = [&] {
       const auto inner = ctx_.kept_scope();
-      const auto saved = Net::Loss::template forward<all_gradients>(ctx_, weights.views.log_scale, pictures, texts, nll,
-                                                                    Net::smoothing);
-      if (shares.empty()) return;
-      std::vector<A> of_nll;
-      for (int n = 0; n < 2 * N; ++n) of_nll.push_back(A(shares[static_cast<std::size_t>(n % N)] / 2));
-      Net::Loss::backward(ctx_, weights.views.log_scale, saved, table(ctx_, of_nll), dpictures, dtexts,
-                          gradients.views.log_scale);
+      parallel_.gather(ctx_, all_pictures, counts);
+      parallel_.gather(ctx_, all_texts, counts);
+      if (N == 0) {
+        ops::clear(ctx_, all_dpictures);
+        ops::clear(ctx_, all_dtexts);
+      } else {
+        const auto saved = Net::Loss::template forward<all_gradients>(ctx_, weights.views.log_scale, all_pictures,
+                                                                      all_texts, {before, N}, nll, Net::smoothing);
+        if (!trains) return;
+        std::vector<A> of_nll;
+        for (int n = 0; n < 2 * N; ++n) of_nll.push_back(A(shares[static_cast<std::size_t>(n % N)] / 2));
+        Net::Loss::backward(ctx_, weights.views.log_scale, saved, table(ctx_, of_nll), all_dpictures, all_dtexts,
+                            gradients.views.log_scale);
+      }
+      if (!trains) return;
+      parallel_.sum(ctx_, all_dpictures);
+      parallel_.sum(ctx_, all_dtexts);
     };
 
     const auto draws = [&](const Piece& piece) {
-      return Net::draws(seed_, static_cast<std::uint64_t>(draw), static_cast<std::uint64_t>(piece.first));
+      return Net::draws(seed_, static_cast<std::uint64_t>(draw), static_cast<std::uint64_t>(before + piece.first));
     };
 
     const std::vector<Piece> pieces = pieces_of(batch);
-    if (shares.empty()) {
+    if (!trains) {
       for (const Piece& piece : pieces) encode<no_gradients>(piece, pictures, texts, Nothing{});
       lose();
     } else if (pieces.size() == 1) {
@@ -171,7 +204,6 @@ class ContrastiveTrainer {
     return losses;
   }
 
- private:
   /// Pairs that are encoded at one time.
   struct Piece {
     int first, count;
@@ -212,13 +244,13 @@ class ContrastiveTrainer {
 
   PairLoss pass(const PairStream<R>& dataset, long number, long step, long draw) {
     const PairBatch<R> batch = dataset.batch(number);
-    const auto N = static_cast<std::size_t>(batch.pairs());
-    const std::vector<double> shares(N, dataset.weight / static_cast<double>(N));
-    return loss_of(dataset.name, pass(batch, shares, draw), step);
+    const double all = parallel_.sum(batch.pairs());
+    const std::vector<double> shares(static_cast<std::size_t>(batch.pairs()), dataset.weight / all);
+    return loss_of(dataset.name, pass(batch, shares, draw, true), all, step);
   }
   std::vector<PairLoss> merged(const std::vector<PairStream<R>>& mixture, long step) {
     PairBatch<R> all;
-    std::vector<double> shares;
+    std::vector<double> shares, pairs;  // pairs: of all processes, of each dataset
     std::vector<std::size_t> ends;
     for (const PairStream<R>& dataset : mixture) {
       const PairBatch<R> batch = dataset.batch(step);
@@ -229,18 +261,21 @@ class ContrastiveTrainer {
         all.pictures.push_back(grid);
       }
       all.texts.insert(all.texts.end(), batch.texts.begin(), batch.texts.end());
-      shares.resize(all.texts.size(), dataset.weight / static_cast<double>(batch.pairs()));
+      pairs.push_back(parallel_.sum(batch.pairs()));
+      shares.resize(all.texts.size(), dataset.weight / pairs.back());
       ends.push_back(all.texts.size());
     }
-    const std::vector<double> losses = pass(all, shares, step * static_cast<long>(mixture.size()));
+    const std::vector<double> losses = pass(all, shares, step * static_cast<long>(mixture.size()), true);
     std::vector<PairLoss> reports;
     for (std::size_t m = 0, from = 0; m < ends.size(); from = ends[m++])
-      reports.push_back(loss_of(mixture[m].name, std::span(losses).subspan(from, ends[m] - from), step));
+      reports.push_back(loss_of(mixture[m].name, std::span(losses).subspan(from, ends[m] - from), pairs[m], step));
     return reports;
   }
-  static PairLoss loss_of(const std::string& dataset, std::span<const double> losses, long step) {
-    PairLoss report{0, static_cast<int>(losses.size())};
-    for (const double loss : losses) report.loss += loss / static_cast<double>(losses.size());
+  /// Of this process's losses among those of `all` pairs.
+  PairLoss loss_of(const std::string& dataset, std::span<const double> losses, double all, long step) const {
+    PairLoss report{0, static_cast<int>(all)};
+    for (const double loss : losses) report.loss += loss / all;
+    report.loss = parallel_.sum(report.loss);
     check(std::isfinite(report.loss), "contrastive", "the loss of dataset ", dataset, " at step ", step,
           " is not finite");
     return report;
@@ -279,12 +314,14 @@ class ContrastiveTrainer {
   std::uint64_t seed_;
   Schedule schedule_;
   ContrastiveOptions options_;
+  DataParallel<Net, P> parallel_;
 };
 
 /// Writes everything that a resumed run needs, and the config.
 template <class Net, Platform P>
 void save_checkpoint(const std::filesystem::path& path, const ContrastiveTrainer<Net, P>& trainer) {
-  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}});
+  save_state(trainer.context(), path, trainer.weights, trainer.optimizer, {{"dual_encoder", field_text(Net::config)}},
+             trainer.parallel());
 }
 /// Returns the step to continue after. Throws, with the trainer as it was, where the file does not fit.
 template <class Net, Platform P>

@@ -103,6 +103,41 @@ class DataParallel {
     return number;
   }
 
+  /// How many each process has of something.
+  std::vector<int> counts(int own) const {
+    if (!group_) return {own};
+    return dist::gather(group_->transport(), std::span<const int>(&own, 1));
+  }
+  /// Fills x with the rows of all processes, counts[r] of process r one after another; its own are there.
+  template <int D>
+  void gather(Context<P>& ctx, const Rows<P, D, A>& x, std::span<const int> counts) const {
+    if (!group_) return;
+    std::vector<A> all(x.size());
+    std::vector<std::span<std::byte>> receive;
+    std::vector<A> own;
+    std::size_t at = 0;
+    for (std::size_t r = 0; r < counts.size(); ++r) {
+      const std::size_t size = static_cast<std::size_t>(counts[r]) * static_cast<std::size_t>(x.width);
+      receive.push_back(std::as_writable_bytes(std::span(all).subspan(at, size)));
+      if (static_cast<int>(r) == rank()) {
+        const auto host = host_copy(ctx, static_cast<const A*>(x.data + at), size);
+        own.assign(host.begin(), host.end());
+      }
+      at += size;
+    }
+    dist::gather(group_->transport(), std::as_bytes(std::span<const A>(own)), receive);
+    upload(ctx, all.data(), all.size(), x.data);
+  }
+  /// x = Σ over processes of x.
+  template <int D>
+  void sum(Context<P>& ctx, const Rows<P, D, A>& x) const {
+    if (!group_) return;
+    const auto host = host_copy(ctx, static_cast<const A*>(x.data), x.size());
+    std::vector<A> all(host.begin(), host.end());
+    dist::sum(group_->transport(), all.data(), all.size());
+    upload(ctx, all.data(), all.size(), x.data);
+  }
+
   /// Refuses to begin where processes differ in step or weights; looks at them before the first update.
   void begin_update(Context<P>& ctx, const Flat& weights, long step) {
     begun_ = 0;
@@ -130,10 +165,13 @@ class DataParallel {
     }
   }
 
-  /// Returns when the sums of all gradients are made, those that backward told nothing of among them.
-  void complete(Context<P>& ctx, Flat& gradients) {
+  /// Returns when the sums of all gradients are made, those that backward told nothing of among them. `everywhere`: of
+  /// all of them in each process, where the trainer clips them itself.
+  void complete(Context<P>& ctx, Flat& gradients, bool everywhere = false) {
     if (!group_) return;
     begin(ctx, gradients, -1);
+    if (everywhere && divided_)
+      for (const Shared& bucket : buckets_) group_->begin_gather(ctx, gradients.flat.data(), bucket.parts);
     group_->wait(ctx);
   }
 

@@ -14,6 +14,7 @@ void train_together(dist::MpiTransport& transport, Arguments arguments);  ///< t
 void train_until(dist::MpiTransport& transport, Arguments arguments);     ///< training.cpp
 void fail_alone(dist::MpiTransport& transport, Arguments arguments);      ///< training.cpp
 void split_blocks(dist::MpiTransport& transport, Arguments arguments);    ///< split.cpp
+void contrast(dist::MpiTransport& transport, Arguments arguments);        ///< contrastive.cpp
 
 /// Throws where a process has other bytes than the first.
 template <class T>

@@ -10,8 +10,11 @@ int main(int argc, char** argv) {
   using namespace flamingo;
   using namespace flamingo::test;
   using Case = void (*)(dist::MpiTransport&, Arguments);
-  constexpr std::array<std::pair<std::string_view, Case>, 4> cases{
-      {{"training", train_together}, {"run", train_until}, {"failing", fail_alone}, {"split", split_blocks}}};
+  constexpr std::array<std::pair<std::string_view, Case>, 5> cases{{{"training", train_together},
+                                                                    {"run", train_until},
+                                                                    {"failing", fail_alone},
+                                                                    {"split", split_blocks},
+                                                                    {"contrastive", contrast}}};
   return dist::MpiJob::run(argc, argv, [&] {
     dist::MpiTransport transport(std::chrono::seconds(120));
     check(argc > 1, "test_mpi", "no case is named");

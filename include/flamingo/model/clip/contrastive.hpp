@@ -27,8 +27,13 @@ struct Contrastive {
   struct Saved {
     If<need.any(), Rows<P, J>> pictures, texts, scaled_pictures, scaled_texts;
     If<need.any(), View<P, 1, A>> lse_pictures, lse_texts;
-    std::vector<int> targets;  ///< 0 .. N - 1
+    std::vector<int> targets;  ///< first .. first + n - 1
+    int first = 0;
     float smoothing = 0;
+  };
+  /// Pairs first .. first + count - 1 of all: those that ask, while all are what they are told from.
+  struct Asking {
+    int first, count;
   };
 
   /// nll (2 N): of each picture's text, then of each text's picture; the loss is their mean. `smoothing` is the share
@@ -36,29 +41,37 @@ struct Contrastive {
   template <Need need, class S>
   static Saved<need> forward(Context<P>& ctx, const S& s, const Rows<P, J>& pictures, const Rows<P, J>& texts,
                              View<P, 1, A> nll, float smoothing = 0) {
-    const int N = pictures.rows;
-    check(texts.rows == N && nll.shape[0] == 2 * N, "contrastive", "there are ", N, " pictures, ", texts.rows,
-          " texts and ", nll.shape[0], " likelihoods, expected as many texts and twice as many likelihoods");
+    return forward<need>(ctx, s, pictures, texts, {0, pictures.rows}, nll, smoothing);
+  }
+  /// nll (2 n) of some pairs, which may lie among those of other processes.
+  template <Need need, class S>
+  static Saved<need> forward(Context<P>& ctx, const S& s, const Rows<P, J>& pictures, const Rows<P, J>& texts,
+                             Asking asking, View<P, 1, A> nll, float smoothing) {
+    const int N = asking.count;
+    check(texts.rows == pictures.rows && nll.shape[0] == 2 * N, "contrastive", "there are ", pictures.rows,
+          " pictures, ", texts.rows, " texts and ", nll.shape[0], " likelihoods of ", N,
+          " pairs, expected as many texts and twice as many likelihoods");
     const auto scope = ctx.scope();
     const auto scaled_pictures = take<need.any(), J>(ctx, N), scaled_texts = take<need.any(), J>(ctx, N);
     const auto lse_pictures = take_vector<A, need.any()>(ctx, N), lse_texts = take_vector<A, need.any()>(ctx, N);
     std::vector<int> targets(static_cast<std::size_t>(N));
-    std::iota(targets.begin(), targets.end(), 0);
+    std::iota(targets.begin(), targets.end(), asking.first);
     const auto own = table(ctx, targets);
-    ops::exp_scale(ctx, pictures, s, scaled_pictures);
-    ops::exp_scale(ctx, texts, s, scaled_texts);
+    ops::exp_scale(ctx, pictures.slice(asking.first, N), s, scaled_pictures);
+    ops::exp_scale(ctx, texts.slice(asking.first, N), s, scaled_texts);
     ops::cross_entropy(ctx, scaled_pictures, vocabulary(texts), none, own, chunk, half(nll, 0), lse_pictures,
                        smoothing);
     ops::cross_entropy(ctx, scaled_texts, vocabulary(pictures), none, own, chunk, half(nll, 1), lse_texts, smoothing);
-    return {pictures, texts, scaled_pictures, scaled_texts, lse_pictures, lse_texts, std::move(targets), smoothing};
+    return {pictures,           texts,        scaled_pictures, scaled_texts, lse_pictures, lse_texts,
+            std::move(targets), asking.first, smoothing};
   }
 
-  /// For a loss of Σ weights · nll, weights (2 N): writes dpictures and dtexts and adds to ds.
+  /// For a loss of Σ weights · nll, weights (2 n): writes dpictures and dtexts, of all pairs, and adds to ds.
   template <Need need, class S, VectorSink DS>
   static void backward(Context<P>& ctx, const S& s, const Saved<need>& saved, View<P, 1, const A> weights,
                        const Rows<P, J>& dpictures, const Rows<P, J>& dtexts, const DS& ds) {
     const auto scope = ctx.scope();
-    const int N = saved.pictures.rows;
+    const int N = saved.scaled_pictures.rows;
     const auto own = table(ctx, saved.targets);
     const auto dscaled = scratch<J>(ctx, N);
     ops::clear(ctx, dpictures);
@@ -67,7 +80,7 @@ struct Contrastive {
                                const auto& dothers) {
       ops::cross_entropy_backward(ctx, scaled, vocabulary(others), none, own, chunk, lse, halves, dscaled,
                                   vocabulary(dothers), NoGrad{}, saved.smoothing);
-      ops::exp_scale_backward(ctx, s, scaled, dscaled, dasking, ds);
+      ops::exp_scale_backward(ctx, s, scaled, dscaled, dasking.slice(saved.first, N), ds);
     };
     direction(saved.scaled_pictures, saved.texts, saved.lse_pictures, half(weights, 0), dpictures, dtexts);
     direction(saved.scaled_texts, saved.pictures, saved.lse_texts, half(weights, 1), dtexts, dpictures);
