@@ -93,21 +93,11 @@ struct Store {
   Views views{};
 
   /// All zero: gradients, moments.
-  Store() : flat(flat_size<Layer>()) {
-    if constexpr (computes) place<Layer>(flat.data(), views);
-  }
+  Store();
   /// As the layer asks: new weights.
-  explicit Store(std::uint64_t seed)
-    requires computes
-      : Store(drawn(seed)) {}
-  explicit Store(std::uint64_t)
-    requires(!computes)
-      : Store() {}
+  explicit Store(std::uint64_t seed);
   /// The numbers of another Store of the layer, on whatever platform.
-  explicit Store(std::vector<T> host) : flat(std::move(host)) {
-    check(flat.size() == flat_size<Layer>(), "store", flat.size(), " numbers for a layer of ", flat_size<Layer>());
-    place<Layer>(flat.data(), views);
-  }
+  explicit Store(std::vector<T> host);
 
   Store(Store&&) = default;
   Store& operator=(Store&&) = default;
@@ -119,14 +109,37 @@ struct Store {
   void clear() { std::fill(flat.begin(), flat.end(), T(0)); }
 
  private:
-  static std::vector<T> drawn(std::uint64_t seed) {
+  static typename Buffer<P, T>::type drawn(std::uint64_t seed);
+};
+
+// Outside of the class, so that they are not inline: they walk over all parameters, and `extern template` keeps them
+// out of a translation unit (docs/performance.md).
+template <class Layer, Platform P, class T>
+Store<Layer, P, T>::Store() : flat(flat_size<Layer>()) {
+  if constexpr (computes) place<Layer>(flat.data(), views);
+}
+template <class Layer, Platform P, class T>
+Store<Layer, P, T>::Store(std::uint64_t seed) : flat(drawn(seed)) {
+  if constexpr (computes) place<Layer>(flat.data(), views);
+}
+template <class Layer, Platform P, class T>
+Store<Layer, P, T>::Store(std::vector<T> host) : flat(std::move(host)) {
+  check(flat.size() == flat_size<Layer>(), "store", flat.size(), " numbers for a layer of ", flat_size<Layer>());
+  place<Layer>(flat.data(), views);
+}
+template <class Layer, Platform P, class T>
+typename Buffer<P, T>::type Store<Layer, P, T>::drawn(std::uint64_t seed) {
+  using Numbers = typename Buffer<P, T>::type;
+  if constexpr (computes) {
     std::vector<T> host(flat_size<Layer>());
     Views on_host{};
     place<Layer>(host.data(), on_host);
     initialise<Layer>(on_host, seed);
-    return host;
+    return Numbers(std::move(host));
+  } else {
+    return Numbers(flat_size<Layer>());
   }
-};
+}
 
 /// Owns weights that are read alone, each in P's own type: matrices in Real, vectors in the type of sums, rounded from
 /// a Store of the latter. So a model runs in bfloat16.

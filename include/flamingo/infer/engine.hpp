@@ -131,30 +131,7 @@ class Engine {
   /// keys and values in every gated block are computed unless the same content is here already. Of its R rows `visible`
   /// are there to be seen, or all where that is 0.
   template <class F>
-    requires RowsOn<F, P>
-  CachedMedium add_medium(const F& features, int frames = 1, int place = 0, int visible = 0) {
-    static_assert(has_media, "add_medium: this model has no gated blocks");
-    using Resampler = typename M::ResamplerLayer;
-    check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
-          Resampler::E);
-    check(visible >= 0 && visible <= M::R, "engine", visible, " rows to be seen, expected 1 to ", M::R, ", or 0: all");
-    const int rows = visible ? visible : M::R;
-    const auto seen = host_copy(ctx_, features);
-    const std::uint64_t key = content_key(std::as_bytes(std::span(seen)), frames, place, rows);
-    return media_.get(key, rows, [&](int at) {
-      const auto scope = ctx_.scope();
-      const auto kept = ctx_.kept_scope();
-      const std::array medium{Medium{0, features.rows, frames, place}};
-      const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
-      const auto latents = media_.latents.slice(at * M::R, M::R);
-      Resampler::template forward<no_gradients>(ctx_, connector_.resampler,
-                                                {features.data, features.rows, Extent<Resampler::E>(features.width)},
-                                                plan, latents);
-      for (std::size_t j = 0; j < M::gated_blocks; ++j)
-        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, media_.k[j].slice(at * M::R, M::R),
-                                                 media_.v[j].slice(at * M::R, M::R));
-    });
-  }
+  CachedMedium add_medium(const F& features, int frames = 1, int place = 0, int visible = 0);
   /// Media that wait for somebody to ask for them again, and those in use.
   int media_cached() const { return media_.size(); }
   void drop_unused_media() { media_.drop_unused(); }
@@ -275,12 +252,7 @@ class Engine {
     });
     return {hidden, std::move(plan.rows)};
   }
-  Result forward(std::span<const NewTokens> pieces) {
-    if constexpr (Replay<P>::replays && !relative)
-      if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& piece) { return piece.ids.size() == 1; }))
-        return step(pieces);
-    return forward(pieces, NoWatch{});
-  }
+  Result forward(std::span<const NewTokens> pieces);
 
   /// Reads the waiting tokens of all states but the last `leave` of each; the hidden rows of all of them, one state
   /// after another, in scratch.
@@ -580,6 +552,42 @@ class Engine {
   [[no_unique_address]] Media media_;
   [[no_unique_address]] Replay<P> replay_;
 };
+
+// Outside of the class, so that they are not inline: below these two lie all layers, and `extern template` keeps them
+// out of a translation unit (docs/performance.md).
+template <class M, class Connector, class Lm>
+typename Engine<M, Connector, Lm>::Result Engine<M, Connector, Lm>::forward(std::span<const NewTokens> pieces) {
+  if constexpr (Replay<P>::replays && !relative)
+    if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& piece) { return piece.ids.size() == 1; }))
+      return step(pieces);
+  return forward(pieces, NoWatch{});
+}
+template <class M, class Connector, class Lm>
+template <class F>
+CachedMedium Engine<M, Connector, Lm>::add_medium(const F& features, int frames, int place, int visible) {
+  static_assert(has_media, "add_medium: this model has no gated blocks");
+  static_assert(RowsOn<F, P>, "add_medium: features are rows on the engine's platform");
+  using Resampler = typename M::ResamplerLayer;
+  check(int(features.width) == Resampler::E, "engine", "features are ", features.shape(), ", expected width ",
+        Resampler::E);
+  check(visible >= 0 && visible <= M::R, "engine", visible, " rows to be seen, expected 1 to ", M::R, ", or 0: all");
+  const int rows = visible ? visible : M::R;
+  const auto seen = host_copy(ctx_, features);
+  const std::uint64_t key = content_key(std::as_bytes(std::span(seen)), frames, place, rows);
+  return media_.get(key, rows, [&](int at) {
+    const auto scope = ctx_.scope();
+    const auto kept = ctx_.kept_scope();
+    const std::array medium{Medium{0, features.rows, frames, place}};
+    const ResamplerPlan plan = ResamplerPlan::of(M::config.resampler, medium);
+    const auto latents = media_.latents.slice(at * M::R, M::R);
+    Resampler::template forward<no_gradients>(ctx_, connector_.resampler,
+                                              {features.data, features.rows, Extent<Resampler::E>(features.width)},
+                                              plan, latents);
+    for (std::size_t j = 0; j < M::gated_blocks; ++j)
+      M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, media_.k[j].slice(at * M::R, M::R),
+                                               media_.v[j].slice(at * M::R, M::R));
+  });
+}
 
 /// An engine for model::Flamingo<C, P> over the parameters of its connector and decoder, under any storage policy.
 template <class M, Platform P, class Connector, class Lm>
