@@ -61,10 +61,31 @@ TEMPLATE_LIST_TEST_CASE("tiles of any height and width add to C or write it", "[
             for (int k = 0; k < K; ++k) sum += a(i, k) * panel(k, n);
             expected(i, n) = sum;
           }
-        G::tile_of(m, K, a.data(), K, 1, panel.data(), c.data(), nr, columns, add);
+        G::tile_of(m, K, {G::Lies::in_rows, a.data(), K, 1}, panel.data(), c.data(), nr, columns, add);
         CHECK(c == expected);
         CHECK(c.intact());
       }
+}
+
+TEMPLATE_LIST_TEST_CASE("many rows of A are packed in slabs, and give the bits of rows in place", "[gemm]", Platforms) {
+  using R = typename TestType::Real;
+  using G = kernels::Gemm<R, native_isa>;
+  constexpr int M = 2 * G::tall + 5, N = G::widest * G::nr + 3, K = static_cast<int>(G::slab_size) / M + 9;
+  const auto a = Tensor<R>::random(M, K, 1), b = Tensor<R>::random(K, N, 2);
+  Tensor<R> turned(K, M);
+  for (int m = 0; m < M; ++m)
+    for (int k = 0; k < K; ++k) turned(k, m) = a(m, k);
+  const kernels::PlainSource<R, R> source{b.data(), N};
+  const auto pack = [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); };
+  Threads threads(2);
+  Tensor<R> expected(M, N);
+  G::run_here(M, N, K, {a.data(), K, 1}, {expected.data(), N, false}, pack);
+  for (const typename G::Left& left : {typename G::Left{a.data(), K, 1}, {turned.data(), 1, M}}) {
+    Tensor<R> c(M, N);
+    G::run(threads, M, N, K, left, {c.data(), N, false}, pack);
+    CHECK(c == expected);
+    CHECK(c.intact());
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("a product over no k is zero, or adds nothing", "[gemm]", Platforms) {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/formats.hpp>
@@ -30,7 +31,8 @@ struct Tile {
   using Vector = typename VectorMath<R, Set>::Vector;
 };
 
-/// C (M, N) = A B or += A B, with A read in place at any strides and B given by a packer.
+/// C (M, N) = A B or += A B, with A at any strides and B given by a packer. A few rows of A are read in place; many are
+/// packed once for all threads.
 template <class R, Isa Set>
 struct Gemm {
   using Shape = Tile<R, Set>;
@@ -38,6 +40,8 @@ struct Gemm {
   static constexpr int nr = Shape::nr, lanes = Shape::lanes, kc = Shape::kc;
   // A task takes at most `widest` panels at a time and `tall` rows of A, which together stay in the second-level cache.
   static constexpr int widest = 8, tall = 20 * 12;
+  // So many numbers of A are packed at a time: they stay in the last-level cache.
+  static constexpr std::size_t slab_size = (std::size_t{4} << 20) / sizeof(R);
   static constexpr std::size_t block_size = std::size_t{kc} * nr * widest, strip_size = std::size_t{kc} * lanes;
 
   struct Left {  ///< A[m][k] = data[m * row + k * column]
@@ -85,14 +89,32 @@ struct Gemm {
     for (int n = 0; n < columns; ++n) at[n] += all[static_cast<std::size_t>(n)];
   }
 
+  /// How A[r][k] of a tile lies.
+  enum class Lies {
+    side_by_side,  ///< data[k * mr + r]: packed
+    in_rows,       ///< data[r * row + k]
+    anyhow         ///< data[r * row + k * column]
+  };
+  struct TileOfA {
+    Lies lies;
+    const R* data;
+    std::size_t row, column;
+  };
+
   /// One tile: rows r of C over a packed panel (k, nr), all columns of it.
-  template <int... r>
-  static void tile(std::integer_sequence<int, r...>, int k, const R* a, std::size_t a_row, std::size_t a_column,
-                   const R* panel, R* c, std::size_t c_row, bool add, const R* finish) {
+  template <Lies lies, int... r>
+  static void tile(std::integer_sequence<int, r...>, int k, TileOfA left, const R* panel, R* c, std::size_t c_row,
+                   bool add, const R* finish) {
+    constexpr bool packed = lies == Lies::side_by_side;
+    const std::size_t row = packed ? 1 : left.row, column = packed                  ? Shape::mr
+                                                            : lies == Lies::in_rows ? 1
+                                                                                    : left.column;
+    if (add) (__builtin_prefetch(c + static_cast<std::size_t>(r) * c_row, 1), ...);
+    const R* a = left.data;
     V low[sizeof...(r)] = {}, high[sizeof...(r)] = {};
-    for (int i = 0; i < k; ++i, panel += nr, a += a_column) {
+    for (int i = 0; i < k; ++i, panel += nr, a += column) {
       const V b0 = load(panel), b1 = load(panel + lanes);
-      ((low[r] += a[static_cast<std::size_t>(r) * a_row] * b0, high[r] += a[static_cast<std::size_t>(r) * a_row] * b1),
+      ((low[r] += a[static_cast<std::size_t>(r) * row] * b0, high[r] += a[static_cast<std::size_t>(r) * row] * b1),
        ...);
     }
     if (add)
@@ -109,24 +131,25 @@ struct Gemm {
      ...);
   }
   template <int Rows = Shape::mr>
-  static void whole_tile(int rows, int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c,
-                         std::size_t c_row, bool add, const R* finish) {
+  static void whole_tile(int rows, int k, const TileOfA& a, const R* panel, R* c, std::size_t c_row, bool add,
+                         const R* finish) {
     if constexpr (Rows > 0) {
-      if (rows == Rows)
-        tile(std::make_integer_sequence<int, Rows>{}, k, a, a_row, a_column, panel, c, c_row, add, finish);
-      else
-        whole_tile<Rows - 1>(rows, k, a, a_row, a_column, panel, c, c_row, add, finish);
+      constexpr auto all = std::make_integer_sequence<int, Rows>{};
+      if (rows != Rows) return whole_tile<Rows - 1>(rows, k, a, panel, c, c_row, add, finish);
+      if (a.lies == Lies::side_by_side) return tile<Lies::side_by_side>(all, k, a, panel, c, c_row, add, finish);
+      if (a.lies == Lies::in_rows) return tile<Lies::in_rows>(all, k, a, panel, c, c_row, add, finish);
+      tile<Lies::anyhow>(all, k, a, panel, c, c_row, add, finish);
     }
   }
 
   /// A tile of 1 .. mr rows and 1 .. nr columns: C = or C +=. `finish`: scales and biases of the panel's columns, as
   /// Finish::read writes them.
-  static void tile_of(int rows, int k, const R* a, std::size_t a_row, std::size_t a_column, const R* panel, R* c,
-                      std::size_t c_row, int columns, bool add, const R* finish = nullptr) {
-    if (columns == nr) return whole_tile(rows, k, a, a_row, a_column, panel, c, c_row, add, finish);
+  static void tile_of(int rows, int k, const TileOfA& a, const R* panel, R* c, std::size_t c_row, int columns, bool add,
+                      const R* finish = nullptr) {
+    if (columns == nr) return whole_tile(rows, k, a, panel, c, c_row, add, finish);
     alignas(64) R all[std::size_t{Shape::mr} * nr] = {};
     for (int r = 0; add && r < rows; ++r) std::copy_n(c + static_cast<std::size_t>(r) * c_row, columns, all + r * nr);
-    whole_tile(rows, k, a, a_row, a_column, panel, all, nr, add, finish);
+    whole_tile(rows, k, a, panel, all, nr, add, finish);
     for (int r = 0; r < rows; ++r) std::copy_n(all + r * nr, columns, c + static_cast<std::size_t>(r) * c_row);
   }
 
@@ -138,19 +161,14 @@ struct Gemm {
   static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack, Finish finish = {},
                   int together = widest) {
     if (M == 0 || N == 0) return;
-    const Job job{M, N, K, a, c, pack, finish, M < tall ? together : widest};
-    // Enough tasks that threads end together, as wide as may be where each packs A for itself.
-    const int panels = (N + nr - 1) / nr, count = threads.count(), least = (job.packs_left() ? 1 : 4) * count;
-    const int across = std::min(panels, (std::max(least, (panels + widest - 1) / widest) + count - 1) / count * count);
-    // Where there are too few columns for all threads, rows are divided too.
-    const int down = across < count ? std::clamp(M / (4 * Shape::mr), 1, 4 * count / across) : 1;
-    threads.run(across * down, [&](int task) {
-      const auto part = [](int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * (i) / parts); };
-      const int i = task % across, j = task / across, tiles = (M + Shape::mr - 1) / Shape::mr;
-      const int n0 = part(panels, across, i) * nr, n1 = std::min(N, part(panels, across, i + 1) * nr);
-      const int m0 = part(tiles, down, j) * Shape::mr, m1 = std::min(M, part(tiles, down, j + 1) * Shape::mr);
-      job.run(m0, m1, n0, n1);
-    });
+    Job job{M, N, K, a, c, pack, finish, M < tall ? together : widest};
+    if (!job.packs_left()) return job.share(threads, 0, M);
+    const int most = std::max(Shape::mr, static_cast<int>(slab_size / static_cast<std::size_t>(std::max(K, 1))));
+    const int slabs = (M + most - 1) / most, high = up_to((M + slabs - 1) / slabs, Shape::mr);
+    for (int m = 0; m < M; m += high) {
+      job.pack_left(threads, m, std::min(M, m + high));
+      job.share(threads, m, std::min(M, m + high));
+    }
   }
 
   /// The same on the caller's thread: the same bits.
@@ -200,6 +218,9 @@ struct Gemm {
   }
 
  private:
+  static int up_to(int n, int step) { return (n + step - 1) / step * step; }
+  static int part(int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * i / parts); }
+
   struct Job {
     int M, N, K;
     Left a;
@@ -207,66 +228,122 @@ struct Gemm {
     Pack pack;
     Finish finish;
     int together;
+    // Rows first .. of A, packed: tile after tile of mr rows, `slab` rows in all, in blocks of kc columns.
+    const R* packed = nullptr;
+    int first = 0, slab = 0;
 
-    /// Numbers of a row of A that lie far apart are brought together, where more than one panel reads them.
-    bool packs_left() const { return a.column != 1 && N > nr && M >= Shape::mr; }
+    /// Numbers of a row of A that lie far apart are brought together where more than one panel reads them. So are
+    /// others where there are many: a row in place has to be fetched again for every panel, from its own page.
+    bool packs_left() const { return a.column != 1 ? N > nr && M >= Shape::mr : N >= widest * nr && M >= 2 * tall; }
+    /// Packs rows m0 .. m1 of A, in memory of the calling thread's.
+    void pack_left(Threads& threads, int m0, int m1) {
+      static thread_local std::vector<R> numbers;
+      first = m0;
+      slab = up_to(m1 - m0, Shape::mr);
+      if (const auto size = static_cast<std::size_t>(slab) * static_cast<std::size_t>(K); numbers.size() < size) {
+        numbers.clear();
+        numbers.resize(size);
+      }
+      R* const to = numbers.data();
+      packed = to;
+      const int tiles = slab / Shape::mr, tasks = std::min(tiles, 4 * threads.count());
+      threads.run(tasks, [&](int task) {
+        const int begin = m0 + part(tiles, tasks, task) * Shape::mr,
+                  end = std::min(m1, m0 + part(tiles, tasks, task + 1) * Shape::mr);
+        for (int k = 0; k < K; k += kc) {
+          const int kn = std::min(kc, K - k);
+          R* block = to + static_cast<std::size_t>(k) * static_cast<std::size_t>(slab) +
+                     static_cast<std::size_t>(begin - m0) * static_cast<std::size_t>(kn);
+          if (a.column == 1)
+            for (int m = begin; m < end; m += Shape::mr, block += kn * Shape::mr)
+              set_side_by_side(at(m, k), a.row, std::min(Shape::mr, end - m), kn, block);
+          else
+            for (int i = 0; i < kn; ++i, block += Shape::mr) {
+              const R* from = at(begin, k + i);
+              for (int m = begin; m < end; ++m, from += a.row)
+                block[(m - begin) / Shape::mr * Shape::mr * kn + (m - begin) % Shape::mr] = *from;
+            }
+        }
+      });
+    }
 
+    /// Rows m0 .. m1 of C on all threads.
+    void share(Threads& threads, int m0, int m1) const {
+      // Enough tasks that threads end together.
+      const int panels = (N + nr - 1) / nr, count = threads.count(), tiles = (m1 - m0 + Shape::mr - 1) / Shape::mr;
+      const int least = packed ? std::max(count, std::min(8 * count, panels / 2)) : 4 * count;
+      const int across = std::min(panels, up_to(std::max(least, (panels + widest - 1) / widest), count));
+      // Where there are too few columns for all threads, rows are divided too.
+      const int down = across < count ? std::clamp(tiles / 4, 1, 4 * count / across) : 1;
+      threads.run(across * down, [&](int task) {
+        const int i = task % across, j = task / across;
+        run(m0 + part(tiles, down, j) * Shape::mr, std::min(m1, m0 + part(tiles, down, j + 1) * Shape::mr),
+            part(panels, across, i) * nr, std::min(N, part(panels, across, i + 1) * nr));
+      });
+    }
     /// Rows m0 .. m1 and columns n0 .. n1 of C.
     void run(int m0, int m1, int n0, int n1) const {
       for (int m = m0; K == 0 && !c.add && m < m1; ++m)
         for (int n = n0; n < n1; ++n)
           c.data[static_cast<std::size_t>(m) * c.row + static_cast<std::size_t>(n)] =
               finish.bias ? finish.bias[n] : R(0);
-      alignas(64) R packed[block_size];
+      alignas(64) R panels[block_size];
       for (int n = n0; n < n1; n += widest * nr)
         for (int k = 0; k < K; k += kc)
           for (int i = n, wide = 0; i < std::min(n1, n + widest * nr); i += wide) {
             wide = std::min({n1 - i, n + widest * nr - i, together * nr});
             const int kn = std::min(kc, K - k);
-            pack(k, kn, i, wide, packed);
-            for (int m = m0; m < m1; m += tall) {
-              if (packs_left())
-                rows_packed(m, std::min(m1, m + tall), k, kn, i, wide, packed);
-              else
-                rows(m, std::min(m1, m + tall), k, kn, i, wide, packed, at(m, k), a.row, a.column);
-            }
+            pack(k, kn, i, wide, panels);
+            for (int m = m0; m < m1; m += tall) rows(m, std::min(m1, m + tall), k, kn, i, wide, panels);
           }
     }
     const R* at(int m, int k) const {
       return a.data + static_cast<std::size_t>(m) * a.row + static_cast<std::size_t>(k) * a.column;
     }
+    /// A[m .., k .. k + kn) as a tile reads it.
+    TileOfA tile_at(int m, int k, int kn) const {
+      if (!packed) return {a.column == 1 ? Lies::in_rows : Lies::anyhow, at(m, k), a.row, a.column};
+      return {Lies::side_by_side,
+              packed + static_cast<std::size_t>(k) * static_cast<std::size_t>(slab) +
+                  static_cast<std::size_t>(m - first) * static_cast<std::size_t>(kn),
+              0, 0};
+    }
 
     /// Rows m0 .. m1 of C += A[.., k .. k + kn) times the packed columns n .. n + nn.
-    void rows(int m0, int m1, int k, int kn, int n, int nn, const R* panels, const R* left, std::size_t left_row,
-              std::size_t left_column, std::size_t tile_step = 0) const {
-      const int tiles = (m1 - m0 + Shape::mr - 1) / Shape::mr, high = (m1 - m0 + tiles - 1) / tiles;
+    void rows(int m0, int m1, int k, int kn, int n, int nn, const R* panels) const {
+      const int tiles = (m1 - m0 + Shape::mr - 1) / Shape::mr,
+                high = packed ? Shape::mr : (m1 - m0 + tiles - 1) / tiles;
       const bool add = c.add || k > 0, ends = finish && k + kn == K;
       alignas(64) R finishing[std::size_t{2} * nr];
       for (int i = 0; i < nn; i += nr) {
         const int columns = std::min(nr, nn - i);
         if (ends) finish.template read<nr>(n + i, columns, finishing);
         const R* panel = panels + static_cast<std::size_t>(i) * static_cast<std::size_t>(kn);
-        const R* from = left;
-        for (int m = m0; m < m1; m += high, from += tile_step ? tile_step : static_cast<std::size_t>(high) * left_row)
-          tile_of(std::min(high, m1 - m), kn, from, left_row, left_column, panel,
+        for (int m = m0; m < m1; m += high)
+          tile_of(std::min(high, m1 - m), kn, tile_at(m, k, kn), panel,
                   c.data + static_cast<std::size_t>(m) * c.row + n + i, c.row, columns, add,
                   ends ? finishing : nullptr);
       }
     }
-    /// The same with those rows of A packed tile by tile, k-major.
-    [[gnu::noinline]] void rows_packed(int m0, int m1, int k, int kn, int n, int nn, const R* panels) const {
-      alignas(64) R tiles[std::size_t{tall} * kc + lanes];
-      const int count = (m1 - m0 + Shape::mr - 1) / Shape::mr, high = (m1 - m0 + count - 1) / count;
-      const auto step = static_cast<std::size_t>(high * kn);
-      for (int i = 0; i < kn; ++i) {
-        const R* from = at(m0, k + i);
-        R* to = tiles + i * high;
-        for (int m = m0; m < m1; m += high, to += step)
-          for (int j = 0; j < std::min(high, m1 - m); ++j, from += a.row) to[j] = *from;
-      }
-      rows(m0, m1, k, kn, n, nn, panels, tiles, 1, static_cast<std::size_t>(high), step);
-    }
   };
+
+  /// to[k * mr + j] = from[j * row + k] for j < count, k < kn; numbers of the other j < mr are anything.
+  template <int j0 = 0>
+  static void set_side_by_side(const R* from, std::size_t row, int count, int kn, R* to) {
+    constexpr int mr = Shape::mr, some = std::min(lanes, mr - j0);
+    const R* rows[std::size_t{lanes}];
+    for (int j = 0; j < lanes; ++j) rows[j] = from + static_cast<std::size_t>(std::min(j0 + j, count - 1)) * row;
+    int k = 0;
+    for (; k + lanes <= kn; k += lanes) {
+      V square[std::size_t{lanes}];
+      for (int j = 0; j < lanes; ++j) square[j] = load(rows[j] + k);
+      VectorMath<R, Set>::transpose(square);
+      for (int j = 0; j < lanes; ++j) std::memcpy(to + (k + j) * mr + j0, &square[j], some * sizeof(R));
+    }
+    for (; k < kn; ++k)
+      for (int j = 0; j < some; ++j) to[k * mr + j0 + j] = rows[j][k];
+    if constexpr (j0 + lanes < mr) set_side_by_side<j0 + lanes>(from, row, count, kn, to);
+  }
 
   /// A square of lanes x lanes numbers.
   static void transpose(const R* from, int from_row, R* to) {
