@@ -15,15 +15,6 @@ namespace torch_writer_test {
 using namespace flamingo::io;
 using namespace flamingo::tests;
 
-TEST_CASE("the checksum of zip archives", "[io][torch_writer]") {
-  // The check value of CRC-32's definition, and one that takes whole steps of eight bytes.
-  const std::string digits = "123456789", none;
-  const auto crc = [](const std::string& text) { return detail::crc32(std::as_bytes(std::span(text))); };
-  CHECK(crc(digits) == 0xcbf43926u);
-  CHECK(crc(none) == 0);
-  CHECK(crc(std::string(32, '\0')) == 0x190a55adu);
-}
-
 TEST_CASE("a state dict that is written is read", "[io][torch_writer]") {
   const TemporaryFolder folder;
   const auto path = folder.path() / "checkpoint.pt";
