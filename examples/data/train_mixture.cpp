@@ -10,7 +10,9 @@
 #include <flamingo/io/image_codecs.hpp>
 #include <flamingo/model/vision/encoder.hpp>
 #include <flamingo/model/vision/preprocess.hpp>
+#include <flamingo/train/batch_file.hpp>
 #include <flamingo/train/progress.hpp>
+#include <flamingo/training_plan.hpp>
 
 #include <array>
 #include <cstdio>
@@ -173,7 +175,10 @@ int run(const Options& o) {
   Trains trainer(ctx, /*seed=*/1,
                  {.peak = 3e-3, .warmup = 10, .shape = Schedule::Shape::cosine, .steps = o.steps, .floor = 0.1},
                  {.group = groups_of(1)});
+  const Workload pages{.sequences = 2, .tokens = 256 * bytes_a_token, .media = 5};
+  std::cerr << "memory, with a batch of pages:\n" << training_plan(trainer, pages).text();
   std::filesystem::create_directories(o.out);
+  trainer.refused = keep_refused<float>(o.out);
   const std::filesystem::path state = o.out / "state.safetensors";
   if (std::filesystem::exists(state)) {
     const long step = load_checkpoint(state, trainer);

@@ -25,11 +25,16 @@ namespace flamingo::raw {
   template cudaError_t entropy_gradient<R>(R*, int, int, int, const int*, Accumulate<R>, Accumulate<R>,     \
                                            const Accumulate<R>*, const Accumulate<R>*, Accumulate<R>, cudaStream_t);
 
-#define INSTANTIATE_UPDATE(T)                                                                             \
-  template cudaError_t adamw<T>(const AdamWNumbers<T>&, T*, const T*, T*, T*, std::size_t, cudaStream_t); \
-  template cudaError_t entropy_begin<T>(const int*, int, T*, T*, T*, int, cudaStream_t);                  \
-  template cudaError_t entropy_finish<T>(T*, const T*, const T*, T*, int, cudaStream_t);                  \
-  template cudaError_t sum_of_squares<T>(const T*, std::size_t, double*, double*, cudaStream_t);
+#define INSTANTIATE_UPDATE(T)                                                                                    \
+  template cudaError_t adamw<T>(const AdamWNumbers<T>&, T*, const T*, T*, T*, std::size_t, cudaStream_t);        \
+  template cudaError_t entropy_begin<T>(const int*, int, T*, T*, T*, int, cudaStream_t);                         \
+  template cudaError_t entropy_finish<T>(T*, const T*, const T*, T*, int, cudaStream_t);                         \
+  template cudaError_t sum_of_squares<T>(const T*, std::size_t, double*, double*, cudaStream_t);                 \
+  template cudaError_t follow<T>(T, const T*, T*, std::size_t, cudaStream_t);                                    \
+  template cudaError_t adamw<T, HalfMoments>(const AdamWNumbers<T>&, T*, const T*, const HalfMoments&, unsigned, \
+                                             std::size_t, cudaStream_t);                                         \
+  template cudaError_t adamw<T, ByteMoments>(const AdamWNumbers<T>&, T*, const T*, const ByteMoments&, unsigned, \
+                                             std::size_t, cudaStream_t);
 
 INSTANTIATE_TEXT(float)
 INSTANTIATE_TEXT(__nv_bfloat16)
