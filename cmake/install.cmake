@@ -54,3 +54,4 @@ flamingo_pkg_config(images "flamingo reading pictures by libjpeg-turbo and libpn
 flamingo_pkg_config(text "flamingo reading SentencePiece models" "flamingo sentencepiece" "" "")
 flamingo_pkg_config(video "flamingo reading videos" "flamingo libavformat libavcodec libswscale libavutil" "" "")
 flamingo_pkg_config(web "flamingo extracting documents from webpages" "flamingo-images gumbo zlib" "" "")
+flamingo_pkg_config(mpi "flamingo over several processes" "flamingo mpi-c" "-pthread" "-pthread")

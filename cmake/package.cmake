@@ -12,7 +12,7 @@ set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libeigen3-dev (>= 3.4)")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libstb-dev, libjpeg-dev, libpng-dev, libsentencepiece-dev, libavformat-dev, \
-libavcodec-dev, libswscale-dev, libgumbo-dev, zlib1g-dev")
+libavcodec-dev, libswscale-dev, libgumbo-dev, zlib1g-dev, libopenmpi-dev")
 set(CPACK_PACKAGE_DESCRIPTION "Vision encoders, Perceiver Resampler, gated cross-attention and decoders as templates \
 whose sizes are known while compiling: training, generation and scoring on the CPU (Eigen) and on CUDA. Recommended and \
 suggested packages are what its components need.")

@@ -13,7 +13,8 @@ NEEDS = {"cpu": ["eigen/3.4.0"],
          "images": ["stb/[*]", "libjpeg-turbo/[>=2]", "libpng/[>=1.6 <2]"],
          "text": ["sentencepiece/[>=0.1]"],
          "video": ["ffmpeg/[>=5]"],
-         "web": ["stb/[*]", "libjpeg-turbo/[>=2]", "libpng/[>=1.6 <2]", "zlib/[>=1.2 <2]", "gumbo-parser/[*]"]}
+         "web": ["stb/[*]", "libjpeg-turbo/[>=2]", "libpng/[>=1.6 <2]", "zlib/[>=1.2 <2]", "gumbo-parser/[*]"],
+         "mpi": ["openmpi/[>=4]"]}
 
 
 class Flamingo(ConanFile):

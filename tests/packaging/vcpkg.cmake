@@ -43,7 +43,7 @@ string(JSON stated GET "${manifest}" version-semver)
 if(NOT stated STREQUAL VERSION)
   message(FATAL_ERROR "vcpkg.json states ${stated}, the library ${VERSION}")
 endif()
-foreach(component cpu stb images text video web cuda)
+foreach(component cpu stb images text video web mpi cuda)
   string(JSON needs GET "${manifest}" features ${component} dependencies)  # each component is a feature
 endforeach()
 include(${port}/portfile.cmake)
