@@ -35,7 +35,7 @@ class HostGroup final : public Group<P> {
   }
 
   void begin_sum(Context<P>&, A* x, const Parts& parts) override {
-    begin([this, x, parts] { sum_parts(transport_, x, parts, others_); });
+    begin([this, x, parts] { sum_parts(transport_, x, parts); });
   }
   void begin_gather(Context<P>&, A* x, const Parts& parts) override {
     begin([this, x, parts] { gather_parts(transport_, x, parts); });
@@ -82,7 +82,6 @@ class HostGroup final : public Group<P> {
   }
 
   Transport& transport_;
-  std::vector<A> others_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Function<void()>> work_;

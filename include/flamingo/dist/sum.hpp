@@ -19,24 +19,24 @@ std::span<std::byte> bytes_of(T* x, Range range) {
 }
 }  // namespace detail
 
-/// x of a process's own part = Σ_r x of process r there. The other parts are left as they are. `others` is scratch.
+/// x of a process's own part = Σ_r x of process r there. The other parts are left as they are.
 template <class T>
-void sum_parts(Transport& transport, T* x, const Parts& parts, std::vector<T>& others) {
+void sum_parts(Transport& transport, T* x, const Parts& parts) {
   const int n = transport.size(), self = transport.rank();
   if (n == 1) return;
   const Range own = parts.of(self);
-  others.resize(static_cast<std::size_t>(n) * own.size());
+  T* const others = transport.room<T>(static_cast<std::size_t>(n) * own.size());
   std::vector<std::span<const std::byte>> send;
   std::vector<std::span<std::byte>> receive;
   for (int r = 0; r < n; ++r) {
     const bool other = r != self;
     send.push_back(other ? detail::bytes_of(x, parts.of(r)) : std::span<std::byte>());
     const std::size_t at = static_cast<std::size_t>(r) * own.size();
-    receive.push_back(other ? detail::bytes_of(others.data(), {at, at + own.size()}) : std::span<std::byte>());
+    receive.push_back(other ? detail::bytes_of(others, {at, at + own.size()}) : std::span<std::byte>());
   }
   transport.exchange(send, receive);
   const auto from = [&](int r) {
-    return r == self ? x + own.begin : others.data() + static_cast<std::size_t>(r) * own.size();
+    return r == self ? x + own.begin : others + static_cast<std::size_t>(r) * own.size();
   };
   T* const total = from(0);
   for (int r = 1; r < n; ++r) {
@@ -73,10 +73,9 @@ void sum(Transport& transport, T* x, std::size_t count) {
     }
     return;
   }
-  std::vector<T> others;
   for (std::size_t at = 0; at < count; at += most) {
     const Parts parts{{at, std::min(count, at + most)}, n};
-    sum_parts(transport, x, parts, others);
+    sum_parts(transport, x, parts);
     gather_parts(transport, x, parts);
   }
 }

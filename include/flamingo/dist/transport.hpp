@@ -22,10 +22,20 @@ class Transport {
   virtual void exchange(std::span<const std::span<const std::byte>> send,
                         std::span<const std::span<std::byte>> receive) = 0;
 
+  /// Room for `count` numbers of others, which stays for the next time: fresh pages cost as much as what they hold.
+  template <class T>
+  T* room(std::size_t count) {
+    if (room_.size() < count * sizeof(T)) room_.resize(count * sizeof(T));
+    return reinterpret_cast<T*>(room_.data());
+  }
+
  protected:
   Transport() = default;
   Transport(const Transport&) = default;
   Transport& operator=(const Transport&) = default;
+
+ private:
+  std::vector<std::byte> room_;
 };
 
 /// A process alone.
