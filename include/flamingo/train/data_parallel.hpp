@@ -175,6 +175,15 @@ class DataParallel {
     group_->wait(ctx);
   }
 
+  /// Where an update ends by an exception: returns when nothing reads or writes gradients any more.
+  void abandon(Context<P>& ctx) noexcept {
+    if (!group_) return;
+    try {
+      group_->wait(ctx);
+    } catch (...) {  // the first error is the one to tell
+    }
+  }
+
   /// The update of weights by the gradients of all processes; returns the global norm.
   double step(Context<P>& ctx, Optimizer<Layer, P>& optimizer, Flat& weights, Flat& gradients, double rate) {
     if (!group_) return optimizer.step(ctx, weights, gradients, rate);

@@ -91,8 +91,13 @@ class Trainer {
     parallel_.begin_update(ctx_, weights, step);
     gradients.clear(ctx_);
     const std::vector<Drawn> drawn = draw(mixture, mixing, step);
-    for (const Drawn& d : drawn)  // the last completes gradients
-      report.datasets.push_back(own_pass(d.batch, d.lambda, d.asked, &d == &drawn.back()));
+    try {
+      for (const Drawn& d : drawn)  // the last completes gradients
+        report.datasets.push_back(own_pass(d.batch, d.lambda, d.asked, &d == &drawn.back()));
+    } catch (...) {
+      parallel_.abandon(ctx_);
+      throw;
+    }
     parallel_.complete(ctx_, gradients);
     sum(report.datasets);
     for (std::size_t m = 0; m < drawn.size(); ++m) {
