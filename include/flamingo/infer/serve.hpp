@@ -234,7 +234,10 @@ class Server {
       }
     }
     // Requests whose tokens are chosen alike lie together.
-    std::stable_sort(all.begin(), all.end(), [](Place a, Place b) { return alike(*a) < alike(*b); });
+    std::sort(all.begin(), all.end(), [](Place a, Place b) {
+      const auto of_a = alike(*a), of_b = alike(*b);
+      return of_a != of_b ? of_a < of_b : a->id < b->id;
+    });
     std::vector<TextState*> states;
     int rows = 0;
     for (const Place job : all) {

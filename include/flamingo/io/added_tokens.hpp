@@ -23,8 +23,10 @@ class AddedTokens {
     for (std::size_t i = 0; i < tokens_.size(); ++i)
       by_first_byte_[static_cast<unsigned char>(tokens_[i].text[0])].push_back(i);
     for (auto& list : by_first_byte_)
-      std::stable_sort(list.begin(), list.end(),
-                       [&](std::size_t a, std::size_t b) { return tokens_[a].text.size() > tokens_[b].text.size(); });
+      std::sort(list.begin(), list.end(), [&](std::size_t a, std::size_t b) {
+        const std::size_t of_a = tokens_[a].text.size(), of_b = tokens_[b].text.size();
+        return of_a != of_b ? of_a > of_b : a < b;
+      });
   }
 
   /// Calls plain(begin, end) for the stretches of the text between tokens (never empty) and token(id) for these, in

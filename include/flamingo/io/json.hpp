@@ -260,8 +260,10 @@ class JsonParser {
   void refuse_repeated(const Json::Object& members, const std::vector<std::size_t>& places) const {
     std::vector<std::size_t> order(members.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return members[a].name < members[b].name; });
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      const int differs = members[a].name.compare(members[b].name);
+      return differs ? differs < 0 : a < b;
+    });
     for (std::size_t i = 1; i < order.size(); ++i)
       if (members[order[i - 1]].name == members[order[i]].name)
         refuse(places[order[i]], "the member name '" + members[order[i]].name + "' again", "each name once");

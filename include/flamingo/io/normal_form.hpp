@@ -737,7 +737,8 @@ inline std::string nfc(std::string_view text) {
   for (std::size_t i = 0; i < points.size();) {
     order.assign(1, i);
     for (++i; i < points.size() && classes[order.front()] != 0 && classes[i] != 0; ++i) order.push_back(i);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return classes[a] < classes[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return classes[a] != classes[b] ? classes[a] < classes[b] : a < b; });
     for (const std::size_t from : order) {
       sorted += points[from];
       sorted_classes.push_back(classes[from]);

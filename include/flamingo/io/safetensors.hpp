@@ -270,8 +270,9 @@ class SafetensorsWriter {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       if (places_[i].shard == shard) members.push_back(i);
     std::vector<std::size_t> order = members;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return info(tensors_[a].dtype).bytes > info(tensors_[b].dtype).bytes;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      const auto of_a = info(tensors_[a].dtype).bytes, of_b = info(tensors_[b].dtype).bytes;
+      return of_a != of_b ? of_a > of_b : a < b;
     });
     std::int64_t end = 0;
     for (const std::size_t i : order) {
