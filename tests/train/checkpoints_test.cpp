@@ -108,7 +108,28 @@ TEST_CASE("what does not fit, what is unfinished and what is not ours", "[checkp
   const fs::path other = folder.write("step-000000009-zzzzzzzz.safetensors", "not ours");
   const fs::path notes = folder.write("step-9-00000000.safetensors", "not ours either");
   CHECK((run.resume() == 5 && run.state == "five"));
-  CHECK((!fs::exists(killed) && fs::exists(other) && fs::exists(notes) && run.files() == 2));
+  // Who only reads takes nothing away: another process may be writing.
+  CHECK((fs::exists(killed) && fs::exists(other) && fs::exists(notes) && run.files() == 2));
+  run.save(6, "six");
+  CHECK((!fs::exists(killed) && fs::exists(other) && fs::exists(notes) && run.files() == 3));
+}
+
+TEST_CASE("of several processes one writes", "[checkpoints]") {
+  const TemporaryFolder folder;
+  Run run{folder.path()};
+  run.save(3, "three");
+  std::vector<fs::path> asked;
+  Checkpoints other(folder.path(), 1, false);
+  CHECK(other.save(4, [&](const fs::path& path) { asked.push_back(path); }).empty());
+  CHECK(asked.size() == 1);  // it takes part
+  CHECK((run.files() == 1 && run.resume() == 3));
+}
+
+TEST_CASE("a folder that cannot be made is one clear error", "[checkpoints]") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.write("file", "no folder");
+  CHECK_THAT(error_of([&] { Checkpoints(file / "run"); }),
+             Catch::StartsWith("[checkpoints] " + (file / "run").string()));
 }
 
 }  // namespace checkpoints_test

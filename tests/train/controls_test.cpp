@@ -54,7 +54,7 @@ TEST_CASE("a model that looks at pictures loses by other pictures, one that does
   const auto losses = [&] { return control_losses(c.trainer, held_out, std::span<const float>(blank)); };
   const ControlLosses before = losses();  // gates are closed
   CHECK((before.real == before.blank && before.real == before.shuffled));
-  for (int i = 0; i < 150; ++i) c.trainer.update({ControlsCase::dataset("a", 1, 7)});
+  for (int i = 0; i < 200; ++i) c.trainer.update({ControlsCase::dataset("a", 1, 7)});
   const ControlLosses after = losses();
   CHECK(after.real < 0.5 * before.real);
   CHECK((after.blank > 2 * after.real && after.shuffled > 2 * after.real));

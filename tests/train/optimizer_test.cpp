@@ -78,4 +78,19 @@ TEST_CASE("a gradient without a finite norm is refused and changes nothing", "[o
   CHECK(weights.flat == Store<Parts, P>(1).flat);
 }
 
+TEST_CASE("a share of divided state does not pass for the whole", "[optimizer]") {
+  using P = Cpu<float>;
+  Context<P> ctx(1, 1 << 20);
+  Store<Parts, P> weights(1), gradients;
+  Optimizer<Parts, P> optimizer;
+  const dist::Range share{16, 32};  // the gate and what fills its line
+  optimizer.keep({&share, 1});
+  CHECK_THROWS_WITH(optimizer.step(ctx, weights, gradients, 0.5), Catch::Contains("divided among processes"));
+  optimizer.update(ctx, weights, gradients, 0.5, 0);
+  const Store<Parts, P> before(1);
+  CHECK(weights.views.gate.data[0] == Approx(1 - 0.5 * 0.1));  // decay alone
+  std::copy_n(before.flat.begin() + 16, 3, weights.flat.begin() + 16);
+  CHECK(weights.flat == before.flat);
+}
+
 }  // namespace optimizer_test

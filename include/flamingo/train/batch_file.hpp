@@ -117,13 +117,17 @@ TrainingBatch<R> load_batch(const std::filesystem::path& path) {
   return batch;
 }
 
-/// For Trainer::refused: writes each batch to FOLDER/refused-STEP-DATASET.safetensors.
+/// For Trainer::refused: writes each batch to FOLDER/refused-STEP-DATASET.safetensors, of a process after the first
+/// (`rank`) to FOLDER/refused-STEP-DATASET-RANK.safetensors.
 template <class R>
-auto keep_refused(std::filesystem::path folder) {
-  return [folder](const TrainingBatch<R>& batch, const std::string& dataset, long step) {
+auto keep_refused(std::filesystem::path folder, int rank = 0) {
+  return [folder, rank](const TrainingBatch<R>& batch, const std::string& dataset, long step) {
     std::string name = dataset;
     for (char& c : name)
       if (c == '/') c = '_';
+    if (rank > 0) name += "-" + std::to_string(rank);
+    std::error_code error;  // a folder that cannot be made is one that cannot be written to
+    std::filesystem::create_directories(folder, error);
     save_batch(folder / ("refused-" + std::to_string(step) + "-" + name + ".safetensors"), batch,
                {{"dataset", dataset}, {"step", std::to_string(step)}});
   };

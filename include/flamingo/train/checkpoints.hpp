@@ -24,30 +24,40 @@ namespace flamingo {
 
 /// A folder of files `step-000000120-1c0a3f9b.safetensors`: the step, and the CRC-32C of all bytes. A name is given in
 /// one step to a file that is on the disk, so `kill -9` at any moment leaves the last checkpoint as it was. One process
-/// writes a folder.
+/// writes a folder; any may read it meanwhile.
 class Checkpoints {
  public:
-  /// Removes what a killed process left unfinished. `keep`: how many stay, at least 1; two or more, that a file which
-  /// the disk damaged is not the only one.
-  explicit Checkpoints(std::filesystem::path folder, int keep = 3) : folder_(std::move(folder)), keep_(keep) {
+  /// `keep`: how many stay, at least 1; two or more, that a file which the disk damaged is not the only one. `writes`:
+  /// whether this process is the one of a group that does (DataParallel::writes()); the others only take part.
+  explicit Checkpoints(std::filesystem::path folder, int keep = 3, bool writes = true)
+      : folder_(std::move(folder)), keep_(keep), writes_(writes) {
     check(keep_ > 0, "checkpoints", "got ", keep_, " to keep, expected at least 1");
-    std::filesystem::create_directories(folder_);
-    for (const auto& entry : std::filesystem::directory_iterator(folder_))
-      if (entry.path().filename().string().starts_with(unfinished)) std::filesystem::remove(entry.path());
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    check(!error, "checkpoints", folder_.string(), ": ", error.message());
   }
 
-  /// `write(path)` writes the file of a step (save_checkpoint, save_state); then the oldest ones go. Returns its name.
+  /// `write(path)` writes the file of a step (save_checkpoint, save_state); then the oldest ones go, and what a killed
+  /// process left unfinished. Returns its name; a process that does not write returns nothing.
   std::filesystem::path save(long step, FunctionRef<void(const std::filesystem::path&)> write) {
     check(step >= 0, "checkpoints", "got step ", step);
     const std::filesystem::path beside = folder_ / unfinished;
+    if (!writes_) {
+      write(beside);
+      return {};
+    }
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_, error))
+      if (entry.path().filename().string().starts_with(unfinished)) std::filesystem::remove(entry.path(), error);
     write(beside);
     const std::filesystem::path path = folder_ / name_of(step, io::crc32c(io::MappedFile(beside).data()));
-    std::filesystem::rename(beside, path);
+    std::filesystem::rename(beside, path, error);
+    check(!error, "checkpoints", beside.string(), " cannot become ", path.string(), ": ", error.message());
     io::flush_folder(folder_);
     // The file of this step counts as the newest: later ones are of a run that was set back.
     int kept = 0;
     for (const Entry& old : entries())
-      if (old.path != path && (old.step >= step || ++kept >= keep_)) std::filesystem::remove(old.path);
+      if (old.path != path && (old.step >= step || ++kept >= keep_)) std::filesystem::remove(old.path, error);
     return path;
   }
 
@@ -108,8 +118,10 @@ class Checkpoints {
   }
   std::vector<Entry> entries() const {
     std::vector<Entry> all;
-    for (const auto& file : std::filesystem::directory_iterator(folder_))
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator(folder_, error))
       if (std::optional<Entry> entry = entry_of(file.path())) all.push_back(std::move(*entry));
+    check(!error, "checkpoints", folder_.string(), ": ", error.message());
     std::sort(all.begin(), all.end(),
               [](const Entry& a, const Entry& b) { return std::tie(b.step, b.path) < std::tie(a.step, a.path); });
     return all;
@@ -131,6 +143,7 @@ class Checkpoints {
 
   std::filesystem::path folder_;
   int keep_;
+  bool writes_;
 };
 
 }  // namespace flamingo

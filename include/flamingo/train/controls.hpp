@@ -25,7 +25,7 @@ TrainingBatch<R> with_blank_media(TrainingBatch<R> batch, std::span<const R> bla
 }
 
 /// The batch with what each medium shows in another's place: of those of one shape, half of them further on, so that it
-/// comes from another document where there are several. A medium whose shape no other has stays.
+/// comes from another document where each has as many. A medium whose shape no other has stays.
 template <class R>
 TrainingBatch<R> with_shuffled_media(TrainingBatch<R> batch) {
   const bool as_pixels = !batch.pixels.empty();

@@ -41,13 +41,17 @@ class Optimizer {
         options_(std::move(options)) {
     std::size_t at = 0;
     auto add = [&](const Spec& spec) {
-      const std::size_t size = flat_size(spec);
       const Group group = options_.group(spec);
-      if (pieces_.empty() || pieces_.back().size + size > most || pieces_.back().group.rate != group.rate ||
-          pieces_.back().group.decay != group.decay)
-        pieces_.push_back({at, 0, at, group});
-      pieces_.back().size += size;
-      at += size;
+      // Cut at multiples of `most`, so that whole and divided state draw the same roundings, and a size is an int.
+      for (std::size_t left = flat_size(spec); left > 0;) {
+        const std::size_t size = std::min(left, most - at % most);
+        if (pieces_.empty() || at % most == 0 || pieces_.back().group.rate != group.rate ||
+            pieces_.back().group.decay != group.decay)
+          pieces_.push_back({at, 0, at, group});
+        pieces_.back().size += size;
+        at += size;
+        left -= size;
+      }
     };
     Layer::each(add);
   }
@@ -55,6 +59,7 @@ class Optimizer {
   /// Updates weights by gradients; returns the gradient's global norm before clipping. Throws, with nothing changed,
   /// where the norm is not finite.
   double step(Context<P>& ctx, Store<Layer, P, T>& weights, const Store<Layer, P, T>& gradients, double rate) {
+    check(!divided_, "optimizer", "its state is divided among processes: DataParallel::step() updates them all");
     const dist::Range all{0, gradients.flat.size()};
     const double norm = std::sqrt(squares(ctx, gradients, {&all, 1}));
     update(ctx, weights, gradients, rate, norm);
@@ -118,9 +123,9 @@ class Optimizer {
       for (const Piece& piece : pieces_) part.copy(all, piece.at, piece.moments, piece.size);
       return MomentStore<P, T>(std::move(part));
     };
-    MomentStore<P, T> new_first = kept(std::move(all_first)), new_second = kept(std::move(all_second));
-    first = std::move(new_first);
-    second = std::move(new_second);
+    MomentStore<P, T> kept_first = kept(std::move(all_first)), kept_second = kept(std::move(all_second));
+    first = std::move(kept_first);
+    second = std::move(kept_second);
   }
 
   long steps() const { return steps_; }

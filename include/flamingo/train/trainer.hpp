@@ -70,8 +70,9 @@ class Trainer {
   const LmWeights& frozen_lm() const { return lm_; }
   const TrainingOptions& options() const { return training_; }
 
-  /// From now on update() and pass() are those of all processes of the group, each with documents of its own, or none:
-  /// their losses and gradients are of all documents together, and all throw alike. Each process joins before its first
+  /// From now on update() is that of all processes of the group, each with documents of its own, or none: losses and
+  /// gradients are of all documents together, and all throw alike. pass() tells the loss of all, and adds the gradient
+  /// of its own documents alone. Each process joins before its first
   /// step or before it reads a checkpoint, with the same weights as the others; the group must outlive the trainer.
   void join(dist::Group<P>& group, DataParallelOptions options = {}) { parallel_.join(group, optimizer, options); }
   const DataParallel<Layer, P>& parallel() const { return parallel_; }
