@@ -89,6 +89,11 @@ TEST_CASE("a state that does not fit is refused, and nothing has changed", "[sta
   const auto partial = folder.path() / "partial.safetensors";
   writer.save(partial, {{"step", "3"}});
   CHECK_THAT(error(partial), Catch::StartsWith("[load] ") && Catch::Contains("missing 'first.embedding'"));
+  TensorWriter halves(io::DType::f16);
+  for (const char* prefix : {"weights.", "first.", "second."})
+    halves.add<Case::Decoder>(c.trainer.weights.views, detail::after(prefix));
+  halves.save(partial, {{"step", "3"}});
+  CHECK_THAT(error(partial), Catch::EndsWith("'weights.embedding' is F16, expected F32, F64 or BF16"));
   writer.save(partial);
   CHECK_THAT(error(partial), Catch::EndsWith(" has no 'step' in its metadata"));
   writer.save(partial, {{"step", "3x"}});

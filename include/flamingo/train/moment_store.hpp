@@ -95,20 +95,6 @@ class MomentStore {
       write_blocks<BlockOf16<false>>(at, numbers);
   }
 
-  /// Copies `count` moments of another store of the format; all three are multiples of 16.
-  void copy(const MomentStore& from, std::size_t from_at, std::size_t at, std::size_t count)
-    requires std::is_same_v<HostOf<P>, P>
-  {
-    const auto each = [&](const auto& source, auto& target, std::size_t numbers) {
-      if (!source.empty())
-        std::copy_n(source.data() + from_at / numbers, count / numbers, target.data() + at / numbers);
-    };
-    each(from.flat, flat, 1);
-    each(from.halves, halves, 1);
-    each(from.codes, codes, 1);
-    each(from.exponents, exponents, 16);
-  }
-
   typename Buffer<P, T>::type flat;                         ///< MomentFormat::full
   typename Buffer<P, bfloat16>::type halves;                ///< bf16
   typename Buffer<P, std::uint8_t>::type codes, exponents;  ///< block8

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -113,19 +114,33 @@ class Optimizer {
     first = MomentStore<P, T>(first.format(), true, moments);
     second = MomentStore<P, T>(second.format(), false, moments);
   }
-  /// Takes the moments of all parameters, or of them what it keeps.
-  void set_moments(typename MomentStore<P, T>::Host all_first, typename MomentStore<P, T>::Host all_second) {
-    const auto kept = [&](typename MomentStore<P, T>::Host all) {
-      if (!divided_) return MomentStore<P, T>(std::move(all));
-      std::size_t size = 0;
-      for (const Piece& piece : pieces_) size += piece.size;
-      typename MomentStore<P, T>::Host part(all.format(), all.has_sign(), size);
-      for (const Piece& piece : pieces_) part.copy(all, piece.at, piece.moments, piece.size);
-      return MomentStore<P, T>(std::move(part));
+  /// Puts moments read elsewhere where they are kept. `each(which, put)` calls put(at, numbers) for the numbers from
+  /// `at` on of all parameters' first moments (`which` 0) or second (1), a parameter at a time: no more memory than one
+  /// of them on the host, where a device holds the moments as much as they are.
+  template <class Each>
+  void set_moments(const Each& each) {
+    using Host = typename MomentStore<P, T>::Host;
+    const auto fill = [&](int which, auto& to) {
+      each(which, [&](std::size_t at, std::span<const T> numbers) {
+        for (const Piece& piece : pieces_) {
+          const std::size_t from = std::max(at, piece.at), end = std::min(at + numbers.size(), piece.at + piece.size);
+          if (from < end) to.write(piece.moments + (from - piece.at), numbers.subspan(from - at, end - from));
+        }
+      });
     };
-    MomentStore<P, T> kept_first = kept(std::move(all_first)), kept_second = kept(std::move(all_second));
-    first = std::move(kept_first);
-    second = std::move(kept_second);
+    const auto take = [&](int which, MomentStore<P, T>& own) {
+      if constexpr (std::is_same_v<HostOf<P>, P>) {
+        fill(which, own);
+      } else {
+        std::size_t size = 0;
+        for (const Piece& piece : pieces_) size += piece.size;
+        Host host(own.format(), own.has_sign(), size);
+        fill(which, host);
+        own = MomentStore<P, T>(std::move(host));
+      }
+    };
+    take(0, first);
+    take(1, second);
   }
 
   long steps() const { return steps_; }

@@ -53,27 +53,39 @@ struct MomentTensors {
     };
     Layer::each(one);
   }
-  /// The moments of a file, in `format`.
-  using Host = typename MomentStore<P, T>::Host;
-  static Host read(const io::Safetensors& file, const std::string& prefix, MomentFormat format, bool has_sign) {
-    Host moments(format, has_sign, flat_size<Layer>());
-    LoadReport found(file.path().string());
+  /// Calls put(at, numbers) for each parameter's moments of a file that check_state() let pass.
+  template <class Put>
+  static void read(const io::Safetensors& file, const std::string& prefix, const Put& put) {
     const TensorTable table = after(prefix);
     std::size_t at = 0;
     auto one = [&](const Spec& spec) {
       const TensorPlace place = table.place(spec);
       std::vector<T> numbers(flat_size(spec));
-      if (const io::TensorView* tensor = found.find(file, spec, place)) {
-        PlacedRows<T>(*tensor, spec, place).read_all(numbers.data());
-        moments.write(at, std::span<const T>(numbers));
-      }
+      PlacedRows<T>(*file.find(place.name), spec, place).read_all(numbers.data());
+      put(at, std::span<const T>(numbers));
       at += flat_size(spec);
     };
     Layer::each(one);
-    found.finish();
-    return moments;
   }
 };
+
+/// Throws unless a file has all tensors of a state, so that they can be read over what there is.
+template <class Layer>
+void check_state(const io::Safetensors& file) {
+  LoadReport found(file.path().string());
+  for (const char* prefix : {"weights.", "first.", "second."}) {
+    const TensorTable table = after(prefix);
+    auto one = [&](const Spec& spec) {
+      const io::TensorView* tensor = found.find(file, spec, table.place(spec));
+      check(!tensor || tensor->dtype == io::DType::f32 || tensor->dtype == io::DType::f64 ||
+                tensor->dtype == io::DType::bf16,
+            "state", file.path().string(), ": '", tensor ? tensor->name : "", "' is ",
+            tensor ? tensor->dtype : io::DType::f32, ", expected F32, F64 or BF16");
+    };
+    Layer::each(one);
+  }
+  found.finish();
+}
 
 template <class Layer, Platform P, class Read>
 void write_state(Context<P>& ctx, const std::filesystem::path& path, const Store<Layer, P, AccumulateOf<P>>& weights,
@@ -138,8 +150,8 @@ void save_state(const std::filesystem::path& path, const Store<Layer, P, Accumul
 }
 
 /// Reads what save_state() wrote; returns the step to go on after. The optimiser keeps its own format of moments; those
-/// of another are rounded to it. Throws Error, with everything as it was, where a
-/// tensor is missing or of another shape, or where the file says something else than `metadata`.
+/// of another are rounded to it. No second copy is made of what the host holds. Throws Error, with everything as it
+/// was, where a tensor is missing or of another shape, or where the file says something else than `metadata`.
 template <class Layer, Platform P>
 long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<P>>& weights,
                 Optimizer<Layer, P>& optimizer, const io::Metadata& metadata = {}) {
@@ -156,16 +168,18 @@ long load_state(const std::filesystem::path& path, Store<Layer, P, AccumulateOf<
           "', expected a number of steps");
   }
   check(step >= 0, "state", path.string(), " has no 'step' in its metadata");
-  using Numbers = Store<Layer, P, AccumulateOf<P>>;  // all that may fail comes before anything is changed
-  Store<Layer, HostOf<P>, AccumulateOf<P>> new_weights;
-  load_numbers<Layer>(file, new_weights.views, detail::after("weights."));
-  Numbers own_weights(std::move(new_weights.flat));
-  const auto moments = [&](const char* prefix, const auto& as) {
-    return detail::MomentTensors<Layer, P, AccumulateOf<P>>::read(file, prefix, as.format(), as.has_sign());
-  };
-  auto first = moments("first.", optimizer.first), second = moments("second.", optimizer.second);
-  optimizer.set_moments(std::move(first), std::move(second));
-  weights = std::move(own_weights);
+  detail::check_state<Layer>(file);  // all that may fail; what follows takes the place of what there is
+  using A = AccumulateOf<P>;
+  if constexpr (std::is_same_v<HostOf<P>, P>) {
+    load_numbers<Layer>(file, weights.views, detail::after("weights."));
+  } else {
+    Store<Layer, HostOf<P>, A> host;
+    load_numbers<Layer>(file, host.views, detail::after("weights."));
+    weights = Store<Layer, P, A>(std::move(host.flat));
+  }
+  optimizer.set_moments([&](int which, const auto& put) {
+    detail::MomentTensors<Layer, P, A>::read(file, which == 0 ? "first." : "second.", put);
+  });
   optimizer.set_steps(step);
   return step;
 }
