@@ -93,7 +93,7 @@ TEST_CASE("a state that does not fit is refused, and nothing has changed", "[sta
   for (const char* prefix : {"weights.", "first.", "second."})
     halves.add<Case::Decoder>(c.trainer.weights.views, detail::after(prefix));
   halves.save(partial, {{"step", "3"}});
-  CHECK_THAT(error(partial), Catch::EndsWith("'weights.embedding' is F16, expected F32, F64 or BF16"));
+  CHECK_THAT(error(partial), Catch::EndsWith("'weights.embedding' is f16, expected f32, f64 or bf16"));
   writer.save(partial);
   CHECK_THAT(error(partial), Catch::EndsWith(" has no 'step' in its metadata"));
   writer.save(partial, {{"step", "3x"}});

@@ -80,7 +80,7 @@ void check_state(const io::Safetensors& file) {
       check(!tensor || tensor->dtype == io::DType::f32 || tensor->dtype == io::DType::f64 ||
                 tensor->dtype == io::DType::bf16,
             "state", file.path().string(), ": '", tensor ? tensor->name : "", "' is ",
-            tensor ? tensor->dtype : io::DType::f32, ", expected F32, F64 or BF16");
+            tensor ? tensor->dtype : io::DType::f32, ", expected f32, f64 or bf16");
     };
     Layer::each(one);
   }
