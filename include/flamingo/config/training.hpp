@@ -10,9 +10,10 @@ struct TrainedParts {
   bool added_rows = false;  ///< the decoder's added rows alone, while its table stays frozen
   bool lm = false;          ///< the whole decoder, added rows among it
   bool vision = false;      ///< the encoder: features are computed in the step, from pixels
+  int lora = 0;             ///< rank of what is added to each matrix of the frozen decoder's blocks (LoRA); 0: nothing
 
   /// Whether the connector alone is trained.
-  constexpr bool connector_alone() const { return !added_rows && !lm && !vision; }
+  constexpr bool connector_alone() const { return !added_rows && !lm && !vision && lora == 0; }
   friend constexpr bool operator==(const TrainedParts&, const TrainedParts&) = default;
 };
 

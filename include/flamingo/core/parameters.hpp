@@ -170,6 +170,22 @@ using Added = typename S::template Added<V, D>;
 template <class S, int D>
 using Vector = typename S::template Vector<D>;
 
+/// A frozen matrix with an addition of low rank (Hu et al. 2021, LoRA): w + b a. `linear` alone takes it.
+template <class W, class A, class B>
+struct LowRankMatrix {
+  static constexpr int out = W::out, in = W::in, rank = A::out;
+
+  W base;
+  A lora_a;  ///< (rank, D)
+  B lora_b;  ///< (O, rank)
+};
+/// The two factors alone: what is stored and trained of such a matrix.
+template <class A, class B>
+struct LowRankFactors {
+  A lora_a;
+  B lora_b;
+};
+
 /// A parameter's name, dotted: "layers.3.norm.scale". Built while compiling where it can be.
 struct Name {
   std::array<char, 120> text{};
@@ -294,6 +310,15 @@ struct WeightTraits<PackedMatrix<P, O, D>> {
   static constexpr bool is = true;
   using Place = P;
 };
+template <class W>
+struct LowRankTraits {
+  static constexpr bool is = false;
+};
+template <class W, class A, class B>
+struct LowRankTraits<LowRankMatrix<W, A, B>> {
+  static constexpr bool is = true;
+  using Base = W;
+};
 template <class V>
 struct VectorTraits {
   static constexpr bool is = false;
@@ -308,6 +333,10 @@ struct VectorTraits<VectorView<P, D, T>> {
 template <class W, class P>
 concept WeightOn = detail::WeightTraits<std::remove_cvref_t<W>>::is &&
                    std::same_as<typename detail::WeightTraits<std::remove_cvref_t<W>>::Place, P>;
+/// The same with an addition of low rank.
+template <class W, class P>
+concept LowRankOn = detail::LowRankTraits<std::remove_cvref_t<W>>::is &&
+                    WeightOn<typename detail::LowRankTraits<std::remove_cvref_t<W>>::Base, P>;
 /// A matrix to add a gradient to, or NoGrad.
 template <class W, class P>
 concept WeightSink = WeightOn<W, P> || !wanted<W>;

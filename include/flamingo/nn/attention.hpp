@@ -297,7 +297,14 @@ struct Attention {
     if constexpr (C.relative && wanted<decltype(g.distance)>) {
       const auto dr = scratch<Q>(ctx, s.r.rows);
       ops::clear(ctx, dr);
-      backward(s.r, RelativeGradient<P>{dr, {g.u.data, {Q}}, {g.v.data, {Q}}});
+      if constexpr (wanted<decltype(g.u)>) {
+        backward(s.r, RelativeGradient<P>{dr, {g.u.data, {Q}}, {g.v.data, {Q}}});
+      } else {  // only the map of distances learns
+        const auto du = take_vector<AccumulateOf<P>>(ctx, Q), dv = take_vector<AccumulateOf<P>>(ctx, Q);
+        clear_numbers(ctx, du.data, Q);
+        clear_numbers(ctx, dv.data, Q);
+        backward(s.r, RelativeGradient<P>{dr, du, dv});
+      }
       const auto waves = scratch<D>(ctx, dr.rows);
       ops::sinusoid(ctx, 0, waves);
       ops::linear_backward(ctx, waves, w.distance, dr, NoGrad{}, g.distance);

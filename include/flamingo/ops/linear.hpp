@@ -1,7 +1,9 @@
 /// linear: y = x wᵀ + b      x (N, D)   w (O, D)   b (O)   y (N, O)
+/// with an addition of low rank: y = x wᵀ + (x aᵀ) bᵀ      a (r, D)   b (O, r)
 #pragma once
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>
+#include <flamingo/ops/residual.hpp>
 
 namespace flamingo {
 namespace kernels {
@@ -94,6 +96,50 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
           int(w.rows));
     kernels::Linear<P>::backward_bias(ctx, dy, any(db));
   }
+}
+
+/// y = x wᵀ + (x aᵀ) bᵀ; where b is 0 the numbers of the frozen matrix.
+template <Platform P, RowsOn<P> X, LowRankOn<P> W, class Bias, RowsOn<P> Y>
+void linear(Context<P>& ctx, const X& x, const W& w, const Bias& bias, const Y& y) {
+  const auto scope = ctx.scope();
+  const auto inner = scratch<W::rank>(ctx, x.rows), more = scratch<W::out>(ctx, x.rows);
+  linear(ctx, x, w.base, bias, y);
+  linear(ctx, x, w.lora_a, inner);     // (N, r)
+  linear(ctx, inner, w.lora_b, more);  // (N, O)
+  accumulate(ctx, more, y);
+}
+template <Platform P, RowsOn<P> X, LowRankOn<P> W, RowsOn<P> Y>
+void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
+  linear(ctx, x, w, NoGrad{}, y);
+}
+/// Writes dx = dy w + (dy b) a; adds dyᵀ (x aᵀ) to db and (dy b)ᵀ x to da. The frozen matrix has no gradient.
+template <Platform P, class X, LowRankOn<P> W, RowsOn<P> Y, RowsSink<P> DX, class DW>
+void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const DX& dx, const DW& dw) {
+  const auto scope = ctx.scope();
+  const auto dinner = scratch<W::rank>(ctx, dy.rows);
+  linear_backward(ctx, x, w.base, dy, dx, NoGrad{});
+  const auto factors = [&](const auto& da, const auto& db, const auto& inner) {
+    linear_backward(ctx, inner, w.lora_b, dy, dinner, db);
+    if constexpr (wanted<DX>) {
+      const auto more = scratch<W::in>(ctx, dy.rows);
+      linear_backward(ctx, x, w.lora_a, dinner, more, da);
+      accumulate(ctx, more, dx);
+    } else {
+      linear_backward(ctx, x, w.lora_a, dinner, NoGrad{}, da);
+    }
+  };
+  if constexpr (wanted<DW>) {
+    const auto inner = scratch<W::rank>(ctx, dy.rows);
+    linear(ctx, x, w.lora_a, inner);
+    factors(dw.lora_a, dw.lora_b, inner);
+  } else {
+    factors(NoGrad{}, NoGrad{}, NoGrad{});
+  }
+}
+template <Platform P, class X, LowRankOn<P> W, RowsOn<P> Y, RowsSink<P> DX, class DW, VectorSink DB>
+void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const DX& dx, const DW& dw, const DB& db) {
+  linear_backward(ctx, x, w, dy, dx, dw);
+  if constexpr (wanted<DB>) kernels::Linear<P>::backward_bias(ctx, dy, any(db));
 }
 
 }  // namespace ops

@@ -7,6 +7,7 @@
 #include <flamingo/core/function.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/model/flamingo.hpp>
+#include <flamingo/train/lora.hpp>
 #include <flamingo/train/optimizer.hpp>
 
 namespace flamingo {
@@ -53,12 +54,20 @@ struct TrainedLm {
   using type = Untrained;
 };
 template <auto C, Platform P, TrainedParts parts>
-  requires(parts.lm)
+  requires(parts.lm && parts.lora == 0)
 struct TrainedLm<C, P, parts> {
   using type = DecoderOf<C, P>;
 };
 template <auto C, Platform P, TrainedParts parts>
-  requires(parts.added_rows && !parts.lm)
+  requires(parts.lora > 0)
+struct TrainedLm<C, P, parts> {
+  static_assert(!parts.lm, "TrainedParts: lora of a decoder that is trained whole");
+  static_assert(!parts.added_rows || DecoderOf<C, P>::A > 0,
+                "TrainedParts: added_rows of a decoder without added rows");
+  using type = Lora<DecoderOf<C, P>, parts.lora, parts.added_rows>;
+};
+template <auto C, Platform P, TrainedParts parts>
+  requires(parts.added_rows && !parts.lm && parts.lora == 0)
 struct TrainedLm<C, P, parts> {
   using type = AddedRows<DecoderOf<C, P>>;
 };

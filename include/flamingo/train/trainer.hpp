@@ -182,7 +182,7 @@ class Trainer {
     return report;
   }
   LossReport pass_at_once(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
-    constexpr typename Model::Trained trained{.lm = parts.lm, .added_rows = parts.added_rows};
+    constexpr typename Model::Trained trained{.lm = parts.lm || parts.lora > 0, .added_rows = parts.added_rows};
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
     const auto latents_plan = ResamplerPlan::of(C.resampler, batch.media);
@@ -288,13 +288,13 @@ class Trainer {
   decltype(auto) lm_weights() const {
     if constexpr (parts.lm)
       return (read_.views.lm);
-    else if constexpr (parts.added_rows)
+    else if constexpr (parts.added_rows || parts.lora > 0)
       return Layer::Lm::in(lm_, read_.views.lm);
     else
       return (lm_);
   }
   decltype(auto) lm_gradients() const {
-    if constexpr (parts.lm)
+    if constexpr (parts.lm || parts.lora > 0)
       return (gradients.views.lm);
     else if constexpr (parts.added_rows)
       return Layer::Lm::in(typename Decoder::template Parameters<Adapters<P>>{}, gradients.views.lm);
