@@ -52,11 +52,14 @@ struct FewRows {
 
   /// Rows of x that are multiplied at a time.
   static constexpr int tall = 4;
-  /// Vectors of a panel that are summed at a time: as many as registers hold with the sums of all rows.
+  static constexpr int registers = Set == Isa::avx512 || Set == Isa::neon ? 32 : 16;
+  /// Vectors of a panel that are summed at a time: as many as registers hold with the sums of all rows, and some of
+  /// what turns 4 or 16 bits into numbers.
+  template <Format F>
   static constexpr int parts(int rows) {
-    constexpr int registers = Set == Isa::avx512 || Set == Isa::neon ? 32 : 16;
+    constexpr int shared = F == Format::bf16 || F == Format::q4_0 || F == Format::q4_1 ? 1 : 0;
     int parts = panel_rows / n;
-    while (parts > 1 && rows * parts + std::min(rows, parts) + 1 > registers) parts /= 2;
+    while (parts > 1 && (rows + shared) * parts + std::min(rows, parts) + 1 > registers) parts /= 2;
     return parts;
   }
   /// y (rows, count) = x wᵀ, w the rows of one panel.
@@ -65,7 +68,7 @@ struct FewRows {
     constexpr std::size_t column = static_cast<std::size_t>(panel_rows * size_of(F).bytes) / size_of(F).numbers;
     alignas(64) Row sums[most], total[most];
     // Part of a panel stays in the first-level cache while all rows pass by.
-    const int chunk = parts(all.rows) * n == panel_rows ? G::kc : 64;
+    const int chunk = parts<F>(all.rows) * n == panel_rows ? G::kc : 64;
     for (int k0 = 0; k0 < columns; k0 += G::kc) {
       const int k1 = std::min(columns, k0 + G::kc);
       std::fill_n(sums[0], all.rows * panel_rows, 0.0f);
@@ -85,19 +88,28 @@ struct FewRows {
           N::store(total[r] + v, k0 ? load(total[r] + v) + load(sums[r] + v) : load(sums[r] + v));
     }
     for (int r = 0; r < all.rows; ++r) {
+      if constexpr (PanelColumns<Set, F, n, 2>::alternate) in_order(total[r]);
       for (int v = 0; ends && v < panel_rows; v += n)
         N::store(total[r] + v, load(total[r] + v) * load(ends + v) + load(ends + panel_rows + v));
       std::copy_n(total[r], count, all.y + static_cast<std::size_t>(r) * all.y_row);
     }
   }
   static V load(const float* from) { return N::template load<float>(from); }
+  /// Sums of the even and of the odd rows of 2 n each (PanelColumns::alternate) in the rows' order.
+  static void in_order(float* sums) {
+    for (int v = 0; v < panel_rows; v += 2 * n) {
+      float rows[std::size_t{2 * n}];
+      for (int i = 0; i < 2 * n; ++i) rows[i] = sums[v + i % 2 * n + i / 2];
+      std::copy_n(rows, 2 * n, sums + v);
+    }
+  }
 
   /// sums[r] += x[r][k ..] times some columns of a panel, for 1 .. tall rows.
   template <Format F, int Rows = tall>
   static void add(int rows, const float* x, std::size_t x_row, const std::byte* panel, int k, int kn,
                   const std::byte* next, std::size_t step, Row* sums) {
     if constexpr (Rows > 0) {
-      constexpr int wide = parts(Rows), passes = panel_rows / n / wide;
+      constexpr int wide = parts<F>(Rows), passes = panel_rows / n / wide;
       if (rows < Rows) return add<F, Rows - 1>(rows, x, x_row, panel, k, kn, next, step, sums);
       for (int j = 0; j < panel_rows; j += wide * n, next += step * static_cast<std::size_t>(kn) / passes)
         tile<F, Rows>(std::make_integer_sequence<int, Rows * wide>{}, x, x_row, panel, j, k, kn, next, step / passes,
@@ -109,21 +121,37 @@ struct FewRows {
   static void tile(std::integer_sequence<int, c...>, const float* x, std::size_t x_row, const std::byte* panel, int j,
                    int k, int kn, const std::byte* next, std::size_t step, Row* sums) {
     using Columns = PanelColumns<Set, F, n, sizeof...(c) / rows>;
+    // Two columns at a time save instructions where registers are left.
+    constexpr bool in_twos = !Columns::in_blocks && 2 * sizeof...(c) <= registers;
+    // Bytes of a column in a panel's part.
+    constexpr int column = n * int{sizeof...(c)} / rows * size_of(F).bytes / size_of(F).numbers;
     V chain[] = {load(sums[c % rows] + j + c / rows * n)...};
     for (const int end = k + kn; k < end;) {
       const int some = Columns::together(k, end - k);
       const auto shared = Columns::shared(panel, k, j);
       const std::byte* from = Columns::column(panel, k, j);
-      for (int i = 0; i < some; ++i, from += Columns::step, next += step, ++x) {
-        if constexpr (F != Format::f32 || rows > 1) __builtin_prefetch(next);  // else the processor does so itself
-        if constexpr (F == Format::f32 && (rows == 2 || rows == 3)) __builtin_prefetch(next + 64);
-        ((chain[c] +=
-          x[static_cast<std::size_t>(c % rows) * x_row] * Columns::template numbers<c / rows>(shared, from)),
-         ...);
+      const auto ask = [&](int count) {
+        if constexpr (F != Format::f32 || rows > 1)  // else the processor asks for them itself
+          for (int line = 0; line < (count * column + 63) / 64; ++line) __builtin_prefetch(next + line * 64);
+      };
+      int i = 0;
+      for (; in_twos && i + 2 <= some; i += 2, from += 2 * Columns::step, next += 2 * step, x += 2) {
+        ask(2);
+        (add_product<Columns, rows, c>(chain[c], x, x_row, shared, from), ...);
+        (add_product<Columns, rows, c>(chain[c], x + 1, x_row, shared, from + Columns::step), ...);
+      }
+      for (; i < some; ++i, from += Columns::step, next += step, ++x) {
+        ask(1);
+        (add_product<Columns, rows, c>(chain[c], x, x_row, shared, from), ...);
       }
       k += some;
     }
     (N::store(sums[c % rows] + j + c / rows * n, chain[c]), ...);
+  }
+  template <class Columns, int rows, int c>
+  [[gnu::always_inline]] static void add_product(V& sum, const float* x, std::size_t x_row,
+                                                 const typename Columns::Shared& shared, const std::byte* from) {
+    sum += x[static_cast<std::size_t>(c % rows) * x_row] * Columns::template in_any_order<c / rows>(shared, from);
   }
 };
 

@@ -113,10 +113,11 @@ struct PanelColumns {
   /// From a column to the next, within a block.
   static constexpr std::size_t step = in_blocks ? (nibbles ? 16 : panel_rows) : panel_rows * bytes;
 
-  /// What the columns of a block have in common.
+  /// What the columns of a block have in common. Rows from 16 on are the high nibbles: 16 times as much by a scale of a
+  /// sixteenth, which is exact.
   struct Block {
     V scales[std::size_t{parts}], offsets[std::size_t{parts}];
-    int shift;
+    std::int32_t mask;
   };
   struct Nothing {};
   using Shared = std::conditional_t<in_blocks, Block, Nothing>;
@@ -136,10 +137,13 @@ struct PanelColumns {
     Shared s;
     if constexpr (in_blocks) {
       const std::byte* header = block(panel, k);
-      for (int i = 0; i < parts; ++i) s.scales[i] = N::halves(header + (j + i * n) * 2);
-      for (int i = 0; i < parts && F == Format::q4_1; ++i)
-        s.offsets[i] = N::halves(header + (panel_rows + j + i * n) * 2);
-      s.shift = j < 16 ? 0 : 4;
+      for (int i = 0; i < parts; ++i) {
+        const V scales = N::halves(header + (j + i * n) * 2);
+        s.scales[i] = nibbles && j + i * n >= 16 ? scales * 0x1p-4f : scales;
+        if constexpr (F == Format::q4_0) s.offsets[i] = scales * -8.0f;
+        if constexpr (F == Format::q4_1) s.offsets[i] = N::halves(header + (panel_rows + j + i * n) * 2);
+      }
+      s.mask = j < 16 ? 15 : 0xf0;
     }
     return s;
   }
@@ -151,13 +155,21 @@ struct PanelColumns {
     } else if constexpr (F == Format::q8_0) {
       return s.scales[i] * N::floats(N::template integers<std::int8_t>(from + i * n));
     } else {
-      const auto both = N::template integers<std::uint8_t>(from + i * n % 16);
       // Where a column is read whole, which nibble it is does not wait for j.
-      const auto q = (parts * n < panel_rows ? both >> s.shift : i * n < 16 ? both : both >> 4) & 15;
-      if constexpr (F == Format::q4_0)
-        return s.scales[i] * N::floats(q - 8);
-      else
-        return s.scales[i] * N::floats(q) + s.offsets[i];
+      const std::int32_t mask = parts * n < panel_rows ? s.mask : i * n < 16 ? 15 : 0xf0;
+      return s.scales[i] * N::floats(N::template integers<std::uint8_t>(from + i * n % 16) & mask) + s.offsets[i];
+    }
+  }
+  /// The rows of a column may be taken in another order, as long as all columns are: vector 2i has the even rows of
+  /// 2 n, vector 2i + 1 the odd ones. A register of bf16 needs one instruction for each of them.
+  static constexpr bool alternate = F == Format::bf16 && parts > 1;
+  template <int i>
+  [[gnu::always_inline]] static V in_any_order(const Shared& s, const std::byte* from) {
+    if constexpr (alternate) {
+      const auto both = N::template load<std::uint32_t>(from + i / 2 * 2 * n * bytes);
+      return N::as_float(i % 2 ? both & 0xffff0000u : both << 16);
+    } else {
+      return numbers<i>(s, from);
     }
   }
 
