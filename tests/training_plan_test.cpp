@@ -52,6 +52,12 @@ TEST_CASE("a plan of training is what the trainer takes", "[training_plan]") {
   // The trainer's features are its batch's own, not the arena's.
   CHECK(static_cast<double>(ctx.arena().peak()) == plan.activations + plan.workspace - bytes(batch.features));
   CHECK(plan.text().find("\n  activations, features among them") != std::string::npos);
+
+  // Where processes divide the state, it is this one's share.
+  CHECK((training_plan<planned, P>(work, {.moments = moments}).moments == plan.moments));
+  const dist::Range share{0, 16};
+  trainer.optimizer.keep({&share, 1});
+  CHECK(training_plan(trainer, work).moments == 32 * moment_bytes<float>(moments));
 }
 
 TEST_CASE("as many sequences are taken at a time as fit", "[training_plan]") {

@@ -76,6 +76,7 @@ TrainingPlan training_plan(const Trainer<C, P, Lm, parts>& trainer, const Worklo
   TrainingPlan plan = training_plan<C, P, parts>(
       work, {.moments = trainer.optimizer.first.format(), .encoder = encoder > 0}, trainer.options());
   plan.encoder = encoder;
+  plan.moments = static_cast<double>(trainer.optimizer.first.bytes() + trainer.optimizer.second.bytes());  // its share
   plan.frozen_lm = 0;
   if constexpr (!parts.lm) {
     auto add = [&](const Spec&, const auto& leaf) {

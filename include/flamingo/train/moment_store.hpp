@@ -61,6 +61,9 @@ class MomentStore {
 
   MomentFormat format() const { return format_; }
   bool has_sign() const { return signed_; }
+  std::size_t bytes() const {
+    return flat.size() * sizeof(T) + halves.size() * sizeof(bfloat16) + codes.size() + exponents.size();
+  }
 
   /// Numbers `at` ... at + count, each exactly; at and count multiples of 16.
   std::vector<T> read(Context<P>& ctx, std::size_t at, std::size_t count) const {
