@@ -102,7 +102,8 @@ void linear_backward(Context<P>& ctx, const X& x, const W& w, const Y& dy, const
 template <Platform P, RowsOn<P> X, LowRankOn<P> W, class Bias, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const Bias& bias, const Y& y) {
   const auto scope = ctx.scope();
-  const auto inner = scratch<W::rank>(ctx, x.rows), more = scratch<W::out>(ctx, x.rows);
+  const auto inner = scratch<W::rank>(ctx, x.rows);
+  const auto more = scratch<W::out>(ctx, x.rows);
   linear(ctx, x, w.base, bias, y);
   linear(ctx, x, w.lora_a, inner);     // (N, r)
   linear(ctx, inner, w.lora_b, more);  // (N, O)
