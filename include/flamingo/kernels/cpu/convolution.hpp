@@ -122,7 +122,7 @@ struct Convolution<Cpu<R, Set>> {
     const bool in_place = windows.window.is_cell();
     const auto gathered = scratch(ctx, in_place ? 0 : workers * block, columns);
     // All blocks of windows meet the same weights: they are packed once, and blocks copy panels.
-    const int padded = (outputs + G::nr - 1) / G::nr * G::nr;
+    const int padded = G::whole(outputs);
     const auto packed = scratch(ctx, groups * columns, padded);
     const int parts = (columns + G::kc - 1) / G::kc;
     ctx.threads().run(groups * parts, [&](int task) {
@@ -142,7 +142,7 @@ struct Convolution<Cpu<R, Set>> {
                  [&](int k0, int kn, int n0, int nn, R* panels) {
                    const R* from =
                        packed.row(g * columns + k0) + static_cast<std::size_t>(n0) * static_cast<std::size_t>(kn);
-                   const int wide = (nn + G::nr - 1) / G::nr * G::nr;
+                   const int wide = G::whole(nn);
                    std::memcpy(panels, from, static_cast<std::size_t>(wide) * static_cast<std::size_t>(kn) * sizeof(R));
                  });
         }

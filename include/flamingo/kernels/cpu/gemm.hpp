@@ -76,6 +76,9 @@ struct Gemm {
   }
   static void store(R* p, V v) { std::memcpy(p, &v, sizeof(V)); }
 
+  /// Columns of panels that hold so many.
+  static constexpr int whole(int columns) { return up_to(columns, nr); }
+
   /// C += the first `columns` of a tile's row.
   static void add(R* at, V low, V high, int columns) {
     if (columns == nr) {
@@ -218,7 +221,7 @@ struct Gemm {
   }
 
  private:
-  static int up_to(int n, int step) { return (n + step - 1) / step * step; }
+  static constexpr int up_to(int n, int step) { return (n + step - 1) / step * step; }
   static int part(int all, int parts, int i) { return static_cast<int>(std::int64_t{all} * i / parts); }
 
   struct Job {

@@ -29,8 +29,11 @@ struct EigenGemm {
   using Left = typename Gemm<R, Set>::Left;
   using Result = typename Gemm<R, Set>::Result;
 
+  /// Columns of panels that hold so many: the last panel has whole units alone.
+  static constexpr int whole(int columns) { return (columns + unit - 1) / unit * unit; }
+
   /// pack(k0, kn, n0, nn, panels): writes B[k0 .. k0 + kn) x [n0 .. n0 + nn) as panels of nr columns, k-major, one
-  /// after the other at distance kn * nr; columns beyond nn are zero up to a whole unit.
+  /// after the other at distance kn * nr; the last one is as wide as whole(nn) leaves it, columns beyond nn are zero.
   using Pack = FunctionRef<void(int k0, int kn, int n0, int nn, R* panels)>;
   static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack) {
     threads.run((N + nr - 1) / nr,
@@ -66,7 +69,7 @@ struct EigenGemm {
   static void pack_rows(const Source& b, int k0, int kn, int n0, int nn, R* panels) {
     for (int n = 0; n < nn; n += nr) {
       const int count = std::min(nr, nn - n);
-      for (int k = 0; k < kn; ++k, panels += nr) {
+      for (int k = 0; k < kn; ++k, panels += whole(count)) {
         b.read(k0 + k, n0 + n, count, panels);
         std::fill(panels + count, panels + whole(count), R(0));
       }
@@ -82,8 +85,9 @@ struct EigenGemm {
       const int count = std::clamp(nn - n, 0, together);
       for (int j = 0; j < count; ++j) b.read(n0 + n + j, k0, kn, rows + j * kc);
       std::fill(rows + count * kc, rows + together * kc, R(0));
-      R* to = panels + static_cast<std::size_t>(n / nr * nr) * static_cast<std::size_t>(kn) + n % nr;
-      for (int k = 0; k < kn; ++k, to += nr)
+      const int first = n / nr * nr, width = std::min(nr, whole(nn) - first);
+      R* to = panels + static_cast<std::size_t>(first) * static_cast<std::size_t>(kn) + n - first;
+      for (int k = 0; k < kn; ++k, to += width)
         for (int j = 0; j < together; ++j) to[j] = rows[j * kc + k];
     }
   }
@@ -101,7 +105,6 @@ struct EigenGemm {
     bool by_row;
   };
 
-  static constexpr int whole(int columns) { return (columns + unit - 1) / unit * unit; }
   static Left from(Left a, int k0) { return {a.data + static_cast<std::size_t>(k0) * a.column, a.row, a.column}; }
 
   static void clear(int M, int n0, int nn, Result c) {
@@ -116,7 +119,7 @@ struct EigenGemm {
     for (int k0 = 0; k0 < K; k0 += kc) {
       const int kn = std::min(kc, K - k0);
       pack(k0, kn, n0, nn, packed);
-      add_product({packed, nr, false}, M, nn, kn, from(a, k0), c.data + n0, c.row);
+      add_product({packed, whole(nn), false}, M, nn, kn, from(a, k0), c.data + n0, c.row);
     }
   }
 

@@ -56,17 +56,18 @@ struct Linear<Cpu<R, Set, Products::eigen>> : LinearBias<Cpu<R, Set, Products::e
   /// Columns n0 .. n0 + nn of wᵀ out of the weights' own panels, which are narrower.
   template <int O, int D>
   static void pack(const PackedMatrix<P, O, D>& w, int k0, int kn, int n0, int nn, R* to) {
+    const int width = G::whole(nn);
     with_format(w.format, [&]<Format F>() {
       alignas(64) R numbers[std::size_t{G::kc} * panel_rows];
       for (int n = n0; n < n0 + nn;) {
         // A task's columns may begin within a panel.
         const int j = n % panel_rows, count = std::min(panel_rows - j, n0 + nn - n);
         widen<Set, R, F, panel_rows>(w.data + static_cast<std::size_t>(n - j) * w.row_bytes(), 0, k0, kn, numbers);
-        for (int k = 0; k < kn; ++k) std::copy_n(numbers + k * panel_rows + j, count, to + k * G::nr + n - n0);
+        for (int k = 0; k < kn; ++k) std::copy_n(numbers + k * panel_rows + j, count, to + k * width + n - n0);
         n += count;
       }
     });
-    for (int k = 0; k < kn; ++k) std::fill_n(to + k * G::nr + nn, (G::unit - nn % G::unit) % G::unit, R(0));
+    for (int k = 0; k < kn; ++k) std::fill(to + k * width + nn, to + (k + 1) * width, R(0));
   }
 };
 
