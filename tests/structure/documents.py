@@ -24,7 +24,7 @@ for page in [house.ROOT / "README.md", *sorted((house.ROOT / "docs").glob("*.md"
         programs += 1
         with tempfile.TemporaryDirectory() as folder:
             program = pathlib.Path(folder) / "program"
-            made = house.run(compiler, ["-O1", "-isystem", eigen, "-pthread", "-x", "c++", "-", "-o", program], block)
+            made = house.run(compiler, ["-O0", "-isystem", eigen, "-pthread", "-x", "c++", "-", "-o", program], block)
             ran = made if made.returncode else subprocess.run([program], capture_output=True, text=True)
             if ran.returncode or not ran.stdout:
                 errors.append(f"{page.name}: a program does not compile, run and print\n{house.beginning(ran.stderr)}")

@@ -75,7 +75,7 @@ TEST_CASE("tensorboard reads a run that was resumed", "[.all]") {
   EventFile file(folder.path(), 6);  // steps 7 to 9 were lost
   for (long step = 7; step <= 8; ++step) file.write(step, {{"loss/pairs", -static_cast<double>(step)}, {"rate", 0.25}});
   const std::string command =
-      std::string(python) + " " + FLAMINGO_TEST_DATA + "/check/event_files.py " + folder.path().string();
+      std::string(python) + " " + FLAMINGO_TEST_DATA + "/train/event_files.py " + folder.path().string();
   CHECK(std::system(command.c_str()) == 0);
 }
 

@@ -14,7 +14,7 @@ namespace flamingo::test {
 namespace {
 
 using P = Cpu<float>;
-constexpr long steps = 20;
+constexpr long updates = 20;
 
 /// Pairs of process `rank`: none for the first, many for the last.
 int border(int pairs, int rank, int processes) { return pairs * rank * rank / (processes * processes); }
@@ -48,7 +48,7 @@ PairRun pair_run(dist::HostGroup<P>* group, ContrastiveOptions options, bool div
   if (group) c.trainer.join(*group, {.divided_state = divided, .bucket = 512});
   const auto data = group ? pair_mixture(group->transport().rank(), group->transport().size()) : pair_mixture(0, 1);
   PairRun run;
-  for (long step = 0; step < steps; ++step) {
+  for (long step = 0; step < updates; ++step) {
     run.reports.push_back(c.trainer.update(data));
     if (step == 0) run.gradients.assign(c.trainer.gradients.flat.begin(), c.trainer.gradients.flat.end());
   }

@@ -2,6 +2,9 @@
 #include <flamingo/cuda.cuh>
 #include <flamingo/flamingo.hpp>
 #include <flamingo/infer/serve.hpp>
+#if __has_include(<nccl.h>)
+#include <flamingo/dist/nccl.cuh>
+#endif
 
 namespace flamingo {
 
@@ -28,5 +31,11 @@ using Answers = Engine<Model, Connector::Views, Decoder::Views>;
 CachedMedium show(Answers& engine, const Rows<P, 1536>& features) { return engine.add_medium(features); }
 std::vector<Generated> write(Answers& engine, std::span<TextState> states) { return generate(engine, states); }
 bool serve(Server<Answers>& server) { return server.step(); }
+
+#if __has_include(<nccl.h>)
+template class dist::NcclGroup<float>;
+template class dist::NcclGroup<bfloat16>;
+void split(Context<P>& ctx, const dist::NcclProcesses& processes) { dist::join(ctx, processes); }
+#endif
 
 }  // namespace flamingo
