@@ -1,5 +1,5 @@
 """Compiles each header alone under strict warnings, with Eigen and a few macros poisoned:
-headers.py COMPILER EIGEN MPI [together]: Eigen's and MPI's folders of headers
+headers.py COMPILER EIGEN MPI [together]: Eigen's folder of headers, and MPI's with colons between them
 
 Headers of a chain (chains.py) share a translation unit; where one fails, its headers are compiled one by one. A few
 headers that many include are precompiled, each alone, and stand before those that include them anyway. What a header
@@ -14,7 +14,7 @@ import house
 
 compiler, eigen, mpi = sys.argv[1:4]
 together = sys.argv[4:] == ["together"]
-MPI = [argument for folder in mpi.split(";") for argument in ("-isystem", folder)]
+MPI = [argument for folder in mpi.split(":") for argument in ("-isystem", folder)]
 BASES = [pathlib.Path(base) for base in (
     "core/context.hpp", "ops/linear.hpp", "nn/transformer_block.hpp", "io/json.hpp", "data/document.hpp")]
 
