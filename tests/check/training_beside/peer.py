@@ -1,10 +1,10 @@
-"""Trains a small OpenFlamingo by open_flamingo's own loop (train_one_epoch), and writes down all that goes in and comes out:
+"""Trains a small OpenFlamingo by open_flamingo's own loop (train_one_epoch), and writes all that goes in and comes out:
 
     python3 peer.py FOLDER [--steps N] [--threads N]
 
 FOLDER/model.safetensors    the whole model before the first step
-FOLDER/training.safetensors `pictures`; of each step `laion.K.` and `mmc4.K.` `ids`, `mask`, `pictures` (which of them each
-                            row has) and `labels`, as the loop made them; `laion.loss` and `mmc4.loss`, a number a step
+FOLDER/training.safetensors `pictures`; of each step K `laion.K.` and `mmc4.K.` `ids`, `mask`, `pictures` (which each row
+                            has) and `labels`, as the loop made them; `laion.loss` and `mmc4.loss`, a number a step
 """
 import argparse
 import functools

@@ -5,6 +5,7 @@
 // The exit status is 0 where they agree within 1e-3 relative at every step.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <flamingo/model/load.hpp>
