@@ -27,7 +27,7 @@ from transformers import MptConfig, MptForCausalLM, get_constant_schedule_with_w
 VOCABULARY, WIDTH, SIDE, EVERY = 8192, 192, 64, 2
 PAD, EOC, IMAGE = range(VOCABULARY - 3, VOCABULARY)
 RATE, WARMUP, DECAY = 1e-3, 20, 0.1  # training.cpp has the same
-ROWS = {"laion": 8, "mmc4": 4}
+ROWS = {"laion": 4, "mmc4": 2}
 PICTURES, MOST = 32, 3  # pictures of all, and of a row of mmc4
 CAPTION = 8
 
