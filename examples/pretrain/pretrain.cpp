@@ -1,8 +1,10 @@
 // Pretrains the mini Chinchilla of model.hpp on a text. examples/pretrain/run calls it; --help tells the options.
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <numeric>
 #include <sstream>
 
 #include "model.hpp"
@@ -100,11 +102,15 @@ std::string rounded(double x, int digits) {
 void show(flamingo::Context<P>& ctx, const Trains& trainer, const flamingo::io::Tokenizer& tokenizer) {
   using Model = flamingo::LanguageModel<config, P>;
   auto engine = flamingo::make_engine<Model>(ctx, trainer.weights.views);
+  // A tokenizer may have fewer pieces than the model has ids; one that has learned little may like those that are left.
+  std::vector<int> without_piece(static_cast<std::size_t>(std::max(0, config.vocabulary - tokenizer.size())));
+  std::iota(without_piece.begin(), without_piece.end(), tokenizer.size());
   for (const char* words : {"hill: a", "She was", "It is a truth"}) {
     const auto ids = tokenizer.encode(words);
     auto state = engine.begin({.ids = {ids.begin(), ids.end()}, .phi = std::vector<int>(ids.size(), 0)});
     const auto written = flamingo::generate(
-        engine, state, {.max_new_tokens = 24, .stop_ids = {*tokenizer.eos()}, .repetition_penalty = 1.2f});
+        engine, state,
+        {.max_new_tokens = 24, .stop_ids = {*tokenizer.eos()}, .banned = without_piece, .repetition_penalty = 1.2f});
     std::vector<int> all(ids.begin(), ids.end());
     all.insert(all.end(), written.ids.begin(), written.ids.end());
     std::cerr << "  " << tokenizer.decode(all) << '\n';

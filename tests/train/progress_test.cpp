@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -89,6 +90,10 @@ TEST_CASE("a line that a terminal would break is cut between characters", "[prog
 
 TEST_CASE("a terminal is one that can rewrite lines: no pipe, no dumb one, no log of integration", "[progress]") {
   const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 && (errno == ENOENT || errno == ENODEV)) {
+    WARN("no pseudo-terminals here (/dev/pts): not asked");
+    return;
+  }
   REQUIRE((master >= 0 && ::grantpt(master) == 0 && ::unlockpt(master) == 0));
   const int terminal = ::open(::ptsname(master), O_RDWR | O_NOCTTY);
   REQUIRE(terminal >= 0);
