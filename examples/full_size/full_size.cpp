@@ -59,9 +59,7 @@ Options parse(int count, char** words) {
       o.format = value == "float32" ? Format::f32 : value == "int8" ? Format::int8 : Format::bf16;
     }
   }
-  if (o.pictures.empty())
-    for (const char* name : {"cat", "cup_of_coffee", "rocket", "coins", "astronaut"})
-      o.pictures.push_back(FLAMINGO_PICTURES + std::string("/") + name + ".jpg");
+  if (o.pictures.empty()) o.pictures = full_size::own_pictures();
   check(o.pictures.size() == shots + 1 && o.tokens > 0, "full_size", o.pictures.size(), " pictures and ", o.tokens,
         " tokens, expected ", shots + 1, " pictures and at least one token");
   return o;

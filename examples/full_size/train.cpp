@@ -74,9 +74,7 @@ Options parse(int count, char** words) {
       }
     }
   }
-  if (o.pictures.empty())
-    for (const char* name : {"cat", "cup_of_coffee", "rocket", "coins", "astronaut"})
-      o.pictures.push_back(FLAMINGO_PICTURES + std::string("/") + name + ".jpg");
+  if (o.pictures.empty()) o.pictures = full_size::own_pictures();
   check(o.pictures.size() == std::size_t{work.media} && o.steps > 0, "full_size", o.pictures.size(), " pictures and ",
         o.steps, " steps, expected ", work.media, " pictures and at least one step");
   return o;
