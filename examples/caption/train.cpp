@@ -14,6 +14,7 @@
 #include <flamingo/train/checkpoints.hpp>
 #include <flamingo/train/measures.hpp>
 #include <flamingo/train/report.hpp>
+#include <flamingo/training.hpp>
 
 namespace {
 

@@ -33,7 +33,8 @@ MAY = {
     "cuda.cuh": {"core", "kernels/cuda"},
     "memory_plan.hpp": USE | {"infer", "train", "dry.hpp"},
     "training_plan.hpp": USE | {"train", "memory_plan.hpp"},
-    "flamingo.hpp": USE | {"train", "infer", "eval", "version.hpp"},
+    "flamingo.hpp": USE | {"infer", "version.hpp"},
+    "training.hpp": USE | {"train", "flamingo.hpp"},
     "vision.hpp": USE | {"train", "eval"},
     "files.hpp": USE | {"train"},
 }

@@ -1,7 +1,7 @@
 /// A whole Flamingo on Cuda as a host would write it, trained and asked in bf16, compiled by nvcc: nothing runs.
 #include <flamingo/cuda.cuh>
-#include <flamingo/flamingo.hpp>
 #include <flamingo/infer/serve.hpp>
+#include <flamingo/training.hpp>
 #if __has_include(<nccl.h>)
 #include <flamingo/dist/nccl.cuh>
 #endif
