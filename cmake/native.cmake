@@ -8,3 +8,7 @@ if(DEFINED FLAMINGO_ISA AND NOT FLAMINGO_ISA STREQUAL isa)
 endif()
 set(FLAMINGO_ISA ${isa} CACHE INTERNAL "Instruction set of this build folder")
 add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-march=native>)
+# g++ 12 takes what the intrinsics of AVX-512 leave undefined for an oversight (GCC's bug 105593).
+if(isa MATCHES "^avx512" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-uninitialized> $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+endif()
