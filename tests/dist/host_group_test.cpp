@@ -1,6 +1,10 @@
 #include <flamingo/dist/host_group.hpp>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
+#include <vector>
 
 #include <flamingo/kernels/cpu/context.hpp>
 
@@ -18,8 +22,10 @@ struct Broken final : dist::Transport {
   int rank() const override { return 0; }
   int size() const override { return 2; }
   void exchange(std::span<const std::span<const std::byte>>, std::span<const std::span<std::byte>>) override {
+    ++exchanges;
     fail("broken", "the other one is gone");
   }
+  std::atomic<int> exchanges = 0;
 };
 }  // namespace
 
@@ -50,6 +56,20 @@ TEST_CASE("what went wrong in the background is thrown where it is waited for, a
   group.begin_gather(ctx, x.data(), {{0, 700}, 2});
   CHECK_THROWS_WITH(group.wait(ctx), "[broken] the other one is gone");
   group.wait(ctx);
+}
+
+TEST_CASE("nothing is sent after an exchange that failed, however late it was begun", "[dist]") {
+  Broken transport;
+  Context<P> ctx(1, 1 << 16);
+  dist::HostGroup<P> group(transport);
+  std::vector<float> x(700);
+  group.begin_sum(ctx, x.data(), {{0, 700}, 2});
+  for (int begun = 0; begun < 20; ++begun) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // others find the error there, the first ones may not
+    group.begin_gather(ctx, x.data(), {{0, 700}, 2});
+  }
+  CHECK_THROWS_WITH(group.wait(ctx), "[broken] the other one is gone");
+  CHECK(transport.exchanges == 1);
 }
 
 }  // namespace host_group_test

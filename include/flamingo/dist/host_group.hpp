@@ -54,6 +54,7 @@ class HostGroup final : public Group<P> {
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
     {
       const std::lock_guard lock(mutex_);
+      if (error_) return;  // the others wait for nothing more of ours
       work_.emplace_back(std::forward<Work>(work));
     }
     changed_.notify_all();
@@ -76,7 +77,7 @@ class HostGroup final : public Group<P> {
       lock.lock();
       busy_ = false;
       if (error && !error_) error_ = error;
-      if (error) work_.clear();  // the others wait for nothing more of ours
+      if (error) work_.clear();
       changed_.notify_all();
     }
   }
