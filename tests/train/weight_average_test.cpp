@@ -61,9 +61,11 @@ TEST_CASE("a mean is saved and goes on bit for bit", "[weight_average]") {
   WeightAverage<Layer, P> straight(0.75), resumed(0.75);
   for (int t = 1; t <= 7; ++t) {
     straight.follow(ctx, at<P>(t));
-    if (t == 3) straight.save(ctx, path, {{"model", "tiny"}});
+    if (t == 3) straight.save(ctx, path, 103, {{"model", "tiny"}});
   }
-  resumed.load(path);
+  CHECK_THAT(error_of([&] { resumed.load(path, 102); }), Catch::EndsWith(" is of step 103, the run is at 102"));
+  CHECK(resumed.steps() == 0);
+  resumed.load(path, 103);
   CHECK(resumed.steps() == 3);
   for (int t = 4; t <= 7; ++t) resumed.follow(ctx, at<P>(t));
   CHECK(resumed.mean.flat == straight.mean.flat);
@@ -72,7 +74,10 @@ TEST_CASE("a mean is saved and goes on bit for bit", "[weight_average]") {
   const Store<Layer, P> weights;
   other.add<Layer>(weights.views);
   other.save(path);
-  CHECK_THAT(error_of([&] { resumed.load(path); }), Catch::EndsWith(" does not say how many updates it 'followed'"));
+  CHECK_THAT(error_of([&] { resumed.load(path, 107); }),
+             Catch::EndsWith(" does not say how many updates it 'followed'"));
+  other.save(path, {{"followed", "7"}});
+  CHECK_THAT(error_of([&] { resumed.load(path, 107); }), Catch::EndsWith(" does not say of which 'step'"));
   CHECK((resumed.mean.flat == straight.mean.flat && resumed.steps() == 7));
   CHECK_THAT(error_of([&] { (WeightAverage<Layer, P>(1)); }), Catch::Contains("decay is 1"));
 }

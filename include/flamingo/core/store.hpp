@@ -16,6 +16,9 @@ namespace flamingo {
 /// Room of a parameter in a flat buffer: each begins at a multiple of 16, the gaps hold zeros.
 constexpr std::size_t flat_size(const Spec& spec) { return (spec.size() + 15) / 16 * 16; }
 
+/// An op takes so many numbers of a flat buffer at a time: an int counts them, and they are whole blocks of any format.
+inline constexpr std::size_t most_at_once = std::size_t{1} << 30;
+
 /// Numbers of a layer's flat buffer.
 template <class Layer>
 constexpr std::size_t flat_size() {

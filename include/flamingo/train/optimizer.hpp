@@ -43,10 +43,11 @@ class Optimizer {
     std::size_t at = 0;
     auto add = [&](const Spec& spec) {
       const Group group = options_.group(spec);
-      // Cut at multiples of `most`, so that whole and divided state draw the same roundings, and a size is an int.
+      // Cut at multiples of most_at_once, so that whole and divided state draw the same roundings, and a size is an
+      // int.
       for (std::size_t left = flat_size(spec); left > 0;) {
-        const std::size_t size = std::min(left, most - at % most);
-        if (pieces_.empty() || at % most == 0 || pieces_.back().group.rate != group.rate ||
+        const std::size_t size = std::min(left, most_at_once - at % most_at_once);
+        if (pieces_.empty() || at % most_at_once == 0 || pieces_.back().group.rate != group.rate ||
             pieces_.back().group.decay != group.decay)
           pieces_.push_back({at, 0, at, group});
         pieces_.back().size += size;
@@ -72,9 +73,9 @@ class Optimizer {
     const auto sum = take_vector<double>(ctx, 1);
     clear_numbers(ctx, sum.data, 1);
     for (const dist::Range& range : ranges)
-      for (std::size_t at = range.begin; at < range.end; at += most)
+      for (std::size_t at = range.begin; at < range.end; at += most_at_once)
         ops::sum_of_squares<P, const T>(
-            ctx, {gradients.flat.data() + at, {static_cast<int>(std::min(most, range.end - at))}}, sum);
+            ctx, {gradients.flat.data() + at, {static_cast<int>(std::min(most_at_once, range.end - at))}}, sum);
     return host_copy(ctx, sum)[0];
   }
   /// The update by gradients of a global norm. torch's clipping: g *= min(1, clip / (norm + 1e-6)).
@@ -149,7 +150,6 @@ class Optimizer {
   MomentStore<P, T> first, second;
 
  private:
-  static constexpr std::size_t most = std::size_t{1} << 30;  ///< numbers of one call: a multiple of all blocks
   struct Piece {
     std::size_t at, size;
     std::size_t moments;  ///< where its moments begin

@@ -28,9 +28,8 @@ class RoundedWeights {
   /// Reads the masters as they are now: rounds to nearest, all in one pass. The views borrow their vectors.
   void round(Context<P>& ctx, const Masters& masters) {
     if constexpr (copied) {
-      constexpr std::size_t most = std::size_t{1} << 30;  // what a count of rows holds
-      for (std::size_t first = 0; first < masters.flat.size(); first += most) {
-        const auto size = static_cast<int>(std::min(most, masters.flat.size() - first));
+      for (std::size_t first = 0; first < masters.flat.size(); first += most_at_once) {
+        const auto size = static_cast<int>(std::min(most_at_once, masters.flat.size() - first));
         ops::convert(ctx, Rows<P, 1, const A>{masters.flat.data() + first, size, {}},
                      Rows<P, 1, R>{rounded_.data() + first, size, {}});
       }
