@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <span>
 #include <string>
+#include <vector>
+
+#include <flamingo/dist/host_group.hpp>
 
 #include "support/platforms.hpp"
 #include "train/trainer_case.hpp"
@@ -227,6 +233,39 @@ TEST_CASE("a step that is not finite is refused, and nothing has changed", "[tra
                                       }};
   CHECK_THROWS_WITH(c.trainer.update({foreign}), Catch::Contains("the vocabulary has 11 entries"));
   CHECK(unchanged());
+}
+
+TEST_CASE("no batch is refused for what went wrong between processes", "[trainer]") {
+  using Case = TrainerCase<Cpu<float>>;
+  /// Another process that has what this one sends, until it is gone.
+  struct Leaving final : dist::Transport {
+    int rank() const override { return 0; }
+    int size() const override { return 2; }
+    void exchange(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive) override {
+      if (left-- <= 0) fail("broken", "the other one is gone");
+      for (std::size_t r = 0; r < receive.size(); ++r)
+        std::copy_n(send[r].begin(), std::min(send[r].size(), receive[r].size()), receive[r].begin());
+    }
+    std::atomic<int> left = 0;
+  } transport;
+  int refused = 0, failed = 0;
+  for (int stays = 0;; ++stays) {
+    Case c;
+    dist::HostGroup<Cpu<float>> group(transport);
+    c.trainer.join(group);
+    c.trainer.refused = [&](const auto&, const std::string&, long) { ++refused; };
+    transport.left = stays;
+    try {
+      c.trainer.update({Case::dataset("cats", 1, 7)});
+      break;
+    } catch (const Error& error) {
+      CHECK(error.what() == std::string("[broken] the other one is gone"));
+      ++failed;
+    }
+  }
+  CHECK(failed > 4);  // sums of tokens, of gradients, of losses and of the norm, and weights handed round
+  CHECK(refused == 0);
 }
 
 }  // namespace trainer_test

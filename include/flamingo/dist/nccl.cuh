@@ -2,10 +2,13 @@
 #pragma once
 #include <nccl.h>
 #include <algorithm>
+#include <cstddef>
+#include <span>
 #include <type_traits>
 #include <vector>
 
 #include <flamingo/dist/group.hpp>
+#include <flamingo/dist/sum.hpp>
 #include <flamingo/dist/transport.hpp>
 #include <flamingo/kernels/cuda/context.cuh>
 
@@ -41,7 +44,8 @@ struct CudaEvent {
 /// The processes of a transport, each with the GPU that is current in it, as NCCL knows them.
 class NcclProcesses {
  public:
-  explicit NcclProcesses(Transport& transport) {
+  /// Borrows the transport, over which what the host has goes.
+  explicit NcclProcesses(Transport& transport) : transport_(transport) {
     ncclUniqueId id{};
     if (transport.rank() == 0) detail::check_nccl(ncclGetUniqueId(&id), "unique id");
     // As characters: nvcc 13.0 does not get over a vector of a struct without a tag.
@@ -53,8 +57,18 @@ class NcclProcesses {
   NcclProcesses& operator=(const NcclProcesses&) = delete;
   ~NcclProcesses() { static_cast<void>(ncclCommAbort(processes_)); }  // does not wait for those that are gone
   operator ncclComm_t() const { return processes_; }
+  Transport& transport() const { return transport_; }
+
+  /// Throws what went wrong since it was last asked, in what was asked for long ago too: a GPU or a link that fell out
+  /// while others waited for it.
+  void check_alive() const {
+    ncclResult_t state = ncclSuccess;
+    detail::check_nccl(ncclCommGetAsyncError(processes_, &state), "asking for errors");
+    detail::check_nccl(state, "in the background");
+  }
 
  private:
+  Transport& transport_;
   ncclComm_t processes_{};
 };
 
@@ -66,7 +80,7 @@ class NcclGroup final : public Group<Cuda<R>> {
   using A = typename Group<P>::A;
 
   /// Borrows the transport, over which what the host has goes.
-  explicit NcclGroup(Transport& transport) : transport_(transport), processes_(transport) {}
+  explicit NcclGroup(Transport& transport) : processes_(transport) {}
 
   void begin_sum(Context<P>& ctx, A* x, const Parts& parts) override {
     written_.order(ctx.stream(), stream_.get());
@@ -86,8 +100,11 @@ class NcclGroup final : public Group<Cuda<R>> {
         },
         x);
   }
-  void wait(Context<P>& ctx) override { done_.order(stream_.get(), ctx.stream()); }
-  Transport& transport() override { return transport_; }
+  void wait(Context<P>& ctx) override {
+    done_.order(stream_.get(), ctx.stream());
+    processes_.check_alive();
+  }
+  Transport& transport() override { return processes_.transport(); }
 
  private:
   /// One call of NCCL for all parts.
@@ -99,7 +116,6 @@ class NcclGroup final : public Group<Cuda<R>> {
     detail::check_nccl(ncclGroupEnd(), "group");
   }
 
-  Transport& transport_;
   NcclProcesses processes_;
   Stream stream_;
   detail::CudaEvent written_, done_;
@@ -111,6 +127,10 @@ template <Real R>
 void join(Context<Cuda<R>>& ctx, const NcclProcesses& processes) {
   ctx.sum_over_processes = [&processes](R* x, std::size_t count, cudaStream_t stream) {
     detail::check_nccl(ncclAllReduce(x, x, count, detail::nccl_type<R>(), ncclSum, processes, stream), "sum");
+  };
+  ctx.sum_over_hosts = [&processes](std::span<double> x) {
+    processes.check_alive();
+    sum(processes.transport(), x.data(), x.size());
   };
 }
 

@@ -84,6 +84,7 @@ void sum(Transport& transport, T* x, std::size_t count) {
 template <class Context>
 void join(Context& ctx, Transport& transport) {
   ctx.sum_over_processes = [&transport](auto* x, std::size_t count) { sum(transport, x, count); };
+  ctx.sum_over_hosts = [&transport](std::span<double> x) { sum(transport, x.data(), x.size()); };
 }
 
 }  // namespace flamingo::dist

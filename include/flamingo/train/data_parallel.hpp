@@ -16,6 +16,7 @@
 #include <flamingo/dist/group.hpp>
 #include <flamingo/dist/sum.hpp>
 #include <flamingo/train/optimizer.hpp>
+#include <flamingo/train/split_model.hpp>
 
 namespace flamingo {
 
@@ -184,18 +185,28 @@ class DataParallel {
     }
   }
 
-  /// The update of weights by the gradients of all processes; returns the global norm.
+  /// Σ g² over ranges of the flat buffer, of the completed gradients of all processes. Each adds up its own parts,
+  /// whatever it updates: so the sum has the same bits either way.
+  double squares(Context<P>& ctx, const Optimizer<Layer, P>& optimizer, const Flat& gradients,
+                 std::span<const dist::Range> ranges) const {
+    if (!group_) return optimizer.squares(ctx, gradients, ranges);
+    return sum(optimizer.squares(ctx, gradients, common(own_, ranges)));
+  }
+  /// The update of weights by completed gradients of this global norm.
+  void update(Context<P>& ctx, Optimizer<Layer, P>& optimizer, Flat& weights, const Flat& gradients, double rate,
+              double norm) {
+    optimizer.update(ctx, weights, gradients, rate, norm);
+    if (!divided_) return;
+    for (const Shared& bucket : buckets_) group_->begin_gather(ctx, weights.flat.data(), bucket.parts);
+    group_->wait(ctx);
+  }
+  /// All of that; returns the global norm.
   double step(Context<P>& ctx, Optimizer<Layer, P>& optimizer, Flat& weights, Flat& gradients, double rate) {
-    if (!group_) return optimizer.step(ctx, weights, gradients, rate);
     complete(ctx, gradients);
     begun_ = 0;
-    // Each process adds up the squares of its own parts, whatever it updates: so the norm has the same bits either way.
-    const double norm = std::sqrt(sum(optimizer.squares(ctx, gradients, own_)));
-    optimizer.update(ctx, weights, gradients, rate, norm);
-    if (divided_) {
-      for (const Shared& bucket : buckets_) group_->begin_gather(ctx, weights.flat.data(), bucket.parts);
-      group_->wait(ctx);
-    }
+    const dist::Range all{0, gradients.flat.size()};
+    const double norm = std::sqrt(squares(ctx, optimizer, gradients, {&all, 1}));
+    update(ctx, optimizer, weights, gradients, rate, norm);
     return norm;
   }
 

@@ -5,7 +5,9 @@
 /// TrainedParts says what is trained besides, Mixing how datasets make updates: the paper's ablations of both.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
+#include <flamingo/train/split_model.hpp>
 #include <flamingo/train/trained_layer.hpp>
 #include <flamingo/train/training_batch.hpp>
 
@@ -54,6 +57,7 @@ class Trainer {
   using R = typename P::Real;
   using A = AccumulateOf<P>;
   static constexpr int vocabulary_chunk = 8192;
+  static constexpr bool splits = processes_of(C) > 1;  ///< several processes divide the model
 
   /// Borrows the frozen decoder's weights and the context. What is trained begins as new, by the seed; the host reads
   /// into `weights` what shall begin as it is elsewhere.
@@ -92,6 +96,7 @@ class Trainer {
     parallel_.begin_update(ctx_, weights, step);
     gradients.clear(ctx_);
     const std::vector<Drawn> drawn = draw(mixture, mixing, step);
+    for (const Drawn& d : drawn) check_alike(d.batch);
     try {
       for (const Drawn& d : drawn)  // the last completes gradients
         report.datasets.push_back(own_pass(d.batch, d.lambda, d.asked, &d == &drawn.back()));
@@ -108,18 +113,16 @@ class Trainer {
             " is not finite");
     }
     report.rate = schedule_.rate(step);
-    try {
-      report.gradient_norm = parallel_.step(ctx_, optimizer, weights, gradients, report.rate);
-    } catch (const Error&) {
-      if (refused)
-        for (const Drawn& d : drawn) refused(d.batch, d.dataset, step);
-      throw;
-    }
+    report.gradient_norm = norm();
+    if (refused && !std::isfinite(report.gradient_norm))
+      for (const Drawn& d : drawn) refused(d.batch, d.dataset, step);
+    parallel_.update(ctx_, optimizer, weights, gradients, report.rate, report.gradient_norm);
     return report;
   }
 
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
   LossReport pass(const TrainingBatch<R>& batch, double lambda) {
+    check_alike(batch);
     std::vector<LossReport> report{own_pass(batch, lambda, parallel_.sum(static_cast<double>(asked_of(batch))), false)};
     sum(report);
     return report[0];
@@ -153,6 +156,37 @@ class Trainer {
     return drawn;
   }
 
+  /// Where processes divide the model, every one of them makes the same passes over the same batch: else one would wait
+  /// for sums that the others never make. All throw alike.
+  void check_alike([[maybe_unused]] const TrainingBatch<R>& batch) const {
+    if constexpr (splits) {
+      const std::size_t count = batch.sequences.size(), at_once = passes_at_once(batch);
+      std::size_t tokens = 0;
+      for (const Sequence& s : batch.sequences) tokens += s.ids.size();
+      const std::array own{count, at_once, tokens, batch.media.size(), asked_of(batch)};
+      check(same_in_all(ctx_, own), "trainer", "processes that divide a model take other passes: this one has ", count,
+            " sequences, ", at_once, " at once, of ", tokens, " tokens with ", batch.media.size(),
+            " media; expected the same batch and sequences_at_once in all of them");
+    }
+  }
+  std::size_t passes_at_once(const TrainingBatch<R>& batch) const {
+    const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
+    return at_once == 0 ? count : std::min(at_once, count);
+  }
+
+  /// The global norm of completed gradients. Of a divided model: of all parts, and once of what every process has.
+  double norm() const {
+    const dist::Range all{0, gradients.flat.size()};
+    if constexpr (splits) {
+      const auto divided = divided_ranges<Layer, TrainedOf<undivided(C), P, parts>>();
+      double of_parts = parallel_.squares(ctx_, optimizer, gradients, divided);
+      ctx_.sum_over_hosts({&of_parts, 1});
+      return std::sqrt(of_parts + parallel_.squares(ctx_, optimizer, gradients, between(divided, all.end)));
+    } else {
+      return std::sqrt(parallel_.squares(ctx_, optimizer, gradients, {&all, 1}));
+    }
+  }
+
   /// Sums what each process told of its own documents.
   void sum(std::vector<LossReport>& reports) const {
     std::vector<double> sums;
@@ -168,8 +202,8 @@ class Trainer {
   /// This process's share of a pass that asks for `all` tokens. `completes`: none of this update follows, so gradients
   /// are final where backward has been.
   LossReport own_pass(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
-    const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
-    if (at_once == 0 || at_once >= count) return pass_at_once(batch, lambda, all, completes);
+    const std::size_t count = batch.sequences.size(), at_once = passes_at_once(batch);
+    if (at_once == count) return pass_at_once(batch, lambda, all, completes);
     LossReport report;
     for (std::size_t first = 0; first < count; first += at_once) {
       const std::size_t size = std::min(at_once, count - first);

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include <flamingo/core/context.hpp>
@@ -26,6 +27,8 @@ class Context<Cpu<R, Set>> : public Memory {
 
   /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t)> sum_over_processes;
+  /// The same of what the host has.
+  Function<void(std::span<double>)> sum_over_hosts;
 
  private:
   Context(std::unique_ptr<Threads> threads, std::size_t capacity) : threads_(std::move(threads)), range_(capacity) {

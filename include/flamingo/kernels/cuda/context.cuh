@@ -68,6 +68,8 @@ class Context<Cuda<R>> : public Memory {
   /// Adds `count` numbers of the device over all processes of a split model, in place and in the order of the stream.
   /// Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t, cudaStream_t)> sum_over_processes;
+  /// The same of what the host has.
+  Function<void(std::span<double>)> sum_over_hosts;
 
   /// Returns when all that was started is done; throws what went wrong in it.
   void wait() { check_cuda(cudaStreamSynchronize(stream()), "wait"); }
