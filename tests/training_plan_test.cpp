@@ -1,8 +1,14 @@
 #include <flamingo/training_plan.hpp>
 
+#include <malloc.h>
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstddef>
 #include <string>
 #include <tuple>
+#include <type_traits>
+#include <vector>
 
 #include <flamingo/core/store.hpp>
 #include <flamingo/cpu.hpp>
@@ -58,6 +64,49 @@ TEST_CASE("a plan of training is what the trainer takes", "[training_plan]") {
   const dist::Range share{0, 16};
   trainer.optimizer.keep({&share, 1});
   CHECK(training_plan(trainer, work).moments == 32 * moment_bytes<float>(moments));
+}
+
+TEST_CASE("a plan counts all batches that an update draws, and a part's copy of its own", "[training_plan]") {
+  using Trains = Trainer<planned, P, Store<Model::Decoder, P>::Views>;
+  constexpr int datasets = 4;
+  Workload mixed = work;
+  mixed.batches = datasets;
+  const auto large = planned_batch();
+  const auto bytes = static_cast<double>(large.features.size() * sizeof(float));
+  const auto held = [] {  // by the process, as its allocator tells
+    const auto now = mallinfo2();
+    return static_cast<double>(now.uordblks + now.hblkhd);
+  };
+  for (const int at_once : {0, 1}) {
+    Context<P> ctx(1, std::size_t{1} << 26);
+    const Store<Model::Decoder, P> lm(2);
+    Trains trainer(ctx, lm.views, 1, {}, {}, {.sequences_at_once = at_once});
+    const TrainingPlan plan = training_plan(trainer, mixed);
+    double before = 0, most = 0;
+    std::vector<DatasetStream<float>> mixture;
+    for (int m = 0; m < datasets; ++m)
+      mixture.push_back({std::to_string(m), 1, [&, m](long) {
+                           if (m == 0) before = held();
+                           auto batch = large;
+                           most = std::max(most, held() - before);
+                           return batch;
+                         }});
+    trainer.update(mixture);
+    CHECK(most > 0.95 * datasets * bytes);
+    const double part = at_once ? bytes * at_once / work.sequences : 0;
+    CHECK(plan.drawn + (at_once ? 0 : bytes) == datasets * bytes);
+    const double taken = most + part + static_cast<double>(ctx.arena().peak());
+    CHECK(std::abs(plan.activations + plan.workspace + plan.drawn - taken) < 0.05 * taken);
+  }
+}
+
+TEST_CASE("a plan of a batch of many gigabytes takes no memory", "[training_plan]") {
+  const auto before = mallinfo2();
+  const auto batch = detail::batch_of<planned, Dry<P>, TrainedParts{.vision = true}>(
+      {.sequences = 1, .tokens = 4, .media = 4, .frames = 8, .image = 6000});
+  CHECK(batch.pixels.size() == std::size_t{3} * 4 * 8 * 6000 * 6000);
+  const auto after = mallinfo2();
+  CHECK(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + (1 << 20));
 }
 
 TEST_CASE("as many sequences are taken at a time as fit", "[training_plan]") {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <flamingo/core/store.hpp>
 #include <flamingo/dry.hpp>
 #include <flamingo/infer/engine.hpp>
 #include <flamingo/model/config_report.hpp>
@@ -25,6 +26,7 @@ struct Workload {
   int media = 5;     ///< of each sequence
   int frames = 1;    ///< of each medium
   int image = 0;     ///< pixels along each side of a frame; 0: as the encoder's config says
+  int batches = 1;   ///< as large as this that an update of training draws: one of each dataset of a mixture
 
   template <class Vision>
   constexpr Grid frame(const Vision& c) const {
@@ -100,9 +102,9 @@ inline Sequence spread_media(const Workload& w) {
   return s;
 }
 inline void check_workload(const Workload& w) {
-  check(w.sequences > 0 && w.tokens > 0 && w.media >= 0 && w.frames > 0, "memory_plan", "got ", w.sequences,
-        " sequences of ", w.tokens, " tokens with ", w.media, " media of ", w.frames,
-        " frames, expected positive numbers");
+  check(w.sequences > 0 && w.tokens > 0 && w.media >= 0 && w.frames > 0 && w.batches > 0, "memory_plan", "got ",
+        w.sequences, " sequences of ", w.tokens, " tokens with ", w.media, " media of ", w.frames, " frames in ",
+        w.batches, " batches, expected positive numbers");
 }
 }  // namespace detail
 
@@ -172,23 +174,26 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   return memory;
 }
 
-/// Bytes of a pass of training, beside weights, gradients and moments.
+/// Bytes of an update of training, beside weights, gradients and moments.
 struct TrainingMemory {
-  double activations = 0;  ///< what forward keeps for backward at its most, the batch's features or pixels among it
+  double activations = 0;  ///< what forward keeps for backward at its most, the pass's features or pixels among it
   double scratch = 0;      ///< at its most
+  double drawn = 0;        ///< features or pixels of the update's batches, where they are not those of the pass
 
-  double most() const { return activations + scratch; }
+  double most() const { return activations + scratch + drawn; }
 };
 
 namespace detail {
-/// A batch as large as the workload, of zeros.
+/// A batch as large as the workload, whose features and pixels are counted and not there.
 template <auto C, Platform P, TrainedParts parts>
-TrainingBatch<typename P::Real> batch_of(const Workload& w) {
+auto batch_of(const Workload& w) {
   using Model = model::Flamingo<C, P>;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
+  using R = typename P::Real;
+  using Numbers = CountedNumbers<R>;
   const Grid frame = w.frame(C.vision);
   const int rows = w.frames * Vision::features(frame).rows(), M = w.sequences * w.media;
-  TrainingBatch<typename P::Real> batch;
+  TrainingBatch<R, Numbers> batch;
   for (int m = 0; m < M; ++m) batch.media.push_back({m * rows, rows, w.frames, m % w.media});
   for (int s = 0; s < w.sequences; ++s) {
     batch.sequences.push_back(spread_media(w));
@@ -196,15 +201,15 @@ TrainingBatch<typename P::Real> batch_of(const Workload& w) {
   }
   if constexpr (parts.vision) {
     for (int f = 0; f < M * w.frames; ++f) batch.pictures.push_back({f * frame.rows(), frame.height, frame.width});
-    batch.pixels.resize(static_cast<std::size_t>(3 * M * w.frames) * static_cast<std::size_t>(frame.rows()));
+    batch.pixels = Numbers(static_cast<std::size_t>(3 * M * w.frames) * static_cast<std::size_t>(frame.rows()));
   } else {
-    batch.features.resize(static_cast<std::size_t>(M * rows) * static_cast<std::size_t>(Model::ResamplerLayer::E));
+    batch.features = Numbers(static_cast<std::size_t>(M * rows) * static_cast<std::size_t>(Model::ResamplerLayer::E));
   }
   return batch;
 }
 }  // namespace detail
 
-/// A pass of the trainer's own, over a batch as large as the workload.
+/// A pass of the trainer's own, over a batch as large as the workload, in an update that draws as many as it says.
 template <auto C, Platform Q, TrainedParts parts = TrainedParts{}>
 TrainingMemory training_memory(const Workload& w, const TrainingOptions& options = {}) {
   using P = Dry<Q>;
@@ -214,9 +219,12 @@ TrainingMemory training_memory(const Workload& w, const TrainingOptions& options
   Context<P> ctx;
   const Lm lm{};
   Trainer<C, P, Lm, parts>(ctx, lm, 0, {}, {}, options).pass(batch, 1);
-  const auto own = static_cast<double>((batch.features.size() + batch.pixels.size()) * sizeof(typename P::Real));
+  const double all = static_cast<double>((batch.features.size() + batch.pixels.size()) * sizeof(typename P::Real));
+  const int at_once = options.sequences_at_once;
+  const bool in_parts = at_once > 0 && at_once < w.sequences;  // a pass has a copy of its part
+  const double own = in_parts ? all * at_once / w.sequences : all;
   const auto kept = static_cast<double>(ctx.arena().kept_peak());
-  return {own + kept, static_cast<double>(ctx.arena().peak()) - kept};
+  return {own + kept, static_cast<double>(ctx.arena().peak()) - kept, w.batches * all - (in_parts ? 0 : own)};
 }
 
 /// The model as one of `devices` that divide heads, hidden features and vocabulary between them sees it.

@@ -16,10 +16,11 @@ struct TrainingPlan {
   double moments = 0;      ///< the optimiser's state
   double frozen_lm = 0;    ///< the decoder, where it is not trained
   double encoder = 0;      ///< the frozen encoder, where it stays in memory; else its features are all that is read
-  double activations = 0;  ///< what forward keeps for backward, the batch's features or pixels among it
+  double activations = 0;  ///< what forward keeps for backward, the pass's features or pixels among it
   double workspace = 0;    ///< scratch of a pass, or of a picture in the frozen encoder
+  double drawn = 0;  ///< the update's other features or pixels: all of its batches are drawn before its first pass
 
-  double all() const { return weights + gradients + moments + frozen_lm + encoder + activations + workspace; }
+  double all() const { return weights + gradients + moments + frozen_lm + encoder + activations + workspace + drawn; }
   /// A line for each.
   std::string text() const {
     std::string lines;
@@ -36,6 +37,7 @@ struct TrainingPlan {
     add("frozen encoder", encoder);
     add("activations, features among them", activations);
     add("workspace", workspace);
+    add("other batches of the update", drawn);
     add("all", all());
     return lines;
   }
@@ -48,8 +50,7 @@ struct TrainingHeld {
   bool encoder = false;          ///< whether the frozen encoder stays in memory
 };
 
-/// The plan of a run that trains C's connector and what else `parts` says: a step over the workload, all of it in one
-/// pass.
+/// The plan of a run that trains C's connector and what else `parts` says: an update over the workload's batches.
 template <auto C, Platform P, TrainedParts parts = TrainedParts{}>
 TrainingPlan training_plan(const Workload& work, const TrainingHeld& held, const TrainingOptions& options = {}) {
   using Layer = TrainedOf<C, P, parts>;
@@ -60,7 +61,8 @@ TrainingPlan training_plan(const Workload& work, const TrainingHeld& held, const
                     .gradients = whole,
                     .moments = 2 * numbers * moment_bytes<A>(held.moments),
                     .activations = pass.activations,
-                    .workspace = pass.scratch};
+                    .workspace = pass.scratch,
+                    .drawn = pass.drawn};
   if constexpr (!parts.lm) plan.frozen_lm = weight_memory<DecoderOf<C.lm, P>, P>(held.frozen).bytes();
   if constexpr (!parts.vision)
     if (held.encoder) {
@@ -94,10 +96,12 @@ TrainingPlan training_plan(const Trainer<C, P, Lm, parts>& trainer, const Worklo
 }
 
 /// How many of the workload's sequences a pass can take at a time where `bytes` are there for activations and
-/// workspace: TrainingOptions::sequences_at_once. 0: not even one.
+/// workspace, beside the update's batches: TrainingOptions::sequences_at_once. 0: not even one.
 template <auto C, Platform P, TrainedParts parts = TrainedParts{}>
-int sequences_that_fit(Workload work, double bytes, const TrainingOptions& options = {}) {
+int sequences_that_fit(Workload work, double bytes, TrainingOptions options = {}) {
   int fits = 0, beyond = work.sequences + 1;
+  options.sequences_at_once = 0;
+  work.batches = 1;
   while (fits + 1 < beyond) {
     work.sequences = fits + (beyond - fits) / 2;
     if (training_memory<C, P, parts>(work, options).most() <= bytes)

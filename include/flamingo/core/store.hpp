@@ -72,15 +72,20 @@ struct Buffer : std::type_identity<std::vector<T>> {};
 template <class T>
 class CountedNumbers {
  public:
-  explicit CountedNumbers(std::size_t count) : count_(count) {}
+  explicit CountedNumbers(std::size_t count = 0) : count_(count) {}
   T* data() const { return nullptr; }
   std::size_t size() const { return count_; }
+  bool empty() const { return count_ == 0; }
 
  private:
   std::size_t count_;
 };
 template <Platform P, class T>
 struct Buffer<Dry<P>, T> : std::type_identity<CountedNumbers<T>> {};
+template <Platform P, class T>
+View<Dry<P>, 1, const T> table(Context<Dry<P>>&, const CountedNumbers<T>& host) {
+  return {nullptr, {static_cast<int>(host.size())}};
+}
 
 /// What owns a packed matrix in P's memory, in the order that P's kernels read. A platform whose memory is not the
 /// host's specialises it: with a type that is made of the host's matrix, row after row, and points P's to itself.

@@ -121,7 +121,8 @@ class Trainer {
   }
 
   /// The mean loss of a batch; adds λ times its gradient where λ is not 0.
-  LossReport pass(const TrainingBatch<R>& batch, double lambda) {
+  template <class Numbers>
+  LossReport pass(const TrainingBatch<R, Numbers>& batch, double lambda) {
     check_alike(batch);
     std::vector<LossReport> report{own_pass(batch, lambda, parallel_.sum(static_cast<double>(asked_of(batch))), false)};
     sum(report);
@@ -158,7 +159,7 @@ class Trainer {
 
   /// Where processes divide the model, every one of them makes the same passes over the same batch: else one would wait
   /// for sums that the others never make. All throw alike.
-  void check_alike([[maybe_unused]] const TrainingBatch<R>& batch) const {
+  void check_alike([[maybe_unused]] const auto& batch) const {
     if constexpr (splits) {
       const std::size_t count = batch.sequences.size(), at_once = passes_at_once(batch);
       std::size_t tokens = 0;
@@ -169,7 +170,7 @@ class Trainer {
             " media; expected the same batch and sequences_at_once in all of them");
     }
   }
-  std::size_t passes_at_once(const TrainingBatch<R>& batch) const {
+  std::size_t passes_at_once(const auto& batch) const {
     const auto count = batch.sequences.size(), at_once = static_cast<std::size_t>(training_.sequences_at_once);
     return at_once == 0 ? count : std::min(at_once, count);
   }
@@ -201,7 +202,7 @@ class Trainer {
 
   /// This process's share of a pass that asks for `all` tokens. `completes`: none of this update follows, so gradients
   /// are final where backward has been.
-  LossReport own_pass(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
+  LossReport own_pass(const auto& batch, double lambda, double all, bool completes) {
     const std::size_t count = batch.sequences.size(), at_once = passes_at_once(batch);
     if (at_once == count) return pass_at_once(batch, lambda, all, completes);
     LossReport report;
@@ -215,7 +216,7 @@ class Trainer {
     }
     return report;
   }
-  LossReport pass_at_once(const TrainingBatch<R>& batch, double lambda, double all, bool completes) {
+  LossReport pass_at_once(const auto& batch, double lambda, double all, bool completes) {
     constexpr typename Model::Trained trained{.lm = parts.lm || parts.lora > 0, .added_rows = parts.added_rows};
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
@@ -282,7 +283,7 @@ class Trainer {
   static constexpr Need resampler_need = parts.vision ? all_gradients : weight_gradients;
 
   /// The features of a batch, and what the encoder saved where it made them.
-  auto see(const TrainingBatch<R>& batch) {
+  auto see(const auto& batch) {
     if constexpr (parts.vision) {
       using Vision = typename Layer::Vision;
       check(batch.pixels.size() % 3 == 0 && batch.features.empty(), "trainer", "the batch has ", batch.pixels.size(),
@@ -311,7 +312,7 @@ class Trainer {
     }
   }
   /// Writes the features of a batch's pictures; returns what the trained encoder saved.
-  auto encode(const TrainingBatch<R>& batch, const Rows<P, Resampler::E>& features) {
+  auto encode(const auto& batch, const Rows<P, Resampler::E>& features) {
     using Vision = typename Layer::Vision;
     const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
     typename Vision::template Saved<weight_gradients> saved;

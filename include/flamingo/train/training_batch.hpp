@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -12,13 +13,14 @@
 namespace flamingo {
 
 /// A ragged batch of documents with the features of their media, or with their pictures where the encoder is trained. A
-/// text to train the decoder on has no media.
-template <class R>
+/// text to train the decoder on has no media. `Numbers` holds features and pixels: a plan's batch has none of them
+/// (CountedNumbers).
+template <class R, class Numbers = std::vector<R>>
 struct TrainingBatch {
-  std::vector<R> features;    ///< (rows of all media, E), row-major
+  Numbers features;           ///< (rows of all media, E), row-major
   std::vector<Medium> media;  ///< over the feature rows, also of those that are yet to be computed
   std::vector<Sequence> sequences;
-  std::vector<R> pixels{};       ///< (pixels of all pictures and frames, 3)
+  Numbers pixels{};              ///< (pixels of all pictures and frames, 3)
   std::vector<Grid> pictures{};  ///< each image, or each frame of a video, where it lies among them
 
   /// Puts the documents of another batch after these.
@@ -45,8 +47,8 @@ struct TrainingBatch {
 };
 
 /// Tokens that a batch is asked for.
-template <class R>
-std::size_t asked_of(const TrainingBatch<R>& batch) {
+template <class R, class Numbers>
+std::size_t asked_of(const TrainingBatch<R, Numbers>& batch) {
   std::size_t n = 0;
   for (const Sequence& s : batch.sequences)
     n += static_cast<std::size_t>(std::count_if(s.targets.begin(), s.targets.end(), [](int t) { return t >= 0; }));
@@ -55,13 +57,16 @@ std::size_t asked_of(const TrainingBatch<R>& batch) {
 
 /// Sequences first ... first + count of a batch as a batch of their own. Each sequence's media must lie after those of
 /// the sequences before it.
-template <class R>
-TrainingBatch<R> part_of(const TrainingBatch<R>& batch, std::size_t first, std::size_t count) {
+template <class R, class Numbers>
+TrainingBatch<R, Numbers> part_of(const TrainingBatch<R, Numbers>& batch, std::size_t first, std::size_t count) {
   const auto take = [](const auto& all, std::size_t from, std::size_t n, auto& to) {
     check(from + n <= all.size(), "batch", "numbers ", from, " to ", from + n, " are asked for, of ", all.size());
-    to.assign(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(from + n));
+    if constexpr (requires { all.begin(); })
+      to.assign(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(from + n));
+    else
+      to = std::remove_cvref_t<decltype(all)>(n);
   };
-  TrainingBatch<R> part;
+  TrainingBatch<R, Numbers> part;
   take(batch.sequences, first, count, part.sequences);
   std::size_t begin = 0;  // of its media
   for (std::size_t s = 0; s < first; ++s) begin += static_cast<std::size_t>(batch.sequences[s].media);
