@@ -9,7 +9,7 @@ FIELDS = ("task", "size", "shots", "dtype", "threads", "ours_seconds", "peer_sec
 # Theirs / ours in float32 at `small`; `3b` where it differs; the peer computes in float32 whatever ours is held in.
 AIMS = {("vision", None): 1.5, ("resample", None): 1.5, ("prefill", 0): 2, ("prefill", 4): 2, ("prefill", 32): 2,
         ("decode", 0): 2.5, ("decode", 32): 5, ("beam", 0): 5, ("beam", 32): 10, ("score", 0): 12, ("score", 32): 8,
-        ("score1000", 0): 30, ("score1000", 32): 50}
+        ("score1000", 0): 30, ("score1000", 32): 50, ("train", 5): 1.4}
 AIMS_3B = AIMS | {("decode", 0): 1.8, ("decode", 32): 3, ("prefill", 0): 1.6, ("prefill", 4): 1.6, ("prefill", 32): 1.6}
 AIMS_INT8 = {"small": {("decode", 0): 8, ("decode", 32): 20}, "3b": {("decode", 0): 7, ("decode", 32): 11}}
 
@@ -31,6 +31,7 @@ class Results:
         self.threads = threads
         self.ours, self.theirs, self.measured = {}, {}, []  # seconds; seconds; (key, value, limit) of a process
         self.by_eigen = {}  # seconds of ours where Eigen multiplies
+        self.peaks = {}  # bytes that a process held which did nothing but train: ours by its key, theirs without dtype
         self.alone = []  # records that one process makes
         self.scaled = {}  # of a peer's figure: from how many answers
 
@@ -47,6 +48,7 @@ class Results:
             elif line["task"] == "equal_text":
                 self.measured.append((key, line["seconds"], line["seconds_at_0_shots"]))
             elif "seconds" in line:
+                self.add_peak(key, line)
                 self.ours.setdefault(key, []).append(line["seconds"])
                 for counted, limit, name in (("bytes", "read", " bandwidth"), ("operations", "multiply_add", " operations")):
                     if limits and counted in line:
@@ -60,6 +62,11 @@ class Results:
         for line in lines:
             key = task or line["task"], size or line["size"], line.get("shots")
             self.theirs.setdefault(key, []).append(scale(line) if scale else line["seconds"])
+            self.add_peak(key, line)
+
+    def add_peak(self, key, line):
+        if key[0] == "train":
+            self.peaks.setdefault(key, []).append(line["peak_rss_mib"] * 2**20)
 
     def records(self):
         for key, seconds in self.ours.items():
@@ -79,6 +86,10 @@ class Results:
                 "limit": statistics.median(limit for _, limit in pairs),
                 "share": statistics.median(value / limit for value, limit in pairs)}
         yield from self.against_float32()
+        for key, peaks in self.peaks.items():
+            if len(key) == 4 and key[:3] in self.peaks:
+                own, peer = statistics.median(peaks), statistics.median(self.peaks[key[:3]])
+                yield self.record(("train memory", *key[1:])) | {"achieved": own, "limit": peer, "share": own / peer}
         for key, _, more in self.alone:
             yield self.record(key) | more
 
@@ -121,6 +132,9 @@ def limit_lines(record, bf16_units):
         aim = 3.3 if whole and task.startswith("decode") and dtype == "int8" else \
             1.6 if whole and bf16_units and task.startswith("prefill") and dtype == "bfloat16" else None
         return f"{achieved:.2f} ×", f"{limit:.0f} × fewer bytes", f"{share:.2f}", aim and f"≥ {aim} ×", aim and achieved >= aim
+    if task == "train memory":
+        aim = 0.6 if whole else None
+        return f"{achieved / 2**20:.0f} MiB", f"{limit / 2**20:.0f} MiB of the peer's", f"{share:.3f}", aim and f"≤ {aim}", aim and share <= aim
     if task == "memory":
         fits = not (size == "3b" and dtype == "int8") or achieved <= 4 << 30
         aim = "within 5 %" + (", ≤ 4 GiB" if size == "3b" and dtype == "int8" else "")

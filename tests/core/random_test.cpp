@@ -1,8 +1,12 @@
 #include <flamingo/core/random.hpp>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 namespace random_test {
@@ -65,6 +69,19 @@ TEST_CASE("draws have the moments of their distributions", "[random]") {
   for (int i = 0; i < n; ++i) ++counts[static_cast<std::size_t>(random.below(7))];
   for (const int count : counts) CHECK(std::abs(count - n / 7.0) < 5 * std::sqrt(n / 7.0));
   CHECK(random.below(1) == 0);
+}
+
+TEST_CASE("normal numbers drawn in parts are those drawn one by one", "[random]") {
+  for (const std::uint64_t index : {0u, 1u, 2u, 3u}) {  // where a pair of draws lies in one block, or in two
+    Random one(7, 9, index);
+    std::vector<float> expected(301);
+    for (float& x : expected) x = one.normal();
+    const Random stream(7, 9, index);
+    std::vector<float> parts(expected.size());
+    for (std::size_t from = 0; from < parts.size(); from += 77)
+      stream.normals(from, std::span(parts).subspan(from, std::min<std::size_t>(77, parts.size() - from)));
+    CHECK(parts == expected);
+  }
 }
 
 TEST_CASE("names hash as FNV-1a", "[random]") {

@@ -36,6 +36,17 @@ struct Backwards {
     visit(matrix_spec("w", 31, 37, Init::normal(0.5f)), w.w...);
   }
 };
+/// Enough numbers for threads.
+struct Large {
+  static constexpr int rows = 1100, columns = 1000;
+  template <class S>
+  struct Parameters {
+    Matrix<S, rows, columns> w;
+  };
+  static constexpr void each(auto& visit, auto&... p) {
+    visit(matrix_spec("w", rows, columns, Init::normal(0.5f)), p.w...);
+  }
+};
 
 }  // namespace
 
@@ -71,6 +82,14 @@ TEST_CASE("initial values depend on seed and name alone", "[store]") {
   // Drawn in float: the same numbers in every type.
   const Store<Forwards, Cpu<double>> wide(7);
   for (std::size_t i = 0; i < n; ++i) CHECK(static_cast<float>(wide.views.w.data[i]) == a.views.w.data[i]);
+}
+
+TEST_CASE("a layer that threads draw has the numbers of one that is drawn one by one", "[store]") {
+  const Store<Large, P> store(7);
+  Random random(7, hash("w"));
+  std::size_t other = 0;
+  for (const float x : store.flat) other += x != 0.5f * random.normal();
+  CHECK(other == 0);
 }
 
 TEST_CASE("weights, gradients and moments are parallel lists", "[store]") {

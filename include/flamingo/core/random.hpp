@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <span>
 #include <string_view>
 
 namespace flamingo {
@@ -40,27 +41,46 @@ class Random {
 
   constexpr std::uint32_t bits() { return bits_at(index_++); }
   /// The number at a place of the stream, whatever was drawn before.
-  constexpr std::uint32_t bits_at(std::uint64_t index) const {
-    const std::uint64_t block = index / 4;
-    const auto words = detail::philox({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
-                                       static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)},
-                                      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
-    return words[index % 4];
-  }
+  constexpr std::uint32_t bits_at(std::uint64_t index) const { return block_at(index / 4)[index % 4]; }
   /// Uniform in [0, 1), 24 bits.
-  constexpr float uniform() { return static_cast<float>(bits() >> 8) * 0x1p-24f; }
+  constexpr float uniform() { return uniform_of(bits()); }
   /// Uniform among 0 .. n - 1; n > 0.
   constexpr int below(int n) { return static_cast<int>((std::uint64_t{bits()} * static_cast<std::uint64_t>(n)) >> 32); }
   /// Standard normal (Box-Muller over two draws).
   float normal() {
-    const float u = 1.0f - uniform(), v = uniform();
-    return std::sqrt(-2.0f * std::log(u)) * std::cos(2.0f * std::numbers::pi_v<float> * v);
+    const std::uint32_t first = bits();
+    return normal_of(first, bits());
+  }
+  /// What normal() would give from its call number `first` on, if it were called from here: a part of a stream, which
+  /// another thread may draw the rest of. A block of bits makes two numbers.
+  void normals(std::uint64_t first, std::span<float> to) const {
+    std::uint64_t at = index_ + 2 * first, block = at / 4;
+    auto words = block_at(block);
+    const auto next = [&] {
+      if (at / 4 != block) words = block_at(block = at / 4);
+      return words[at++ % 4];
+    };
+    for (float& x : to) {
+      const std::uint32_t one = next();
+      x = normal_of(one, next());
+    }
   }
   constexpr std::uint64_t seed() const { return seed_; }
   constexpr std::uint64_t stream() const { return stream_; }
   constexpr std::uint64_t index() const { return index_; }
 
  private:
+  constexpr std::array<std::uint32_t, 4> block_at(std::uint64_t block) const {
+    return detail::philox({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
+                           static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)},
+                          {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+  }
+  static constexpr float uniform_of(std::uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+  static float normal_of(std::uint32_t first, std::uint32_t second) {
+    const float u = 1.0f - uniform_of(first), v = uniform_of(second);
+    return std::sqrt(-2.0f * std::log(u)) * std::cos(2.0f * std::numbers::pi_v<float> * v);
+  }
+
   std::uint64_t seed_, stream_, index_;
 };
 

@@ -1,8 +1,10 @@
 /// The parameters of a layer in one flat buffer, in the order of Layer::each: weights, gradients, moments.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>
 #include <flamingo/core/random.hpp>
+#include <flamingo/core/threads.hpp>
 
 namespace flamingo {
 
@@ -38,27 +41,43 @@ void place(T* flat, Parameters& p) {
   Layer::each(put, p);
 }
 
-/// Draws initial values as Layer::each asks; the numbers depend on seed and parameter name alone.
+namespace detail {
+/// to[i] = deviation · normal number i of a stream: a thread draws some of them at a time.
+template <class T>
+void draw_normal(Threads& threads, const Random& random, float deviation, std::span<T> to) {
+  constexpr std::size_t some = 1 << 12;
+  threads.run(static_cast<int>((to.size() + some - 1) / some), [&](int task) {
+    const std::size_t first = static_cast<std::size_t>(task) * some, count = std::min(some, to.size() - first);
+    std::array<float, some> normals;
+    random.normals(first, std::span(normals).first(count));
+    for (std::size_t i = 0; i < count; ++i) to[first + i] = T(deviation * normals[i]);
+  });
+}
+}  // namespace detail
+
+/// Draws initial values as Layer::each asks; the numbers depend on seed and parameter name alone. A large layer is
+/// drawn by all of the machine's threads.
 template <class Layer, class Parameters>
 void initialise(Parameters& p, std::uint64_t seed) {
-  auto draw = [seed](const Spec& spec, auto& leaf) {
+  Threads threads(flat_size<Layer>() < std::size_t{1} << 20 ? 1 : 0);
+  auto draw = [&](const Spec& spec, auto& leaf) {
     using T = std::remove_reference_t<decltype(*leaf.data)>;
-    Random random(seed, hash(spec.name));
-    for (std::size_t i = 0; i < spec.size(); ++i) switch (spec.init.kind) {
-        case Init::Kind::one:
-          leaf.data[i] = T(1);
-          break;
-        case Init::Kind::constant:
-          leaf.data[i] = T(spec.init.deviation);
-          break;
-        case Init::Kind::normal:
-          leaf.data[i] = T(spec.init.deviation * random.normal());
-          break;
-        case Init::Kind::zero:
-        case Init::Kind::given:
-          leaf.data[i] = T(0);
-          break;
-      }
+    const std::span<T> numbers(leaf.data, spec.size());
+    switch (spec.init.kind) {
+      case Init::Kind::one:
+        std::ranges::fill(numbers, T(1));
+        break;
+      case Init::Kind::constant:
+        std::ranges::fill(numbers, T(spec.init.deviation));
+        break;
+      case Init::Kind::normal:
+        detail::draw_normal(threads, Random(seed, hash(spec.name)), spec.init.deviation, numbers);
+        break;
+      case Init::Kind::zero:
+      case Init::Kind::given:
+        std::ranges::fill(numbers, T(0));
+        break;
+    }
   };
   Layer::each(draw, p);
 }
