@@ -11,7 +11,7 @@
 //
 //   equal_text  decode after the longest prompt, and after one of one image and as many tokens, in turns
 //   products    y = x wᵀ at the rows of the longest prompt and the decoder's widths
-//   limits      bytes that all threads read in a second, and multiply-adds that they do
+//   limits      beside what has bytes or operations: how many of them all threads do in a second just then
 //   memory      a process of its own: the longest prompt from pictures to `new` tokens, beside the memory plan
 //
 // Lines of decode tell the bytes that a token reads: weights, and keys and values of what it sees. Those of vision,
@@ -48,11 +48,11 @@ class Bench {
   explicit Bench(Options options)
       : o_(std::move(options)), format_(format_of(o_.text("--dtype"))), ctx_(o_.number("--threads")) {
     for (const std::string& n : o_.list("--shots")) shots_.push_back(std::atoi(n.c_str()));
+    ctx_.rounds_to_bf16 = o_.text("--dtype") == "bfloat16_rounded";
   }
 
   void run() {
     if (asked("memory")) memory();
-    if (asked("limits")) limits();
     if (asked("vision")) vision();
     if (asked("resample")) resample();
     if (asked("products")) products();
@@ -83,11 +83,20 @@ class Bench {
       line.with("shots", shots);
     line.with("peak_rss_mib", status("VmHWM") / (1 << 20));
   }
-  void report(std::string_view task, int shots, double seconds, const char* counted = nullptr, double count = 0) const {
+  void report(std::string_view task, int shots, double seconds) const {
     Line line;
     begin(line, task, shots);
     line.with("seconds", seconds);
-    if (counted) line.with(counted, count);
+  }
+  /// With what was done in that time, and with what the machine does in a second just then: on a machine that is shared
+  /// that changes from one task to the next.
+  void report(std::string_view task, int shots, double seconds, std::string_view counted, double count) {
+    double limit = 0;
+    if (asked("limits")) limit = counted == "bytes" ? read_bandwidth(ctx_.threads()) : peak<float>(ctx_.threads());
+    Line line;
+    begin(line, task, shots);
+    line.with("seconds", seconds).with(counted, count);
+    if (limit > 0) line.with("limit", limit);
   }
 
   std::vector<float> drawn(std::size_t count, std::uint64_t seed) const {
@@ -97,12 +106,6 @@ class Bench {
     return all;
   }
   int word() { return random_.below(words); }
-
-  void limits() {
-    Line line;
-    begin(line, "limits", -1);
-    line.with("read", read_bandwidth(ctx_.threads())).with("multiply_add", peak<float>(ctx_.threads()));
-  }
 
   void vision() {
     constexpr int S = config.vision.image;

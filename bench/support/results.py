@@ -36,7 +36,6 @@ class Results:
         self.scaled = {}  # of a peer's figure: from how many answers
 
     def add_ours(self, lines):
-        limits = next((line for line in lines if line["task"] == "limits"), None)
         for line in lines:
             key = line["task"], line["size"], line["shots"], line["dtype"]
             if line["task"] == "memory":
@@ -50,9 +49,9 @@ class Results:
             elif "seconds" in line:
                 self.add_peak(key, line)
                 self.ours.setdefault(key, []).append(line["seconds"])
-                for counted, limit, name in (("bytes", "read", " bandwidth"), ("operations", "multiply_add", " operations")):
-                    if limits and counted in line:
-                        self.measured.append(((key[0] + name, *key[1:]), line[counted] / line["seconds"], limits[limit]))
+                for counted, name in (("bytes", " bandwidth"), ("operations", " operations")):
+                    if "limit" in line and counted in line:
+                        self.measured.append(((key[0] + name, *key[1:]), line[counted] / line["seconds"], line["limit"]))
 
     def add_by_eigen(self, lines):
         for line in lines:
@@ -110,7 +109,7 @@ class Results:
                 continue
             own = statistics.median(seconds)
             achieved = statistics.median(wide) / own
-            limit = {"int8": 4, "bfloat16": 2}[dtype]
+            limit = {"int8": 4, "bfloat16": 2, "bfloat16_rounded": 2}[dtype]
             yield self.record((task + " over float32", size, shots, dtype), own) | {
                 "achieved": achieved, "limit": limit, "share": achieved / limit}
 
@@ -130,7 +129,7 @@ def limit_lines(record, bf16_units):
         return (f"{1000 * achieved:.2f} ms", f"{1000 * limit:.2f} ms after one image", f"{share:.3f}", "≤ 1.10", share <= 1.1)
     if task.endswith(" over float32"):
         aim = 3.3 if whole and task.startswith("decode") and dtype == "int8" else \
-            1.6 if whole and bf16_units and task.startswith("prefill") and dtype == "bfloat16" else None
+            1.6 if whole and bf16_units and task.startswith("prefill") and dtype == "bfloat16_rounded" else None
         return f"{achieved:.2f} ×", f"{limit:.0f} × fewer bytes", f"{share:.2f}", aim and f"≥ {aim} ×", aim and achieved >= aim
     if task == "train memory":
         aim = 0.6 if whole else None

@@ -9,9 +9,21 @@ namespace flamingo {
 
 /// The instruction set a translation unit is compiled for. It is part of the platform's type, so objects built with
 /// different -march hold different functions and may be linked into one program.
-enum class Isa { portable, avx2, avx512, neon };
+enum class Isa {
+  portable,
+  avx2,
+  avx512,
+  avx512_bf16,  ///< with products of bfloat16
+  neon
+};
+/// Registers of 64 bytes.
+constexpr bool is_avx512(Isa set) { return set == Isa::avx512 || set == Isa::avx512_bf16; }
+/// 32 registers of numbers rather than 16.
+constexpr bool has_32_registers(Isa set) { return is_avx512(set) || set == Isa::neon; }
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512BF16__)
+constexpr Isa native_isa = Isa::avx512_bf16;
+#elif defined(__AVX512F__)
 constexpr Isa native_isa = Isa::avx512;
 #elif defined(__AVX2__) && defined(__FMA__)
 constexpr Isa native_isa = Isa::avx2;

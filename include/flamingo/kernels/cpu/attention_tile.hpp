@@ -21,9 +21,9 @@ struct AttentionTile {
   using Math = VectorMath<R, Set>;
   using V = typename Math::Vector;
   static constexpr int lanes = Math::lanes;
-  static constexpr int nr = 2 * lanes;                                        ///< columns come in twos of vectors
-  static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;  ///< rows, as in a product (Tile)
-  static constexpr int block = 128;                                           ///< keys between two steps of the softmax
+  static constexpr int nr = 2 * lanes;                       ///< columns come in twos of vectors
+  static constexpr int mr = has_32_registers(Set) ? 12 : 6;  ///< rows, as in a product (Tile)
+  static constexpr int block = 128;                          ///< keys between two steps of the softmax
   static constexpr int score_row = block + lanes;  ///< distance of rows of scores: a tile's lie in several banks
   static constexpr R infinity = std::numeric_limits<R>::infinity();
   static constexpr R smallest = sizeof(R) == 4 ? R(-87) : R(-708);  ///< whose exponential is a normal number

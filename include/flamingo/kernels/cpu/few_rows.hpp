@@ -6,15 +6,30 @@
 #include <cstdint>
 #include <utility>
 
+#include <flamingo/kernels/cpu/bf16_pairs.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 
 namespace flamingo::kernels {
+namespace detail {
+/// How a panel's columns are read for a step.
+template <Isa Set, class Step, Format F, int n, int parts>
+struct ColumnsOf {
+  using type = PanelColumns<Set, F, n, parts>;
+};
+#ifdef __AVX512BF16__
+template <Isa Set, Format F, int n, int parts>
+struct ColumnsOf<Set, PairProducts<Set>, F, n, parts> {
+  using type = PairColumns<Set, n>;
+};
+#endif
+}  // namespace detail
 
-/// The bits are Gemm's: a chain over each block of kc columns, then the sum of the blocks, then scale and bias.
-template <Isa Set>
+/// The bits are Gemm's: a chain over each block of kc columns, then the sum of the blocks, then scale and bias. Where a
+/// step takes two numbers, a column is two of them, x is pairs, and w is of bfloat16.
+template <Isa Set, class Step = MultiplyAdd<float, Set>>
 struct FewRows {
-  using G = Gemm<float, Set>;
+  using G = Gemm<float, Set, Step>;
   static constexpr int most = 8;
 
   struct Operands {
@@ -28,7 +43,7 @@ struct FewRows {
   template <class W>
   static void run(Threads& threads, const W& w, const Operands& all, const typename G::Finish& finish) {
     const int panels = (w.rows + panel_rows - 1) / panel_rows, tasks = std::min(panels, 4 * threads.count());
-    with_format(w.format, [&]<Format F>() {
+    const auto multiply_all = [&]<Format F>() {
       threads.run(tasks, [&](int task) {
         const auto part = [&](int t) { return static_cast<int>(std::int64_t{panels} * t / tasks) * panel_rows; };
         for (int first = part(task); first < part(task + 1); first += panel_rows) {
@@ -37,11 +52,15 @@ struct FewRows {
           alignas(64) float ends[std::size_t{2} * panel_rows];
           const int count = std::min(panel_rows, w.rows - first);
           if (finish) finish.template read<panel_rows>(first, count, ends);
-          multiply<F>(w.data + static_cast<std::size_t>(first) * w.row_bytes(), w.columns, some, count,
+          multiply<F>(w.data + static_cast<std::size_t>(first) * w.row_bytes(), w.columns / Step::numbers, some, count,
                       finish ? ends : nullptr);
         }
       });
-    });
+    };
+    if constexpr (Step::numbers == 2)
+      multiply_all.template operator()<Format::bf16>();
+    else
+      with_format(w.format, multiply_all);
   }
 
  private:
@@ -50,9 +69,12 @@ struct FewRows {
   using V = typename N::template Vector<float>;
   using Row = float[panel_rows];
 
+  template <Format F, int parts>
+  using ColumnsOf = typename detail::ColumnsOf<Set, Step, F, n, parts>::type;
+
   /// Rows of x that are multiplied at a time.
   static constexpr int tall = 4;
-  static constexpr int registers = Set == Isa::avx512 || Set == Isa::neon ? 32 : 16;
+  static constexpr int registers = has_32_registers(Set) ? 32 : 16;
   /// Vectors of a panel that are summed at a time: as many as registers hold with the sums of all rows, and some of
   /// what turns 4 or 16 bits into numbers.
   template <Format F>
@@ -65,7 +87,8 @@ struct FewRows {
   /// y (rows, count) = x wᵀ, w the rows of one panel.
   template <Format F>
   static void multiply(const std::byte* panel, int columns, const Operands& all, int count, const float* ends) {
-    constexpr std::size_t column = static_cast<std::size_t>(panel_rows * size_of(F).bytes) / size_of(F).numbers;
+    constexpr std::size_t column =
+        static_cast<std::size_t>(panel_rows * size_of(F).bytes) / size_of(F).numbers * Step::numbers;
     alignas(64) Row sums[most], total[most];
     // Part of a panel stays in the first-level cache while all rows pass by.
     const int chunk = parts<F>(all.rows) * n == panel_rows ? G::kc : 64;
@@ -88,7 +111,7 @@ struct FewRows {
           N::store(total[r] + v, k0 ? load(total[r] + v) + load(sums[r] + v) : load(sums[r] + v));
     }
     for (int r = 0; r < all.rows; ++r) {
-      if constexpr (PanelColumns<Set, F, n, 2>::alternate) in_order(total[r]);
+      if constexpr (ColumnsOf<F, 2>::alternate) in_order(total[r]);
       for (int v = 0; ends && v < panel_rows; v += n)
         N::store(total[r] + v, load(total[r] + v) * load(ends + v) + load(ends + panel_rows + v));
       std::copy_n(total[r], count, all.y + static_cast<std::size_t>(r) * all.y_row);
@@ -120,11 +143,11 @@ struct FewRows {
   template <Format F, int rows, int... c>
   static void tile(std::integer_sequence<int, c...>, const float* x, std::size_t x_row, const std::byte* panel, int j,
                    int k, int kn, const std::byte* next, std::size_t step, Row* sums) {
-    using Columns = PanelColumns<Set, F, n, sizeof...(c) / rows>;
+    using Columns = ColumnsOf<F, sizeof...(c) / rows>;
     // Two columns at a time save instructions where registers are left.
     constexpr bool in_twos = !Columns::in_blocks && 2 * sizeof...(c) <= registers;
     // Bytes of a column in a panel's part.
-    constexpr int column = n * int{sizeof...(c)} / rows * size_of(F).bytes / size_of(F).numbers;
+    constexpr int column = n * int{sizeof...(c)} / rows * size_of(F).bytes / size_of(F).numbers * Step::numbers;
     V chain[] = {load(sums[c % rows] + j + c / rows * n)...};
     for (const int end = k + kn; k < end;) {
       const int some = Columns::together(k, end - k);
@@ -151,7 +174,8 @@ struct FewRows {
   template <class Columns, int rows, int c>
   [[gnu::always_inline]] static void add_product(V& sum, const float* x, std::size_t x_row,
                                                  const typename Columns::Shared& shared, const std::byte* from) {
-    sum += x[static_cast<std::size_t>(c % rows) * x_row] * Columns::template in_any_order<c / rows>(shared, from);
+    sum = Step::add(sum, x[static_cast<std::size_t>(c % rows) * x_row],
+                    Columns::template in_any_order<c / rows>(shared, from));
   }
 };
 

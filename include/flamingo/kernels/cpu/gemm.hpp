@@ -15,6 +15,7 @@
 
 #include <flamingo/kernels/cpu/context.hpp>
 #include <flamingo/kernels/cpu/formats.hpp>
+#include <flamingo/kernels/cpu/step.hpp>
 #include <flamingo/kernels/cpu/vector_math.hpp>
 
 namespace flamingo::kernels {
@@ -26,14 +27,14 @@ struct Tile {
   static constexpr int nr = 2 * lanes;
   // Accumulators, two vectors of B and one broadcast must fit the register file: 32 registers with AVX-512 and NEON,
   // 16 else.
-  static constexpr int mr = Set == Isa::avx512 || Set == Isa::neon ? 12 : 6;
+  static constexpr int mr = has_32_registers(Set) ? 12 : 6;
   static constexpr int kc = 256;  ///< k is cut here: a panel (kc, nr) stays in the first-level cache
   using Vector = typename VectorMath<R, Set>::Vector;
 };
 
 /// C (M, N) = A B or += A B, with A at any strides and B given by a packer. A few rows of A are read in place; many are
-/// packed once for all threads.
-template <class R, Isa Set>
+/// packed once for all threads. Step: what one step over k does; K and all that is counted in k are steps.
+template <class R, Isa Set, class Step = MultiplyAdd<R, Set>>
 struct Gemm {
   using Shape = Tile<R, Set>;
   using V = typename Shape::Vector;
@@ -117,7 +118,8 @@ struct Gemm {
     V low[sizeof...(r)] = {}, high[sizeof...(r)] = {};
     for (int i = 0; i < k; ++i, panel += nr, a += column) {
       const V b0 = load(panel), b1 = load(panel + lanes);
-      ((low[r] += a[static_cast<std::size_t>(r) * row] * b0, high[r] += a[static_cast<std::size_t>(r) * row] * b1),
+      ((low[r] = Step::add(low[r], a[static_cast<std::size_t>(r) * row], b0),
+        high[r] = Step::add(high[r], a[static_cast<std::size_t>(r) * row], b1)),
        ...);
     }
     if (add)
@@ -163,22 +165,19 @@ struct Gemm {
   /// `together`: how many panels are packed at a time where C has few rows: one, where a panel's numbers lie together.
   static void run(Threads& threads, int M, int N, int K, Left a, Result c, Pack pack, Finish finish = {},
                   int together = widest) {
-    if (M == 0 || N == 0) return;
-    Job job{M, N, K, a, c, pack, finish, M < tall ? together : widest};
-    if (!job.packs_left()) return job.share(threads, 0, M);
-    const int most = std::max(Shape::mr, static_cast<int>(slab_size / static_cast<std::size_t>(std::max(K, 1))));
-    const int slabs = (M + most - 1) / most, high = up_to((M + slabs - 1) / slabs, Shape::mr);
-    for (int m = 0; m < M; m += high) {
-      job.pack_left(threads, m, std::min(M, m + high));
-      job.share(threads, m, std::min(M, m + high));
-    }
+    run(threads, Job{M, N, K, a, c, pack, finish, M < tall ? together : widest});
+  }
+  /// The same over panels that lie in memory as `pack` would write them, each K * nr numbers: nothing is packed.
+  static void run_in_place(Threads& threads, int M, int N, int K, Left a, Result c, const R* panels,
+                           Finish finish = {}) {
+    const auto never = [](int, int, int, int, R*) {};
+    run(threads, Job{M, N, K, a, c, never, finish, 1, panels});
   }
 
   /// The same on the caller's thread: the same bits.
   static void run_here(int M, int N, int K, Left a, Result c, Pack pack) {
     if (M > 0) Job{M, N, K, a, c, pack, {}, widest}.run(0, M, 0, N);
   }
-
   /// Packs rows of a row-major B (K, N): the columns of a panel lie side by side already.
   template <class Source>
   static void pack_rows(const Source& b, int k0, int kn, int n0, int nn, R* panels) {
@@ -231,6 +230,7 @@ struct Gemm {
     Pack pack;
     Finish finish;
     int together;
+    const R* in_place = nullptr;  // panels of B, none of which is packed
     // Rows first .. of A, packed: tile after tile of mr rows, `slab` rows in all, in blocks of kc columns.
     const R* packed = nullptr;
     int first = 0, slab = 0;
@@ -296,8 +296,13 @@ struct Gemm {
           for (int i = n, wide = 0; i < std::min(n1, n + widest * nr); i += wide) {
             wide = std::min({n1 - i, n + widest * nr - i, together * nr});
             const int kn = std::min(kc, K - k);
-            pack(k, kn, i, wide, panels);
-            for (int m = m0; m < m1; m += tall) rows(m, std::min(m1, m + tall), k, kn, i, wide, panels);
+            const R* b = panels;
+            if (in_place)
+              b = in_place + static_cast<std::size_t>(i) * static_cast<std::size_t>(K) +
+                  static_cast<std::size_t>(k) * nr;
+            else
+              pack(k, kn, i, wide, panels);
+            for (int m = m0; m < m1; m += tall) rows(m, std::min(m1, m + tall), k, kn, i, wide, b);
           }
     }
     const R* at(int m, int k) const {
@@ -329,6 +334,17 @@ struct Gemm {
       }
     }
   };
+
+  static void run(Threads& threads, Job job) {
+    if (job.M == 0 || job.N == 0) return;
+    if (!job.packs_left()) return job.share(threads, 0, job.M);
+    const int most = std::max(Shape::mr, static_cast<int>(slab_size / static_cast<std::size_t>(std::max(job.K, 1))));
+    const int slabs = (job.M + most - 1) / most, high = up_to((job.M + slabs - 1) / slabs, Shape::mr);
+    for (int m = 0; m < job.M; m += high) {
+      job.pack_left(threads, m, std::min(job.M, m + high));
+      job.share(threads, m, std::min(job.M, m + high));
+    }
+  }
 
   /// to[k * mr + j] = from[j * row + k] for j < count, k < kn; numbers of the other j < mr are anything.
   template <int j0 = 0>

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <utility>
 
+#include <flamingo/kernels/cpu/bf16_pairs.hpp>
 #include <flamingo/kernels/cpu/few_rows.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
 #include <flamingo/kernels/cpu/linear_bias.hpp>
@@ -47,13 +48,21 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
   template <class W>
   static void product(Context<P>& ctx, In<P> x, W w, typename G::Finish finish, Out<P> y) {
     const auto width = static_cast<std::size_t>(x.width), to_width = static_cast<std::size_t>(y.width);
-    const typename G::Left a{x.data, width, 1};
+    typename G::Left a{x.data, width, 1};
     const typename G::Result c{y.data, to_width, false};
     if constexpr (requires { w.panels; }) {
+      if (ctx.rounds_to_bf16 && w.format == Format::bf16 && x.rows > 0) {
+        if (multiply_pairs(ctx, x, w, finish, y)) return;
+        a.data = rounded_to_bf16(ctx.threads(), x.data, width, x.rows, x.width);
+      }
       finish.scales = std::exchange(w.scales, nullptr);
       if constexpr (std::same_as<R, float>)
         if (w.panels && x.rows <= FewRows<Set>::most && w.columns > 0)
-          return FewRows<Set>::run(ctx.threads(), w, {x.data, width, y.data, to_width, x.rows}, finish);
+          return FewRows<Set>::run(ctx.threads(), w, {a.data, width, y.data, to_width, x.rows}, finish);
+      if constexpr (std::same_as<R, float> && G::nr == panel_rows)
+        if (w.panels && w.format == Format::f32)
+          return G::run_in_place(ctx.threads(), x.rows, w.rows, w.columns, a, c, reinterpret_cast<const float*>(w.data),
+                                 finish);
       if (w.panels)
         return G::run(
             ctx.threads(), x.rows, w.rows, w.columns, a, c,
@@ -64,6 +73,35 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
     G::run(
         ctx.threads(), x.rows, w.rows, w.columns, a, c,
         [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); }, finish, 1);
+  }
+
+  /// The same of pairs of numbers rounded to bfloat16. False where there is no instruction for it, or w lies otherwise.
+  template <class W>
+  static bool multiply_pairs([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] In<P> x, [[maybe_unused]] const W& w,
+                             [[maybe_unused]] const typename G::Finish& finish, [[maybe_unused]] Out<P> y) {
+#ifdef __AVX512BF16__
+    if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
+      using Pairs = Gemm<float, Set, PairProducts<Set>>;
+      if (!w.panels || w.columns % 2 != 0 || w.columns == 0) return false;
+      const int pairs = w.columns / 2;
+      const auto row = static_cast<std::size_t>(pairs), width = static_cast<std::size_t>(x.width),
+                 to_width = static_cast<std::size_t>(y.width);
+      const float* numbers = paired<Set>(ctx.threads(), x.data, width, x.rows, x.width);
+      const typename Pairs::Finish ends{finish.scales, finish.bias};
+      if (x.rows <= FewRows<Set>::most)
+        FewRows<Set, PairProducts<Set>>::run(ctx.threads(), w, {numbers, row, y.data, to_width, x.rows}, ends);
+      else
+        Pairs::run(
+            ctx.threads(), x.rows, w.rows, pairs, {numbers, row, 1}, {y.data, to_width, false},
+            [&](int k0, int kn, int n0, int nn, float* panels) {
+              for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
+                pair_panel<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
+            },
+            ends, 1);
+      return true;
+    }
+#endif
+    return false;
   }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <utility>
 
+#include <flamingo/kernels/cpu/bf16_pairs.hpp>
 #include <flamingo/kernels/cpu/eigen.hpp>
 #include <flamingo/kernels/cpu/gemm_eigen.hpp>
 #include <flamingo/kernels/cpu/linear_bias.hpp>
@@ -19,7 +20,11 @@ struct Linear<Cpu<R, Set, Products::eigen>> : LinearBias<Cpu<R, Set, Products::e
   template <class W>
   static void forward(Context<P>& ctx, In<P> x, W w, Out<P> y) {
     const float* scales = nullptr;
-    if constexpr (requires { w.panels; }) scales = std::exchange(w.scales, nullptr);
+    if constexpr (requires { w.panels; }) {
+      if (ctx.rounds_to_bf16 && w.format == Format::bf16)
+        x.data = rounded_to_bf16(ctx.threads(), x.data, static_cast<std::size_t>(x.width), x.rows, x.width);
+      scales = std::exchange(w.scales, nullptr);
+    }
     const auto source = source_of<R>(w);
     G::template run_source<true>(ctx.threads(), x.rows, w.rows, w.columns, rows_of(x), result(y), source,
                                  [&](int k0, int kn, int n0, int nn, R* panels) {

@@ -35,10 +35,11 @@ struct Neighbours {
   /// Bytes as numbers of 32 bits.
   template <class T>
   [[gnu::always_inline]] static Vector<std::int32_t> integers(const std::byte* from) {
-#ifdef __AVX512F__  // g++ makes scalar code of the general form
+#ifdef __AVX512F__  // g++ makes scalar code of the general form, and warns of the forms that have no mask
     if constexpr (n == 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-      const __m512i wide = std::is_signed_v<T> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+      const __m512i wide =
+          std::is_signed_v<T> ? _mm512_maskz_cvtepi8_epi32(0xffff, bytes) : _mm512_maskz_cvtepu8_epi32(0xffff, bytes);
       return reinterpret_cast<Vector<std::int32_t>>(wide);
     } else
 #endif
@@ -81,7 +82,7 @@ struct Neighbours {
 #ifdef __AVX512F__
     if constexpr (n == 16)
       return reinterpret_cast<Vector<float>>(
-          _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+          _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
 #endif
 #ifdef __F16C__
     if constexpr (n == 8)

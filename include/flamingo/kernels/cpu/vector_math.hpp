@@ -14,7 +14,7 @@ namespace flamingo::kernels {
 
 /// Numbers of type T in a register.
 template <class T, Isa Set>
-inline constexpr int vector_lanes = (Set == Isa::avx512 ? 64
+inline constexpr int vector_lanes = (is_avx512(Set)     ? 64
                                      : Set == Isa::avx2 ? 32
                                                         : 16) /
                                     static_cast<int>(sizeof(T));

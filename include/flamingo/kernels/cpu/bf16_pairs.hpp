@@ -1,0 +1,133 @@
+/// Products whose factors are both rounded to bfloat16: two neighbours of k are a pair, in the place of one float, and
+/// a step over k is one instruction for 32 products where the processor has it (vdpbf16ps).
+///
+/// Sums are float. Numbers below the smallest normal one count as zero, as that instruction has it.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+#include <flamingo/core/panels.hpp>
+#include <flamingo/core/real.hpp>
+#include <flamingo/core/threads.hpp>
+#include <flamingo/kernels/cpu/panels.hpp>
+#include <flamingo/kernels/cpu/vector_math.hpp>
+
+namespace flamingo::kernels {
+
+/// Calls f(first, last) for parts of rows of `width` numbers: on all threads where that pays.
+inline void over_rows(Threads& threads, int rows, int width, FunctionRef<void(int, int)> f) {
+  constexpr std::int64_t worth_a_task = 1 << 14;
+  const int tasks =
+      static_cast<int>(std::clamp<std::int64_t>(std::int64_t{rows} * width / worth_a_task, 1, std::min(rows, 64)));
+  threads.run(tasks, [&](int i) { f(rows * i / tasks, rows * (i + 1) / tasks); });
+}
+
+/// Rows of x (rows, width), `row` apart, each number rounded to bfloat16 and widened again; they are this thread's, and
+/// live until the next call.
+template <class R>
+const R* rounded_to_bf16(Threads& threads, const R* x, std::size_t row, int rows, int width) {
+  static thread_local std::vector<R> all;
+  const auto columns = static_cast<std::size_t>(width);
+  all.resize(std::max(all.size(), static_cast<std::size_t>(rows) * columns));
+  R* const to = all.data();
+  over_rows(threads, rows, width, [&](int first, int last) {
+    for (auto n = static_cast<std::size_t>(first); n < static_cast<std::size_t>(last); ++n)
+      std::transform(x + n * row, x + n * row + columns, to + n * columns,
+                     [](R number) { return static_cast<R>(static_cast<float>(bfloat16(static_cast<float>(number)))); });
+  });
+  return to;
+}
+
+#ifdef __AVX512BF16__
+
+/// sum + a₀ b₀ + a₁ b₁, a and each lane of b a pair.
+template <Isa Set>
+struct PairProducts {
+  using V = typename VectorMath<float, Set>::Vector;
+  static constexpr int numbers = 2;  ///< of k
+
+  [[gnu::always_inline]] static V add(V sum, float a, V b) {
+    std::int32_t bits;
+    std::memcpy(&bits, &a, sizeof(bits));
+    return reinterpret_cast<V>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
+                                                reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits)),
+                                                reinterpret_cast<__m512bh>(b)));
+  }
+};
+
+/// The columns of a panel of bfloat16 two by two, in the place of a panel's columns (panels.hpp): each as vectors of n
+/// pairs, from row j on.
+template <Isa Set, int n>
+struct PairColumns {
+  using N = Neighbours<Set, n>;
+  using V = typename N::template Vector<float>;
+  using Halves = typename Neighbours<Set, 2 * n>::template Vector<std::uint16_t>;
+  static constexpr bool in_blocks = false, alternate = false;
+  static constexpr std::size_t step = 4 * panel_rows;
+  struct Shared {};
+
+  [[gnu::always_inline]] static int together(int, int count) { return count; }
+  [[gnu::always_inline]] static const std::byte* column(const std::byte* panel, int k, int j) {
+    return panel + static_cast<std::size_t>(k) * step + j * 2;
+  }
+  [[gnu::always_inline]] static Shared shared(const std::byte*, int, int) { return {}; }
+  /// Pairs of rows i n .. of the two columns at `from`.
+  template <int i>
+  [[gnu::always_inline]] static V in_any_order(Shared, const std::byte* from) {
+    using M = Neighbours<Set, 2 * n>;
+    const Halves even = M::template load<std::uint16_t>(from + i / 2 * 4 * n),
+                 odd = M::template load<std::uint16_t>(from + i / 2 * 4 * n + 2 * panel_rows);
+    return [&]<int... lane>(std::integer_sequence<int, lane...>) {
+      return reinterpret_cast<V>(__builtin_shufflevector(even, odd, (lane / 2 + lane % 2 * 2 * n + i % 2 * n)...));
+    }(std::make_integer_sequence<int, 2 * n>{});
+  }
+};
+
+/// Pairs k0 .. k0 + kn of a panel of bfloat16: to[k * panel_rows + row].
+template <Isa Set>
+void pair_panel(const std::byte* panel, int k0, int kn, float* to) {
+  constexpr int n = vector_lanes<float, Set>;
+  using Columns = PairColumns<Set, n>;
+  static_assert(panel_rows == 2 * n);
+  const std::byte* from = Columns::column(panel, k0, 0);
+  for (int k = 0; k < kn; ++k, from += Columns::step, to += panel_rows) {
+    Neighbours<Set, n>::store(to, Columns::template in_any_order<0>({}, from));
+    Neighbours<Set, n>::store(to + n, Columns::template in_any_order<1>({}, from));
+  }
+}
+
+/// Rows of x (rows, width) as pairs, row after row; width is even. They are this thread's, and live until the next
+/// call.
+template <Isa Set>
+const float* paired(Threads& threads, const float* x, std::size_t row, int rows, int width) {
+  static thread_local std::vector<float> all;
+  const auto pairs = static_cast<std::size_t>(width / 2);
+  all.resize(std::max(all.size(), static_cast<std::size_t>(rows) * pairs));
+  float* const to = all.data();
+  over_rows(threads, rows, width, [&](int first, int last) {
+    for (auto n = static_cast<std::size_t>(first); n < static_cast<std::size_t>(last); ++n) {
+      const float* from = x + n * row;
+      float* pair = to + n * pairs;
+      for (std::size_t left = 2 * pairs; left > 0;) {
+        const std::size_t some = std::min<std::size_t>(left, 16);
+        const auto mask = static_cast<__mmask16>((1u << some) - 1);
+        const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
+        _mm256_mask_storeu_epi16(pair, mask, halves);
+        from += some;
+        pair += some / 2;
+        left -= some;
+      }
+    }
+  });
+  return to;
+}
+
+#endif
+
+}  // namespace flamingo::kernels

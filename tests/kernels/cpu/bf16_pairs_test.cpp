@@ -1,0 +1,122 @@
+#include <flamingo/kernels/cpu/bf16_pairs.hpp>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <vector>
+
+#include <flamingo/kernels/cpu/linear.hpp>
+
+#include "support/bits.hpp"
+#include "support/packing.hpp"
+#include "support/platforms.hpp"
+
+namespace bf16_pairs_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace {
+
+template <Platform P>
+struct Panels {
+  PackedMatrix<P, dynamic, dynamic> view;
+  std::vector<std::byte> bytes;
+
+  explicit Panels(const PackedMatrix<P, dynamic, dynamic>& rows)
+      : view(rows), bytes(panel_bytes(rows.rows, rows.row_bytes())) {
+    interleave(rows, bytes.data());
+    view.data = bytes.data();
+    view.panels = true;
+  }
+};
+
+double rounded(double x) { return static_cast<double>(static_cast<float>(bfloat16(static_cast<float>(x)))); }
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("rows and matrices of bfloat16 are multiplied as rounded numbers", "[bf16_pairs]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  constexpr int N = 300, out = 70;  // two panels and six rows
+  Context<P> ctx(2, 1 << 20);
+  ctx.rounds_to_bf16 = true;
+  auto bias = Tensor<R>::random(1, out, 4);
+  for (const int in : {2, 544, 1121}) {  // of a step; of two blocks of steps and a part of one; odd
+    const auto x = Tensor<R>::random(N, in, 1);
+    const PackedTensor packed(Format::bf16, out, in, 5);
+    const auto rows = packed.on<P>();
+    const Panels<P> panels(rows);
+    Tensor<double> expected(N, out), magnitude(N, out);
+    for (int n = 0; n < N; ++n)
+      for (int o = 0; o < out; ++o) {
+        expected(n, o) = static_cast<double>(bias(0, o));
+        for (int i = 0; i < in; ++i) {
+          const double product = rounded(static_cast<double>(x(n, i))) * packed.numbers(o, i);
+          expected(n, o) += product;
+          magnitude(n, o) += std::abs(product);
+        }
+      }
+    for (const auto& w : {rows, panels.view})
+      for (const int count : {1, 2, 3, 4, 5, 7, 8, 9, 13, 31, N}) {
+        INFO(count << " rows of " << in << (w.panels ? " over panels" : ""));
+        Tensor<R> y(count, out);
+        ops::linear(ctx, rows_of(x, 0, count).template rows_on<P>(), w, bias.template vector_on<P>(),
+                    y.template rows_on<P>());
+        CHECK(y.intact());
+        int wrong = 0;
+        for (int n = 0; n < count; ++n)
+          for (int o = 0; o < out; ++o)
+            wrong += std::abs(static_cast<double>(y(n, o)) - expected(n, o)) > 1e-6 * (magnitude(n, o) + 1);
+        CHECK(wrong == 0);
+      }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a row rounded to bfloat16 has the same bits alone and on any number of threads",
+                        "[bf16_pairs]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  constexpr int N = 300, in = 1184, out = 67;
+  const auto x = Tensor<R>::random(N, in, 1);
+  const PackedTensor packed(Format::bf16, out, in, 5);
+  const Panels<P> panels(packed.on<P>());
+  Context<P> ctx(2, 1 << 20), alone(1, 1 << 20);
+  ctx.rounds_to_bf16 = alone.rounds_to_bf16 = true;
+  Tensor<R> all(N, out);
+  ops::linear(ctx, x.template rows_on<P>(), panels.view, all.template rows_on<P>());
+  for (const int first : {0, 5, 11, 12, 240, 291})
+    for (const int count : {1, 3, 8, 9}) {
+      Tensor<R> y(count, out), on_one(count, out);
+      const auto some = rows_of(x, first, count);
+      ops::linear(ctx, some.template rows_on<P>(), panels.view, y.template rows_on<P>());
+      ops::linear(alone, some.template rows_on<P>(), panels.view, on_one.template rows_on<P>());
+      CHECK(y == rows_of(all, first, count));
+      CHECK(y == on_one);
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows, and only forward", "[bf16_pairs]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  constexpr int N = 9, in = 64, out = 40;
+  const auto x = Tensor<R>::random(N, in, 1), dy = Tensor<R>::random(N, out, 2);
+  Context<P> rounding(2, 1 << 20), exact(2, 1 << 20);
+  rounding.rounds_to_bf16 = true;
+  for (const auto& [format, name] : all_formats) {
+    INFO(name);
+    const PackedTensor packed(format, out, in, 3);
+    const Panels<P> panels(packed.on<P>());
+    Tensor<R> y(N, out), expected(N, out), dx(N, in), dexpected(N, in);
+    ops::linear(rounding, x.template rows_on<P>(), panels.view, y.template rows_on<P>());
+    ops::linear(exact, x.template rows_on<P>(), panels.view, expected.template rows_on<P>());
+    CHECK((y == expected) == (format != Format::bf16));
+    const auto back = [&](Context<P>& ctx, Tensor<R>& to) {
+      ops::linear_backward(ctx, NoGrad{}, panels.view, dy.template rows_on<P>(), to.template rows_on<P>(), NoGrad{});
+    };
+    back(rounding, dx);
+    back(exact, dexpected);
+    CHECK(dx == dexpected);
+  }
+}
+
+}  // namespace bf16_pairs_test
