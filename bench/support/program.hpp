@@ -100,8 +100,8 @@ class Line {
     std::printf("{%s}\n", text_.c_str());
     std::fflush(stdout);
   }
-  Line& with(const char* name, std::string_view value) { return put(name, '"' + std::string(value) + '"'); }
-  Line& with(const char* name, double value) {
+  Line& with(std::string_view name, std::string_view value) { return put(name, '"' + std::string(value) + '"'); }
+  Line& with(std::string_view name, double value) {
     char digits[32];
     std::snprintf(digits, sizeof digits, "%.9g", value);
     return put(name, digits);
@@ -109,7 +109,7 @@ class Line {
   Line& with_null(const char* name) { return put(name, "null"); }
 
  private:
-  Line& put(const char* name, const std::string& value) {
+  Line& put(std::string_view name, const std::string& value) {
     text_ += (text_.empty() ? "\"" : ", \"") + std::string(name) + "\": " + value;
     return *this;
   }
