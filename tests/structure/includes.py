@@ -44,7 +44,7 @@ LIBRARIES = {
     r"(Eigen|unsupported)/": r"kernels/cpu/eigen\.hpp",
     r"(cub|thrust|cuda|cutlass)/|cuda|cublas|nv|mma\.h": r"(kernels/cuda/.*|cuda)\.cuh",
     r"sentencepiece": r"io/sentencepiece\.hpp",
-    r"stb": r"io/image_decoder\.hpp",
+    r"stb": r"io/image_(decoder|writer)\.hpp",
     r"(png|jpeglib)\.h": r"io/image_codecs\.hpp",
     r"gumbo": r"data/web/html\.hpp",
     r"zlib": r"data/web/gzip\.hpp",
