@@ -115,7 +115,29 @@ TEST_CASE("a demonstration needs an answer, a set a name", "[eval][prompts]") {
   CHECK(shown_answer(TaskKind::meme, {.id = "7", .label = 1}, task) == "yes");
   CHECK(prompts_named("paper").name == "paper");
   CHECK(prompts_named("open_flamingo").name == "open_flamingo");
-  CHECK_THROWS_WITH(prompts_named("other"), "[prompts] there is no set 'other', expected paper or open_flamingo");
+  CHECK_THROWS_WITH(prompts_named("other"), "[prompts] there is no set 'other', expected paper, open_flamingo or idefics");
+}
+
+TEST_CASE("a page puts tags where its pictures stand", "[eval][prompts]") {
+  const TaskItem page{.id = "p",
+                      .media = {{"a"}, {"b"}, {"c"}},
+                      .fields = {{"page", "See <image> and <image><image> {answer}:"}},
+                      .answers = {" this"}};
+  PromptSet set = paper_prompts();
+  const TaskItem* const shots[] = {&page};
+  CHECK(few_shot_prompt(set, TaskKind::page, shots, page).text ==
+        "<BOS>See <image> and <image><image> {answer}:  this<EOC>See <image> and <image><image> {answer}:");
+  CHECK(few_shot_prompt(set, TaskKind::page, shots, page).media.size() == 6);
+  CHECK(few_shot_prompt(set, TaskKind::page, {}, page, PromptMedia::none).text == "<BOS>See  and  {answer}:");
+  // Idefics: a tag on each side, one between neighbours.
+  set = prompts_named("idefics");
+  CHECK(few_shot_prompt(set, TaskKind::page, {}, page).text ==
+        "<s>See <fake_token_around_image><image><fake_token_around_image> and <fake_token_around_image><image>"
+        "<fake_token_around_image><image><fake_token_around_image> {answer}:");
+  const TaskItem question{.id = "q", .media = {{"a"}, {"b"}}, .question = "Who?"};
+  CHECK(few_shot_prompt(set, TaskKind::question, {}, question).text ==
+        "<s><fake_token_around_image><image><fake_token_around_image><image><fake_token_around_image>Question: Who? "
+        "Answer:");
 }
 
 }  // namespace prompts_test

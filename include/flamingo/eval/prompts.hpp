@@ -29,6 +29,9 @@ struct PromptSet {
   std::string lead;                        ///< between the words before {answer} and an answer, not part of a query
   std::string turn;                        ///< a round of {history}
   PromptPattern caption, question, dialogue, classification, meme, action;
+  PromptPattern page{.shot = "{page}{answer}{end}"};
+  std::string around{};            ///< before and after each image tag; tags side by side share one (Idefics)
+  bool closes_candidates = false;  ///< the end of a chunk is scored with each candidate
 
   const PromptPattern& of(TaskKind kind) const {
     switch (kind) {
@@ -44,6 +47,8 @@ struct PromptSet {
         return meme;
       case TaskKind::action:
         return action;
+      case TaskKind::page:
+        return page;
     }
     return caption;
   }
@@ -92,11 +97,23 @@ inline PromptSet open_flamingo_prompts() {
           .action = output};
 }
 
+/// The paper's patterns in the tags of Idefics, whose tokenizer has two of them for a picture.
+inline PromptSet idefics_prompts() {
+  PromptSet set = paper_prompts();
+  set.name = "idefics";
+  set.begin = "<s>";
+  set.image = "<image>";
+  set.around = "<fake_token_around_image>";
+  set.end_of_chunk = "\n";
+  return set;
+}
+
 /// The set of a name. Throws where there is none.
 inline PromptSet prompts_named(std::string_view name) {
   if (name == "paper") return paper_prompts();
   if (name == "open_flamingo") return open_flamingo_prompts();
-  fail("prompts", "there is no set '", name, "', expected paper or open_flamingo");
+  if (name == "idefics") return idefics_prompts();
+  fail("prompts", "there is no set '", name, "', expected paper, open_flamingo or idefics");
 }
 
 /// A text with one image tag for each of its media, in their order.
@@ -137,14 +154,37 @@ inline std::string history_of(const PromptSet& set, const TaskItem& item) {
   return text;
 }
 
+/// As many image tags side by side.
+inline std::string image_tags(const PromptSet& set, std::size_t count) {
+  std::string tags = count > 0 ? set.around : "";
+  for (std::size_t i = 0; i < count; ++i) tags += set.image + set.around;
+  return tags;
+}
+
+/// The field "page": each run of <image> becomes tags, or nothing.
+inline std::string page_of(const PromptSet& set, const TaskItem& item, bool pictures) {
+  constexpr std::string_view mark = "<image>";
+  const std::string& page = item.field("page");
+  std::string text;
+  for (std::size_t at = 0; at < page.size();) {
+    std::size_t run = 0;
+    while (page.compare(at, mark.size(), mark) == 0) {
+      at += mark.size();
+      ++run;
+    }
+    if (pictures) text += image_tags(set, run);
+    const std::size_t next = std::min(page.find(mark, at), page.size());
+    text += page.substr(at, next - at);
+    at = next;
+  }
+  return text;
+}
+
 inline std::string example(const PromptSet& set, std::string_view pattern, const TaskItem& item,
                            std::string_view answer, bool pictures) {
   return filled(pattern, [&](std::string_view name) -> std::string {
-    if (name == "image") {
-      std::string tags;
-      for (std::size_t i = 0; pictures && i < item.media.size(); ++i) tags += set.image;
-      return tags;
-    }
+    if (name == "image") return pictures ? image_tags(set, item.media.size()) : "";
+    if (name == "page") return page_of(set, item, pictures);
     if (name == "question") return item.question;
     if (name == "answer") return set.lead + std::string(answer);
     if (name == "end") return set.end_of_chunk;

@@ -86,11 +86,50 @@ TEST_CASE("an engine writes and scores what a prompt asks, and its tokens are co
   CHECK(tests::error_of([&] {
           model.write({"<image>Output:", {}}, s);
         }) == "[evaluate] a prompt has 1 image tags and 0 media: an item's text has a tag in it");
-  PromptSet other = open_flamingo_prompts();
-  other.end_of_chunk = "<EOC>";
+}
+
+TEST_CASE("tags of several tokens announce media, end answers and are scored", "[eval][engine_answerer]") {
+  using P = Cpu<double>;
+  Tiny<P> tiny;
+  const Letters text;
+  std::vector<std::string> opened;
+  const auto open = [&](const TaskMedium& medium) {
+    opened.push_back(medium.path);
+    return tiny.medium(medium.path == "a" ? 0 : 1);
+  };
+  PromptSet set = open_flamingo_prompts();
+  set.image = "(pa)";  // read as the four tokens of " pa "
+  set.end_of_chunk = "d.";
+  EngineAnswerer model(tiny.engine, text, set, open);
+  const TaskItem shot{.id = "s", .media = {{"a"}}, .answers = {"ab"}}, query{.id = "q", .media = {{"b"}}};
+  const TaskItem* const shots[] = {&shot};
+  const Prompt prompt = few_shot_prompt(set, TaskKind::classification, shots, query);
+  CHECK(prompt.text == "(pa)Output:abd.(pa)Output:");
+  Sequence sequence;
+  sequence.ids = text.encode(prompt.text, {.parse_special = true});
+  const std::vector<int> tags{0, 15};  // an id that is no tag's stands before the second
+  REQUIRE(sequence.ids.size() == 4 + 7 + 4 + 4 + 7);
+  sequence.phi = phi_of(tags, static_cast<int>(sequence.ids.size()));
+  sequence.media = 2;
+  TextState state = tiny.engine.begin(sequence, std::vector{tiny.medium(0), tiny.medium(1)}), again = state;
+  EvaluationSettings s{.max_new_tokens = 6};
+  const std::vector<std::string> candidates{"ab", "c"};
+  const auto open_scores = model.score(prompt, candidates, s).scores;
+  CHECK(opened == std::vector<std::string>{"a", "b"});
+  CHECK(open_scores[0] == Approx(score(tiny.engine, state, text.encode("ab", {})).sum));
+  set.closes_candidates = true;
+  EngineAnswerer closing(tiny.engine, text, set, open);
+  CHECK(closing.score(prompt, candidates, s).scores[0] ==
+        Approx(score(tiny.engine, state, text.encode("abd.", {})).sum));
+  // What was written is cut at the tags.
+  const auto best =
+      beam_search(tiny.engine, again, {.beams = 3, .max_new_tokens = 6, .length_penalty = 0, .end_ids = {}});
+  std::string whole = text.decode(best[0].ids);
+  whole.resize(std::min(whole.size(), whole.find("d.")));
+  CHECK(model.write(prompt, s).text == trimmed(whole));
   CHECK(tests::error_of([&] {
-          EngineAnswerer(tiny.engine, text, other, open);
-        }).ends_with("reads the tag '<EOC>' as 5 tokens, expected one"));
+          model.score({"(pa)Output:", {}}, candidates, s);
+        }) == "[evaluate] a prompt has 1 image tags and 0 media: an item's text has a tag in it");
 }
 
 TEST_CASE("a whole evaluation runs over a tiny model", "[eval][engine_answerer]") {

@@ -191,4 +191,53 @@ TEST_CASE("too little support and no queries are refused", "[eval][evaluate]") {
   CHECK(error_of([&] { evaluate(model, c.settings, c.data(), file, quiet); }) == "[evaluate] there are no queries");
 }
 
+TEST_CASE("answers are dealt out anew, videos lose their frames, and queries bring demonstrations of their own",
+          "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  int runs = 0;
+  EvaluationData data = c.data();
+  const auto record_of = [&](std::size_t query) {
+    Parrot model;
+    const auto path = folder.path() / (std::to_string(++runs) + ".jsonl");
+    RunFile file(path, c.settings.json());
+    evaluate(model, c.settings, data, file, quiet);
+    return lines(path)[1 + query];
+  };
+  const auto prompt_of = [](const io::Json& record) { return record.at("prompts").as_array()[0].as_string(); };
+  c.settings.shots = 8;
+  const io::Json plain = record_of(1);
+  c.settings.control = Control::shuffled_labels;
+  const io::Json dealt = record_of(1);
+  CHECK(dealt.at("shots") == plain.at("shots"));
+  CHECK(dealt.at("media") == plain.at("media"));
+  CHECK(prompt_of(dealt) != prompt_of(plain));
+  const auto answers = [&](const io::Json& record) {
+    std::multiset<std::string> found;
+    const std::string text = prompt_of(record);
+    for (std::size_t at = text.find(": a"); at != text.npos; at = text.find(": a", at + 1))
+      found.insert(text.substr(at, text.find("<EOC>", at) - at));
+    return found;
+  };
+  CHECK(answers(plain).size() == 8);
+  CHECK(answers(dealt) == answers(plain));
+
+  for (TaskItem& query : c.queries) query.media[0].video = true;
+  data = c.data();
+  c.settings.control = Control::single_frame;
+  CHECK(record_of(1).at("media").as_array()[8].as_string() == "first frame of:q1");
+  c.settings.control = Control::shuffled_frames;
+  CHECK(record_of(1).at("media").as_array()[8].as_string() == "shuffled frames of:q1");
+
+  c.settings.control = Control::none;
+  PromptSet own = paper_prompts();
+  own.caption.shot = "{image}: {answer}{end}";
+  data.prompts = &own;
+  data.shots = [](const TaskItem& query, const EvaluationSettings& s) {
+    return std::vector<TaskItem>(static_cast<std::size_t>(s.shots / 4),
+                                 {.id = "own", .media = {{"o"}}, .answers = {"of " + query.id}});
+  };
+  CHECK(prompt_of(record_of(1)) == "<BOS><image>:  of q1<EOC><image>:  of q1<EOC><image>: ");
+}
+
 }  // namespace evaluate_test

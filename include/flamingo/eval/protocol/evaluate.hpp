@@ -21,6 +21,9 @@ namespace flamingo {
 /// The path of the picture that the control `blank` shows: whoever opens media makes a uniform one of it.
 inline constexpr std::string_view blank_medium = "blank:";
 
+/// In front of a video's path: of the sampled frames the first alone, or all in another order.
+inline constexpr std::string_view first_frame_of = "first frame of:", shuffled_frames_of = "shuffled frames of:";
+
 /// Tokens that a language model reads.
 struct TokenCount {
   std::int64_t read = 0;        ///< as the answer was made
@@ -52,6 +55,9 @@ struct EvaluationData {
   std::span<const std::string> candidates{};  ///< of all items; empty: open-ended, or each item has its own
   const FeatureIndex* index = nullptr;        ///< of the support, in its order, for RICES
   Function<std::vector<float>(const TaskItem&)> features{};  ///< of a query, likewise
+  /// A query's own demonstrations, instead of those of the support: episodes have them.
+  Function<std::vector<TaskItem>(const TaskItem&, const EvaluationSettings&)> shots{};
+  const PromptSet* prompts = nullptr;  ///< null: those that the settings name
 };
 
 struct Evaluation {
@@ -62,10 +68,11 @@ struct Evaluation {
 
 namespace detail {
 
-inline std::vector<const TaskItem*> chosen_shots(const EvaluationSettings& s, const EvaluationData& data,
-                                                 const TaskItem& query) {
+inline std::vector<TaskItem> chosen_shots(const EvaluationSettings& s, const EvaluationData& data,
+                                          const TaskItem& query) {
+  if (data.shots) return data.shots(query, s);
   const auto k = static_cast<std::size_t>(s.shown());
-  std::vector<const TaskItem*> shots;
+  std::vector<TaskItem> shots;
   if (k == 0) return shots;
   if (s.support == Support::rices) {
     check(data.index && data.features, "evaluate", "RICES needs an index of the support and features of queries");
@@ -74,7 +81,7 @@ inline std::vector<const TaskItem*> chosen_shots(const EvaluationSettings& s, co
     for (const std::size_t i : data.index->nearest(data.features(query), k, query.id)) {
       check(data.index->ids()[i] == data.support[i].id, "evaluate", "place ", i, " of the index is item ",
             data.index->ids()[i], ", of the support ", data.support[i].id);
-      shots.push_back(&data.support[i]);
+      shots.push_back(data.support[i]);
     }
     return shots;
   }
@@ -83,15 +90,35 @@ inline std::vector<const TaskItem*> chosen_shots(const EvaluationSettings& s, co
         " items of support, expected at least ", k);
   const std::size_t some = std::min(k + 1, data.support.size());
   for (const std::size_t i : drawn(draw_for(s.seed, "shots of " + query.id), some, data.support.size()))
-    if (data.support[i].id != query.id && shots.size() < k) shots.push_back(&data.support[i]);
+    if (data.support[i].id != query.id && shots.size() < k) shots.push_back(data.support[i]);
   check(shots.size() == k, "evaluate", "there are too few items of support besides ", query.id);
   return shots;
 }
 
-inline io::Json record_of(const TaskItem& query, std::span<const TaskItem* const> shots,
-                          std::span<const Prompt> prompts, const Answer& answer, std::string_view trimmed) {
+/// The demonstrations with their answers dealt out anew among them, so that each answer is shown as often as before.
+inline void deal_answers(Random random, std::vector<TaskItem>& shots) {
+  const std::vector<TaskItem> before = shots;
+  const std::vector<std::size_t> from = drawn(random, shots.size(), shots.size());
+  for (std::size_t i = 0; i < shots.size(); ++i) {
+    shots[i].answers = before[from[i]].answers;
+    shots[i].candidates = before[from[i]].candidates;
+    shots[i].label = before[from[i]].label;
+  }
+}
+
+/// A query with what a control leaves of its media.
+inline void apply(Control control, TaskItem& query) {
+  for (TaskMedium& medium : query.media) {
+    if (control == Control::blank) medium = {std::string(blank_medium), medium.video};
+    if (control == Control::single_frame) medium.path.insert(0, first_frame_of);
+    if (control == Control::shuffled_frames) medium.path.insert(0, shuffled_frames_of);
+  }
+}
+
+inline io::Json record_of(const TaskItem& query, std::span<const TaskItem> shots, std::span<const Prompt> prompts,
+                          const Answer& answer, std::string_view trimmed) {
   io::Json::Array ids, texts, media;
-  for (const TaskItem* shot : shots) ids.push_back(shot->id);
+  for (const TaskItem& shot : shots) ids.push_back(shot.id);
   for (const Prompt& prompt : prompts) texts.push_back(prompt.text);
   for (const TaskMedium& medium : prompts[0].media) media.push_back(medium.path);
   io::Json::Object record{
@@ -124,7 +151,7 @@ inline std::vector<TaskItem> drawn_queries(const EvaluationSettings& s, std::spa
 template <class Model, class OnProgress>
 Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationData& data, RunFile& file,
                     const OnProgress& progress) {
-  const PromptSet set = prompts_named(s.prompts);
+  const PromptSet set = data.prompts ? *data.prompts : prompts_named(s.prompts);
   Evaluation run{.queries = drawn_queries(s, data.queries), .predictions = {}, .tokens = {}};
   check(!run.queries.empty(), "evaluate", "there are no queries");
   std::vector<std::size_t> others;
@@ -134,8 +161,7 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
   for (std::size_t q = 0; q < run.queries.size(); ++q) {
     TaskItem query = run.queries[q];
     if (s.control == Control::shuffled) query.media = run.queries[others[q]].media;
-    if (s.control == Control::blank)
-      for (TaskMedium& medium : query.media) medium = {std::string(blank_medium), medium.video};
+    detail::apply(s.control, query);
     const std::span<const std::string> candidates = query.candidates.empty() ? data.candidates : query.candidates;
     if (const io::Json* known = file.find(query.id)) {
       Prediction prediction{query.id, {}};
@@ -148,7 +174,8 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
       run.predictions.push_back(std::move(prediction));
       ++at.resumed;
     } else {
-      const std::vector<const TaskItem*> shots = detail::chosen_shots(s, data, query);
+      std::vector<TaskItem> shots = detail::chosen_shots(s, data, query);
+      if (s.control == Control::shuffled_labels) detail::deal_answers(draw_for(s.seed, "labels of " + query.id), shots);
       const PromptMedia media = s.control == Control::text_only ? PromptMedia::none
                                 : s.shots == 0                  ? PromptMedia::query_only
                                                                 : PromptMedia::all;
@@ -157,7 +184,7 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
       Answer answer;
       for (const auto& order : orders(draw_for(s.seed, "orders of " + query.id), shots.size(), most)) {
         std::vector<const TaskItem*> ordered;
-        for (const std::size_t i : order) ordered.push_back(shots[i]);
+        for (const std::size_t i : order) ordered.push_back(&shots[i]);
         prompts.push_back(few_shot_prompt(set, s.kind, ordered, query, media, data.candidates));
         if (candidates.empty()) {
           answer = model.write(prompts.back(), s);

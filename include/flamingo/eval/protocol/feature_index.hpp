@@ -27,6 +27,11 @@ class FeatureIndex {
   const std::string& encoder() const { return encoder_; }
   const std::vector<std::string>& ids() const { return ids_; }
   int width() const { return width_; }
+  /// The features of an item, of length 1.
+  std::span<const float> features_of(std::size_t item) const {
+    const auto width = static_cast<std::size_t>(width_);
+    return std::span(features_).subspan(item * width, width);
+  }
 
   /// One more item. Throws where its features have another width, are not finite or all zero.
   void add(std::string id, std::span<const float> features) {

@@ -15,17 +15,20 @@
 namespace flamingo {
 
 enum class Support : std::uint8_t { random, rices };
-/// What a query's own pictures are replaced by, to show whether they are looked at. Demonstrations keep theirs, but for
-/// text_only, where nobody has any.
-enum class Control : std::uint8_t { none, blank, shuffled, text_only };
+/// What is taken away, to show whether it is used. A query's own pictures are replaced by blank ones or another
+/// query's; nobody has any (text_only); the demonstrations' answers are dealt out anew among them (shuffled_labels); of
+/// a video the first frame is shown alone, or its frames in another order. Demonstrations keep their pictures
+/// otherwise.
+enum class Control : std::uint8_t { none, blank, shuffled, text_only, shuffled_labels, single_frame, shuffled_frames };
 
 constexpr std::string_view name_of(Support s) { return s == Support::random ? "random" : "rices"; }
 constexpr std::string_view name_of(Control c) {
-  constexpr std::string_view names[] = {"none", "blank", "shuffled", "text_only"};
+  constexpr std::string_view names[] = {"none",         "blank",          "shuffled", "text_only", "shuffled_labels",
+                                        "single_frame", "shuffled_frames"};
   return names[static_cast<std::size_t>(c)];
 }
 constexpr std::string_view name_of(TaskKind k) {
-  constexpr std::string_view names[] = {"caption", "question", "dialogue", "classification", "meme", "action"};
+  constexpr std::string_view names[] = {"caption", "question", "dialogue", "classification", "meme", "action", "page"};
   return names[static_cast<std::size_t>(k)];
 }
 

@@ -56,7 +56,8 @@ struct TaskItem {
 };
 
 /// How a task is answered and what a prompt of it looks like.
-enum class TaskKind : std::uint8_t { caption, question, dialogue, classification, meme, action };
+/// A page is whatever stands before the text that is asked for, in the field "page" with <image> at its pictures.
+enum class TaskKind : std::uint8_t { caption, question, dialogue, classification, meme, action, page };
 
 /// The items of one split that a name asks for; throws where there are none.
 inline std::vector<TaskItem> of_split(const std::vector<TaskItem>& items, std::string_view split) {
