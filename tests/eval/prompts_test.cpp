@@ -115,7 +115,8 @@ TEST_CASE("a demonstration needs an answer, a set a name", "[eval][prompts]") {
   CHECK(shown_answer(TaskKind::meme, {.id = "7", .label = 1}, task) == "yes");
   CHECK(prompts_named("paper").name == "paper");
   CHECK(prompts_named("open_flamingo").name == "open_flamingo");
-  CHECK_THROWS_WITH(prompts_named("other"), "[prompts] there is no set 'other', expected paper, open_flamingo or idefics");
+  CHECK_THROWS_WITH(prompts_named("other"),
+                    "[prompts] there is no set 'other', expected paper, open_flamingo or idefics");
 }
 
 TEST_CASE("a page puts tags where its pictures stand", "[eval][prompts]") {
