@@ -50,13 +50,15 @@ struct WarmUp {
   float sharpness = 20;  ///< the inverse temperature
 };
 
+/// `Seen` knows the features of pictures: of(picture, variation) and variations(picture).
+template <class Seen>
 class Contrast {
  public:
   using Resampler = Model::ResamplerLayer;
   using Attend = Model::Gated::Attend;
   static constexpr int D = Model::D, E = Model::E, KV = Model::Gated::KV;
 
-  Contrast(flamingo::Context<P>& ctx, const std::vector<Picture>& pictures, const Features& features,
+  Contrast(flamingo::Context<P>& ctx, const std::vector<Picture>& pictures, const Seen& features,
            const Backbones& backbones, std::vector<std::size_t> members, WarmUp how)
       : ctx_(ctx), pictures_(pictures), features_(features), members_(std::move(members)), how_(how) {
     for (const Picture& picture : pictures) directions_.try_emplace(picture.caption, D, 0.0f);
@@ -209,15 +211,15 @@ class Contrast {
 
   flamingo::Context<P>& ctx_;
   const std::vector<Picture>& pictures_;
-  const Features& features_;
+  const Seen& features_;
   std::vector<std::size_t> members_;
   WarmUp how_;
   std::map<std::string, std::vector<float>> directions_;  ///< of each caption, of length 1
 };
 
 /// Trains the Resampler and the last block's values; `watched` are pictures kept out, whose retrieval is printed.
-template <class Trainer>
-void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, Contrast& contrast, const WarmUp& how,
+template <class Trainer, class Seen>
+void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, Contrast<Seen>& contrast, const WarmUp& how,
              const std::vector<std::vector<std::size_t>>& watched) {
   flamingo::OptimizerOptions options{.beta2 = 0.98};
   options.group = [&](const flamingo::Spec& spec) {

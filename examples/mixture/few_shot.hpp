@@ -1,0 +1,37 @@
+/// A quick look at naming in context, on folders held out for validation: five classes, K pictures of each.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "episodes.hpp"
+
+#include <flamingo/core/store.hpp>
+
+namespace mixture {
+
+struct FewShotOptions {
+  int shots = 1;                             ///< of each class
+  bool made_up = true;                       ///< words instead of the classes' names
+  bool shuffled = false;                     ///< control: the demonstrations' labels change places
+  int episodes = 10, ways = 5, queries = 2;  ///< of each class in an episode, over one support
+  std::uint64_t seed = 7;
+};
+
+class FewShot {
+ public:
+  using ConnectorWeights = flamingo::Store<caption::Connector, caption::P>::Views;
+
+  FewShot(flamingo::Context<caption::P>& ctx, const caption::Backbones& backbones, const ConnectorWeights& connector);
+  ~FewShot();
+
+  /// The share of queries whose label is the likeliest of the five. Classes need shots + queries pictures.
+  double accuracy(const std::vector<Class>& classes, const Features& features, const FewShotOptions& options);
+
+ private:
+  struct Engine;  // compiled once, in few_shot.cpp
+  const caption::Backbones& backbones_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace mixture

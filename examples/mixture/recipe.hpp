@@ -1,0 +1,41 @@
+/// All choices of the training of the connector in one place.
+#pragma once
+
+namespace mixture {
+
+/// A dataset's share of an update: its weight λ, and how many documents.
+struct Share {
+  double weight = 1;
+  int documents = 1;
+};
+
+/// The paper's weights of its datasets (M3W 1, ALIGN 0.2, LTIP 0.2, VTP 0.03), each with its counterpart here.
+struct Recipe {
+  Share pages{1, 1};      ///< real pages: windows of manuals
+  Share episodes{1, 12};  ///< in-context sequences, which are index pages of folders: of the pages' kind
+  Share noisy{0.2, 12};   ///< titles and keywords, as ALIGN's alt texts
+  Share clean{0.2, 4};    ///< captions that somebody wrote, as LTIP's
+  Share animations{0.03, 2};
+
+  int page_tokens = 128, page_media = 5;  ///< the paper: 256 and 5
+  int episode_media = 5;                  ///< the paper's N
+  int caption_tokens = 32;
+
+  // Episodes: what the pictures of a class have in common, and how the class is called.
+  float same_picture = 0.15f, same_concept = 0.25f;  ///< else: of one folder, keyword, category or race
+  float made_up = 0.4f, swapped = 0.25f;  ///< words made up for the sequence, names of other classes; else real
+
+  float dropped_cells = 0.3f, dropped_channels = 0.1f;  ///< of a training picture's features
+  int variations = 4;  ///< of each training picture: itself, and cut, mirrored, coloured
+
+  long steps = 1000, rate_warmup = 20;
+  double rate = 7e-4, floor = 0.05;
+  double resampler_rate = 0.1, gate_rate = 10, decay = 0.1;
+
+  // Before it, and beside it: what the last block says of a picture finds its caption (examples/caption/warmup.hpp).
+  long warmup = 250;
+  int warmup_pairs = 128, contrast_pairs = 64;
+  double contrast = 0.5, loudness = 160;
+};
+
+}  // namespace mixture

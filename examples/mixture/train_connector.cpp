@@ -1,0 +1,277 @@
+// Trains the connector over the frozen backbones on the paper's mixture. examples/train runs it; --help tells the
+// options.
+#include <csignal>
+#include <iostream>
+#include <sstream>
+
+#include "few_shot.hpp"
+#include "options.hpp"
+
+#include "../caption/warmup.hpp"
+
+#include <flamingo/train/checkpoint.hpp>
+#include <flamingo/train/checkpoints.hpp>
+#include <flamingo/train/controls.hpp>
+#include <flamingo/train/measures.hpp>
+#include <flamingo/train/report.hpp>
+#include <flamingo/train/trainer.hpp>
+
+namespace {
+
+using namespace mixture;
+using caption::Connector;
+using caption::Lm;
+using caption::LmWeights;
+using caption::P;
+using Trainer = flamingo::Trainer<caption::config, P, LmWeights>;
+
+std::string rounded(double x, int digits) {
+  std::ostringstream text;
+  text.precision(digits);
+  text << std::fixed << x;
+  return text.str();
+}
+
+/// Which things each stream draws, and which are looked at beside it.
+struct Members {
+  std::vector<std::size_t> noisy, clean, pages, animations;                      // to train on
+  std::vector<std::size_t> held_pairs, held_clean, held_pages, held_animations;  // to validate
+  std::vector<Class> held_classes;                                               // folders to choose by
+};
+
+Members members_of(const Collection& c, const Features& features, const std::vector<char>& dropped) {
+  Members m;
+  std::map<std::string, Class> folders;
+  for (std::size_t i = 0; i < c.pictures.size(); ++i) {
+    const Picture& p = c.pictures[i];
+    if (dropped[i]) continue;
+    if (p.stream == "noisy") m.noisy.push_back(i);
+    if (p.stream == "clean") m.clean.push_back(i);
+    if (p.split == "validation" && !p.captions.empty())
+      (p.source == "openclipart" || p.source == "tanuki" ? m.held_pairs : m.held_clean).push_back(i);
+    if (p.split == "folder_validation" && !p.classes.empty())
+      for (const std::string& k : p.classes)
+        if (k.starts_with("folder:")) {
+          folders[k].name = k.substr(7);
+          folders[k].members.push_back(i);
+        }
+  }
+  for (auto& [key, folder] : folders) m.held_classes.push_back(std::move(folder));
+  const auto readable = [&](const std::string& path) { return features.variations(features.place(path)) > 0; };
+  for (std::size_t i = 0; i < c.pages.size(); ++i) {
+    const auto media = c.pages[i].document.media();
+    if (media.empty() || !std::ranges::all_of(media, [&](const auto* part) { return readable(part->frames[0]); }))
+      continue;
+    if (c.pages[i].split == "train") m.pages.push_back(i);
+    if (c.pages[i].split == "validation") m.held_pages.push_back(i);
+  }
+  for (std::size_t i = 0; i < c.animations.size(); ++i) {
+    if (!std::ranges::all_of(c.animations[i].frames, readable)) continue;
+    if (c.animations[i].split == "train") m.animations.push_back(i);
+    if (c.animations[i].split == "validation") m.held_animations.push_back(i);
+  }
+  return m;
+}
+
+/// "train/concept" pictures as the warm-up reads them: each with its shortest name.
+std::vector<caption::Picture> named_pictures(const Collection& c) {
+  std::vector<caption::Picture> named;
+  for (const Picture& p : c.pictures)
+    named.push_back({p.path, p.source, p.captions.empty() ? "" : p.captions.front(), p.concept_key, p.split});
+  return named;
+}
+
+void write_duplicates(const std::filesystem::path& path, const Collection& c, const std::vector<char>& dropped) {
+  flamingo::io::AtomicFile file(path);
+  for (std::size_t i = 0; i < dropped.size(); ++i)
+    if (dropped[i]) file.write(c.pictures[i].path + '\n');
+  file.commit();
+}
+
+std::vector<float> blank_features(flamingo::Context<P>& ctx, const caption::Backbones& backbones) {
+  constexpr int side = caption::config.vision.image;
+  flamingo::io::Image white{side, side, {}};
+  white.rgb.assign(static_cast<std::size_t>(side * side * 3), 255);
+  return caption::encode(ctx, backbones, std::span(&white, 1));
+}
+
+/// Held-out documents of each dataset, and what is asked of the model beside them.
+struct HeldOut {
+  std::vector<std::pair<std::string, Batch>> batches;
+  const std::vector<Class>& classes;
+  std::vector<float> blank;
+
+  flamingo::Measures look(flamingo::Context<P>& ctx, Trainer& trainer, const caption::Backbones& backbones,
+                          const Features& features) const {
+    flamingo::Measures all;
+    for (const auto& [name, batch] : batches) {
+      const auto losses = flamingo::control_losses(trainer, batch, std::span<const float>(blank));
+      all.push_back({"held out " + name + "/real", losses.real});
+      all.push_back({"held out " + name + "/blank", losses.blank});
+      all.push_back({"held out " + name + "/shuffled", losses.shuffled});
+    }
+    FewShot few_shot(ctx, backbones, trainer.weights.views);
+    for (const bool made_up : {true, false})
+      for (const int shots : {1, 4, 8})
+        all.push_back(
+            {std::string("5 ways, ") + (made_up ? "made-up words/" : "names/") + std::to_string(shots) + " shots",
+             few_shot.accuracy(classes, features, {.shots = shots, .made_up = made_up})});
+    return all;
+  }
+};
+
+int run(const Options& o) {
+  const Recipe& recipe = o.recipe;
+  std::filesystem::create_directories(o.out);
+  flamingo::Context<P> ctx(o.threads);
+  const auto backbones = caption::Backbones::load(o.backbones, flamingo::Held::as_floats);
+  const Collection collection = Collection::read(o.data);
+  const Features features(ctx, backbones, o.data, collection.items(recipe.variations), o.out / "features.bin");
+  const std::vector<char> dropped = near_duplicates(ctx, collection.pictures, features, 0.95f);
+  write_duplicates(o.out / "duplicates.txt", collection, dropped);
+  if (o.prepare) return 0;
+
+  const Members members = members_of(collection, features, dropped);
+  const Sources sources{&collection, &features, &backbones, &recipe};
+  const Disturbed disturb{recipe.dropped_cells, recipe.dropped_channels};
+  const PairStream noisy{sources, members.noisy, recipe.noisy.documents, 11, disturb},
+      clean{sources, members.clean, recipe.clean.documents, 12, disturb};
+  const PageStream pages{sources, members.pages, recipe.pages.documents, 13, disturb};
+  const AnimationStream animations{sources, members.animations, recipe.animations.documents, 14, disturb};
+  const EpisodeStream episodes{
+      sources, classes_of(collection.pictures, dropped), members.noisy, recipe.episodes.documents, 15, disturb};
+  std::size_t classes = 0;
+  for (const auto& [kind, all] : episodes.classes) classes += all.size();
+  std::cerr << members.noisy.size() << " noisy and " << members.clean.size() << " clean pairs, " << members.pages.size()
+            << " pages, " << members.animations.size() << " animations, " << classes << " classes to train on; "
+            << members.held_pairs.size() << " pairs, " << members.held_pages.size() << " pages, "
+            << members.held_animations.size() << " animations, " << members.held_classes.size()
+            << " folders held out\n";
+
+  HeldOut held_out{{}, members.held_classes, blank_features(ctx, backbones)};
+  const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed) {
+    return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min<std::size_t>(of.size(), 160)),
+                       1);
+  };
+  held_out.batches.push_back({"noisy pairs", held_pairs(members.held_pairs, 21)});
+  held_out.batches.push_back({"clean pairs", held_pairs(members.held_clean, 22)});
+  held_out.batches.push_back({"pages", undisturbed(PageStream{sources, members.held_pages, 1, 23, {}}, 12, 1)});
+  held_out.batches.push_back(
+      {"animations", undisturbed(AnimationStream{sources, members.held_animations, 1, 24, {}}, 24, 1)});
+
+  flamingo::OptimizerOptions optimizer{.beta1 = 0.9, .beta2 = 0.98};
+  optimizer.group = [&recipe](const flamingo::Spec& spec) {
+    const std::string_view name = spec.name;
+    if (name.ends_with("gate")) return flamingo::Group{recipe.gate_rate, 0};
+    return flamingo::Group{name.starts_with("resampler") ? recipe.resampler_rate : 1.0,
+                           spec.role == flamingo::Role::matrix ? recipe.decay : 0.0};
+  };
+  const flamingo::Schedule schedule{.peak = recipe.rate,
+                                    .warmup = recipe.rate_warmup,
+                                    .shape = flamingo::Schedule::Shape::cosine,
+                                    .steps = recipe.steps,
+                                    .floor = recipe.floor};
+  Trainer trainer(ctx, backbones.lm.views, /*seed=*/1, schedule, optimizer);
+  flamingo::Checkpoints checkpoints(o.out / "checkpoints");
+  const auto save = [&] {
+    checkpoints.save(trainer.optimizer.steps(),
+                     [&](const std::filesystem::path& path) { flamingo::save_checkpoint(path, trainer); });
+  };
+  const std::vector<caption::Picture> named = named_pictures(collection);
+  caption::WarmUp how{.steps = recipe.warmup,
+                      .pairs = recipe.warmup_pairs,
+                      .disturb = {.cells = recipe.dropped_cells, .channels = recipe.dropped_channels}};
+  std::vector<std::size_t> contrasted = members.noisy;
+  for (const std::size_t i : members.clean)
+    if (collection.pictures[i].source != "gimp") contrasted.push_back(i);
+  if (checkpoints.resume([&](const std::filesystem::path& path) { flamingo::load_checkpoint(path, trainer); })) {
+    std::cerr << "going on after step " << trainer.optimizer.steps() << '\n';
+  } else {
+    caption::Contrast contrast(ctx, named, features, backbones, contrasted, how);
+    caption::warm_up(ctx, trainer, contrast, how, {members.held_pairs});
+    // What was learned is a direction. It has to be heard in a residual stream much larger than a new block's output.
+    auto& last = trainer.weights.views.gated.back();
+    const auto amplify = [&recipe](const auto& map) {
+      for (std::size_t i = 0; i < map.size(); ++i) map.data[i] *= static_cast<float>(std::sqrt(recipe.loudness));
+    };
+    amplify(last.attention.value);
+    amplify(last.attention.out);
+    last.attention_gate.data[0] = 0.5f;
+    save();
+  }
+  how.pairs = recipe.contrast_pairs;
+  caption::Contrast contrast(ctx, named, features, backbones, contrasted, how);
+
+  const auto stream = [](const char* name, const Share& share, auto batches) {
+    return flamingo::DatasetStream<float>{name, share.weight, [batches](long step) mutable { return batches(step); }};
+  };
+  std::vector<flamingo::DatasetStream<float>> mixture;
+  const auto add = [&](const char* name, const Share& share, const auto& batches) {
+    if (share.documents > 0 && share.weight > 0) mixture.push_back(stream(name, share, batches));
+  };
+  add("pages", recipe.pages, pages);
+  add("episodes", recipe.episodes, episodes);
+  add("noisy pairs", recipe.noisy, noisy);
+  add("clean pairs", recipe.clean, clean);
+  add("animations", recipe.animations, animations);
+  const long begun = trainer.optimizer.steps();
+  flamingo::RunLog log(o.out, begun);
+  flamingo::Speed speed(flamingo::measured_peak(ctx));
+  constexpr auto trained = static_cast<double>(flamingo::parameter_count<Connector>()),
+                 frozen = static_cast<double>(flamingo::parameter_count<Lm>());
+  flamingo::Progress progress(std::cerr, "step", recipe.steps, flamingo::rewrites_lines(STDERR_FILENO));
+  std::vector<double> recent(mixture.size(), 0);
+  while (trainer.optimizer.steps() < recipe.steps && progress.elapsed() < 60 * o.minutes) {
+    const long step = trainer.optimizer.steps() + 1;
+    trainer.gradients.clear();
+    flamingo::Measures measures;
+    std::string said;
+    for (std::size_t m = 0; m < mixture.size(); ++m) {
+      const auto pass = trainer.pass(mixture[m].batch(step), mixture[m].weight);
+      measures.push_back({"loss/" + mixture[m].name, pass.loss});
+      speed.add(pass.rows, flamingo::operations_of(pass.rows, trained, frozen));
+      recent[m] += (pass.loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
+      said += mixture[m].name + ' ' + rounded(recent[m], 2) + "  ";
+    }
+    // The contrastive loss goes on, with new batches, so that captions do not undo what the warm-up found.
+    if (recipe.contrast > 0)
+      contrast.pass(trainer.weights.views, trainer.gradients.views, recipe.warmup + step,
+                    static_cast<float>(recipe.contrast));
+    measures.push_back({"rate", schedule.rate(step)});
+    measures.push_back(
+        {"gradient norm", trainer.optimizer.step(ctx, trainer.weights, trainer.gradients, schedule.rate(step))});
+    const flamingo::Measures fast = speed.take();
+    measures.insert(measures.end(), fast.begin(), fast.end());
+    progress.report(step, said + rounded(fast[0].value, 0) + " tokens/s", begun);
+    if (step % o.every == 0 || step == recipe.steps) {
+      const flamingo::Measures found = held_out.look(ctx, trainer, backbones, features);
+      const flamingo::Measures gates = flamingo::gates_of<Connector>(ctx, trainer.weights.views);
+      measures.insert(measures.end(), found.begin(), found.end());
+      measures.insert(measures.end(), gates.begin(), gates.end());
+      progress.end_line();
+      for (const auto& [name, value] : found) std::cerr << name << ' ' << rounded(value, 3) << "  ";
+      std::cerr << '\n';
+      speed.take();
+    }
+    log.write(step, measures);
+    if (step % o.saves == 0 || step == recipe.steps) save();
+  }
+  flamingo::Report("Training of the connector").charts(flamingo::curves_of(log.path())).write(o.out / "report.html");
+  if (trainer.optimizer.steps() >= recipe.steps)
+    flamingo::save_connector<caption::config, P>(o.out / "connector.safetensors", trainer.weights.views,
+                                                 flamingo::io::DType::bf16);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc == 2 && std::string_view(argv[1]) == "--help") {
+    std::cout << usage;
+    return 0;
+  }
+  return run(parse(argc, argv));
+} catch (const std::exception& error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}
