@@ -111,7 +111,7 @@ std::vector<float> features_of(Context<P>& ctx, const Vision::Parameters<Packed<
 
 /// <BOS>, then five times the three pieces of "<image>" and a text of random pieces.
 TrainingBatch<float> batch_of(std::vector<float> features) {
-  TrainingBatch<float> batch = detail::batch_of<config, P, TrainedParts{}>(work);
+  TrainingBatch<float> batch = detail::batch_of<config, P, TrainedParts{}, std::vector<float>>(work);
   batch.features = std::move(features);
   Random random(7, 1);
   for (Sequence& s : batch.sequences) {

@@ -184,16 +184,14 @@ struct TrainingMemory {
 };
 
 namespace detail {
-/// A batch as large as the workload, whose features and pixels are counted and not there.
-template <auto C, Platform P, TrainedParts parts>
-auto batch_of(const Workload& w) {
+/// A batch as large as the workload; as CountedNumbers, features and pixels are counted and not there.
+template <auto C, Platform P, TrainedParts parts, class Numbers = CountedNumbers<typename P::Real>>
+TrainingBatch<typename P::Real, Numbers> batch_of(const Workload& w) {
   using Model = model::Flamingo<C, P>;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
-  using R = typename P::Real;
-  using Numbers = CountedNumbers<R>;
   const Grid frame = w.frame(C.vision);
   const int rows = w.frames * Vision::features(frame).rows(), M = w.sequences * w.media;
-  TrainingBatch<R, Numbers> batch;
+  TrainingBatch<typename P::Real, Numbers> batch;
   for (int m = 0; m < M; ++m) batch.media.push_back({m * rows, rows, w.frames, m % w.media});
   for (int s = 0; s < w.sequences; ++s) {
     batch.sequences.push_back(spread_media(w));

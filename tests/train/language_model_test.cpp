@@ -1,8 +1,14 @@
 #include <flamingo/train/language_model.hpp>
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstddef>
 #include <limits>
+#include <vector>
 
+#include <flamingo/dist/host_group.hpp>
+
+#include "dist/threads.hpp"
 #include "support/compare.hpp"
 #include "support/layer.hpp"
 #include "support/platforms.hpp"
@@ -55,6 +61,40 @@ TEST_CASE("a language model learns a text", "[language_model]") {
   const TextLoss after = c.trainer.loss(held_out, 5);
   CHECK(after.loss < 0.6 * before.loss);  // what is drawn is some 0.5 nats a token
   CHECK((c.ctx.arena().kept() == 0 && c.ctx.arena().scratched() == 0));
+}
+
+TEST_CASE("processes with texts of their own train one language model", "[language_model]") {
+  using P = Cpu<float>;
+  using Case = LanguageModelCase<P>;
+  constexpr int processes = 3;
+  Case alone;
+  std::vector<Case::Trains::Update> expected;
+  for (int step = 1; step <= 5; ++step) expected.push_back(alone.trainer.update(alone.batch(step), 2));
+  const TextLoss held_out = alone.trainer.loss(alone.first(5), 2);
+  for (const bool divided : {true, false})
+    on_threads(processes, [&](dist::Transport& transport) {
+      Case c;
+      dist::HostGroup<P> group(transport);
+      c.trainer.join(group, {.divided_state = divided});
+      const auto share = [&](std::vector<Sequence> all) {  // none for the first process
+        const std::size_t each = all.size() / (processes - 1), rank = static_cast<std::size_t>(transport.rank());
+        if (rank == 0) return std::vector<Sequence>{};
+        const auto from = all.begin() + static_cast<std::ptrdiff_t>((rank - 1) * each);
+        return std::vector<Sequence>(from,
+                                     rank + 1 == processes ? all.end() : from + static_cast<std::ptrdiff_t>(each));
+      };
+      for (int step = 1; step <= 5; ++step) {
+        const auto given = c.trainer.update(share(c.batch(step)), 2);
+        const auto& wanted = expected[static_cast<std::size_t>(step - 1)];
+        check(given.tokens == wanted.tokens && std::abs(given.loss / wanted.loss - 1) < 1e-5 &&
+                  std::abs(given.gradient_norm / wanted.gradient_norm - 1) < 1e-4,
+              "together", "step ", step, ": loss ", given.loss, " and norm ", given.gradient_norm, ", expected ",
+              wanted.loss, " and ", wanted.gradient_norm);
+      }
+      const TextLoss given = c.trainer.loss(share(c.first(5)), 2);
+      check(given.tokens == held_out.tokens && std::abs(given.loss / held_out.loss - 1) < 1e-5, "together",
+            "held out: ", given.loss, ", expected ", held_out.loss);
+    });
 }
 
 TEST_CASE("a language model's gradient is that of differences, in one piece and in several", "[language_model]") {

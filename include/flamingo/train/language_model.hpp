@@ -15,6 +15,7 @@
 #include <flamingo/model/decoder.hpp>
 #include <flamingo/model/media.hpp>
 #include <flamingo/ops/arrange.hpp>
+#include <flamingo/train/data_parallel.hpp>
 #include <flamingo/train/optimizer.hpp>
 #include <flamingo/train/rounded_weights.hpp>
 #include <flamingo/train/schedule.hpp>
@@ -135,6 +136,12 @@ class LanguageModelTrainer {
 
   Context<P>& context() const { return ctx_; }
 
+  /// From now on update() and loss() are those of all processes of the group, each with sequences of its own, or none.
+  /// Each process joins before its first step or before it reads a checkpoint, with the same weights as the others; the
+  /// group must outlive the trainer. save_state() takes parallel().
+  void join(dist::Group<P>& group, DataParallelOptions options = {}) { parallel_.join(group, optimizer, options); }
+  const DataParallel<Decoder, P>& parallel() const { return parallel_; }
+
   Store<Decoder, P, AccumulateOf<P>> weights, gradients;  ///< P reads weights rounded to its own numbers
   Optimizer<Decoder, P> optimizer;
 
@@ -145,42 +152,45 @@ class LanguageModelTrainer {
   /// Throws, with the weights untouched, where the loss or the gradient is not finite.
   Update update(std::span<const Sequence> batch, int pieces = 1) {
     const long step = optimizer.steps() + 1;
-    const double all = static_cast<double>(targets_of(batch));
+    const double all = parallel_.sum(static_cast<double>(targets_of(batch)));
     check(pieces > 0 && all > 0, "trainer", "a batch of ", batch.size(), " sequences with ", all, " targets in ",
           pieces, " pieces, expected at least one of each");
     Update report;
+    parallel_.begin_update(ctx_, weights, step);
     gradients.clear(ctx_);
-    read_.round(ctx_, weights);  // whoever wrote them
-    double sum = 0;
+    read_.round(ctx_, weights);    // whoever wrote them
+    std::array<double, 2> sums{};  // nats, tokens
     const std::size_t part = (batch.size() + static_cast<std::size_t>(pieces) - 1) / static_cast<std::size_t>(pieces);
     for (std::size_t at = 0; at < batch.size(); at += part) {
       const auto some = batch.subspan(at, std::min(part, batch.size() - at));
       const double share = static_cast<double>(targets_of(some)) / all;
       const TextLoss loss = TextPass<Decoder, P>::run(ctx_, read_.views, some, share, gradients.views);
-      sum += share * loss.loss;
-      report.tokens += loss.tokens;
+      sums[0] += share * loss.loss;
+      sums[1] += loss.tokens;
     }
-    report.loss = sum;
-    check(std::isfinite(sum), "trainer", "the loss at step ", step, " is not finite");
+    parallel_.complete(ctx_, gradients);
+    parallel_.sum(sums);
+    report.loss = sums[0];
+    report.tokens = static_cast<int>(sums[1]);
+    check(std::isfinite(report.loss), "trainer", "the loss at step ", step, " is not finite");
     report.rate = schedule_.rate(step);
-    report.gradient_norm = optimizer.step(ctx_, weights, gradients, report.rate);
+    report.gradient_norm = parallel_.step(ctx_, optimizer, weights, gradients, report.rate);
     return report;
   }
 
   /// The mean loss of sequences, `batch` of them at a time.
   TextLoss loss(std::span<const Sequence> sequences, std::size_t batch) {
     check(batch > 0, "trainer", "got 0 sequences at a time, expected at least 1");
-    TextLoss all;
+    std::array<double, 2> sums{};  // nats, tokens
     read_.round(ctx_, weights);
-    double sum = 0;
     for (std::size_t at = 0; at < sequences.size(); at += batch) {
       const auto some = sequences.subspan(at, std::min(batch, sequences.size() - at));
       const TextLoss one = TextPass<Decoder, P>::run(ctx_, read_.views, some, 0, frozen<Decoder>);
-      sum += one.loss * one.tokens;
-      all.tokens += one.tokens;
+      sums[0] += one.loss * one.tokens;
+      sums[1] += one.tokens;
     }
-    all.loss = all.tokens ? sum / all.tokens : 0;
-    return all;
+    parallel_.sum(sums);
+    return {sums[1] > 0 ? sums[0] / sums[1] : 0, static_cast<int>(sums[1])};
   }
 
  private:
@@ -194,6 +204,7 @@ class LanguageModelTrainer {
   Context<P>& ctx_;
   Schedule schedule_;
   RoundedWeights<Decoder, P> read_;
+  DataParallel<Decoder, P> parallel_;
 };
 
 }  // namespace flamingo
