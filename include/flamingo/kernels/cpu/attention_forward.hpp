@@ -44,24 +44,33 @@ class AttentionForward {
     begin();
     int rows = 0;
     for (const AttentionStrip& strip : strips) rows += strip.rows;
-    // Heads lie side by side in memory, so they take turns at a block.
-    const auto each_head = [&](const Block& block, int first, int last) {
+    // Heads lie side by side in memory, so they take turns at a block. Meanwhile memory is asked for the next one.
+    const auto each_head = [&](const Block& block, const Block& next, int first, int last) {
+      look_ahead(block, next);
       for (g_ = g; g_ < g + heads; ++g_) {
         const int of_head = (g_ - g) * Tile::whole(rows * group, Tile::mr);
         attend(block, of_head + first * group, of_head + last * group);
       }
     };
-    Block block;
+    Block now, next;
     int done = 0;
-    if (strips.size() > 1)
-      for (typename Walk::Columns columns(strips[0], segments_); done + Tile::block <= shared; done += Tile::block) {
-        columns.next(block);
-        each_head(block, 0, rows);
+    if (strips.size() > 1) {
+      typename Walk::Columns columns(strips[0], segments_);
+      columns.next(next);
+      for (; done + Tile::block <= shared; done += Tile::block) {
+        now = next;
+        columns.next(next);
+        each_head(now, next, 0, rows);
       }
+    }
     int first = 0;
     for (const AttentionStrip& strip : strips) {
       typename Walk::Columns columns(strip, segments_, done);
-      while (columns.next(block)) each_head(block, first, first + strip.rows);
+      for (bool more = columns.next(next); more;) {
+        now = next;
+        more = columns.next(next);
+        each_head(now, next, first, first + strip.rows);
+      }
       first += strip.rows;
     }
     for (int i = 0; i < count(); ++i)
@@ -119,14 +128,29 @@ class AttentionForward {
       Tile::transpose(
           [&](int n) {
             const R* key = vectors_.key(j + n);
-            prefetch(key + K);  // of the next head
-            prefetch(vectors_.value(j + n));
+            prefetch_ahead(key, ahead_keys_);
+            prefetch_ahead(vectors_.value(j + n), ahead_values_);
             return key;
           },
           count, K, columns_, keys_together);
       score(i, rows, columns_, keys_together, Tile::whole(count), scores.data() + j);
     }
     weigh(block, i, rows, end, scores);
+  }
+  /// How far behind a block's vectors those of the next one lie, as far as one number says it; 0 where it does not.
+  void look_ahead(const Block& block, const Block& next) {
+    ahead_keys_ = ahead_values_ = 0;
+    if (block.size == 0 || next.size == 0 || block.all[0].pool != next.all[0].pool) return;
+    const KeyValue<P>& pool = pools_[static_cast<std::size_t>(next.all[0].pool)];
+    const std::ptrdiff_t rows = next.all[0].key - block.all[0].key;
+    ahead_keys_ = rows * int(pool.k.width);
+    ahead_values_ = rows * int(pool.v.width);
+  }
+  /// Asks for what lies `ahead` of a vector. It arrives in the second-level cache, since the first one does not hold a
+  /// block.
+  void prefetch_ahead(const R* vector, std::ptrdiff_t ahead) const {
+    const auto* at = reinterpret_cast<const char*>(vector) + ahead * static_cast<std::ptrdiff_t>(sizeof(R));
+    for (int k = 0; k < shape_.head_dim * static_cast<int>(sizeof(R)); k += 64) __builtin_prefetch(at + k, 0, 2);
   }
   /// Asks for a head's vector, without waiting for it.
   void prefetch(const R* vector) const {
@@ -219,8 +243,9 @@ class AttentionForward {
   int g_ = 0, width_ = 0;  // head of keys; features, filled up to whole vectors
   bool uniform_ = false;
   R *asked_ = nullptr, *sums_ = nullptr, *totals_ = nullptr, *maxima_ = nullptr;
-  typename Walk::Vectors vectors_;            // of the block
-  R *columns_ = nullptr, *packed_ = nullptr;  // its keys, feature after feature; its values, one after another
+  typename Walk::Vectors vectors_;                    // of the block
+  std::ptrdiff_t ahead_keys_ = 0, ahead_values_ = 0;  // numbers from a vector to the next block's
+  R *columns_ = nullptr, *packed_ = nullptr;          // its keys, feature after feature; its values, one after another
 };
 
 }  // namespace flamingo::kernels
