@@ -1,6 +1,7 @@
 #include <flamingo/infer/engine.hpp>
 
 #include <flamingo/cpu.hpp>
+#include <flamingo/infer/score.hpp>
 
 #include "support/models.hpp"
 
@@ -66,6 +67,29 @@ void decode(benchmark::State& state) {
   });
   state.counters["tokens"] = benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
 }
+/// The likelihoods of `range(1)` names of four tokens after 32 demonstrations of seven, prompt and all, as a class is
+/// chosen. Names are read as one tree; the class-by-class way is as many runs of one name.
+void choose(benchmark::State& state) {
+  with_engine(state, [&](auto& engine, const auto& media) {
+    const Sequence sequence = prompt(32 * 7);
+    std::vector<std::vector<int>> names;
+    for (int i = 0; i < static_cast<int>(state.range(1)); ++i) names.push_back({100 + i % 10, 200 + i, 300 + i, 7});
+    const long before = engine.tokens_read();
+    long runs = 0;
+    for (auto _ : state) {
+      auto text = engine.begin(sequence, media);
+      benchmark::DoNotOptimize(score(engine, text, std::span<const std::vector<int>>(names)));
+      ++runs;
+    }
+    state.counters["tokens_read"] = static_cast<double>(engine.tokens_read() - before) / static_cast<double>(runs);
+  });
+}
+BENCHMARK(choose)
+    ->Args({2, 100})
+    ->Args({2, 1})
+    ->ArgNames({"threads", "names"})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(prefill)->Arg(1)->Arg(2)->ArgName("threads")->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(decode)->Arg(1)->Arg(2)->ArgName("threads")->UseRealTime()->Unit(benchmark::kMillisecond);
 

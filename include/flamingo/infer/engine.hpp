@@ -119,6 +119,7 @@ class Engine {
   Context<P>& context() const { return ctx_; }
   /// What the engine borrows, and the pools that it owns: for what saves and loads them.
   const Connector& connector() const { return connector_; }
+  const Lm& lm() const { return lm_; }
   TextCache<M, P>& text_cache() { return text_; }
   auto& media_cache() { return media_; }
   /// Rows of the text pool, and those that sequences use.

@@ -6,41 +6,26 @@
 
 #include "infer/tiny.hpp"
 #include "io/files.hpp"
+#include "letters.hpp"
 
 namespace engine_answerer_test {
 
 using namespace flamingo;
 using namespace flamingo::test;
+using tests::Letters;
 
-/// Thirteen tokens: two tags and some letters; everything else is a blank.
-struct Letters {
-  static constexpr std::string_view letters = " Outp:abcd.";  // ids 2 on
-  std::vector<std::int32_t> encode(std::string_view text, io::EncodeOptions options) const {
-    std::vector<std::int32_t> ids;
-    for (std::size_t at = 0; at < text.size();) {
-      const auto tag = [&](std::string_view name, int id) {
-        if (!options.parse_special || text.substr(at, name.size()) != name) return false;
-        ids.push_back(id);
-        at += name.size();
-        return true;
-      };
-      if (tag("<image>", 0) || tag("<|endofchunk|>", 1)) continue;
-      const std::size_t found = letters.find(text[at++]);
-      ids.push_back(2 + static_cast<int>(found == letters.npos ? 0 : found));
-    }
-    return ids;
-  }
-  std::string decode(std::span<const std::int32_t> ids) const {
-    std::string text;
-    for (const int id : ids)
-      if (id >= 2) text += letters[static_cast<std::size_t>(id - 2)];
-    return text;
-  }
-};
+/// The tiny model with room for 32 demonstrations.
+inline constexpr auto roomy = [] {
+  auto c = tiny_config;
+  c.lm.context = 600;
+  return c;
+}();
+template <class P>
+using Roomy = Tiny<P, roomy>;
 
 TEST_CASE("an engine writes and scores what a prompt asks, and its tokens are counted", "[eval][engine_answerer]") {
   using P = Cpu<double>;
-  Tiny<P> tiny;
+  Roomy<P> tiny;
   const Letters text;
   int opened = 0;
   const auto open = [&](const TaskMedium& medium) {
@@ -90,7 +75,7 @@ TEST_CASE("an engine writes and scores what a prompt asks, and its tokens are co
 
 TEST_CASE("tags of several tokens announce media, end answers and are scored", "[eval][engine_answerer]") {
   using P = Cpu<double>;
-  Tiny<P> tiny;
+  Roomy<P> tiny;
   const Letters text;
   std::vector<std::string> opened;
   const auto open = [&](const TaskMedium& medium) {
@@ -134,7 +119,7 @@ TEST_CASE("tags of several tokens announce media, end answers and are scored", "
 
 TEST_CASE("a whole evaluation runs over a tiny model", "[eval][engine_answerer]") {
   using P = Cpu<double>;
-  Tiny<P> tiny;
+  Roomy<P> tiny;
   const Letters text;
   const auto open = [&](const TaskMedium& medium) { return tiny.medium(medium.path == blank_medium ? 1 : 0); };
   EngineAnswerer model(tiny.engine, text, open_flamingo_prompts(), open);
@@ -160,6 +145,39 @@ TEST_CASE("a whole evaluation runs over a tiny model", "[eval][engine_answerer]"
     all.push_back(run.predictions);
   }
   CHECK(all[0][0].scores != all[1][0].scores);  // it looks at the picture
+}
+
+TEST_CASE("a hundred candidates after 32 demonstrations cost a twentieth of reading them one by one",
+          "[eval][engine_answerer]") {
+  using P = Cpu<double>;
+  Roomy<P> tiny;
+  const Letters text;
+  const auto open = [&](const TaskMedium& medium) { return tiny.medium(medium.path.back() - '0'); };
+  EngineAnswerer model(tiny.engine, text, open_flamingo_prompts(), open);
+  std::vector<TaskItem> support, queries;
+  std::vector<std::string> candidates;
+  for (int i = 0; i < 100; ++i)  // "ab.b", "cd.a": five letters and a tree that few of them share
+    candidates.push_back({"abcd"[i % 4], "abcd"[i / 4 % 4], '.', "abcdp"[i / 16 % 5], "ab"[i / 80]});
+  for (int i = 0; i < 40; ++i)
+    support.push_back({.id = "s" + std::to_string(i), .media = {{std::to_string(i % 3)}}, .label = i});
+  for (int i = 0; i < 5; ++i)
+    queries.push_back({.id = "q" + std::to_string(i), .media = {{std::to_string(i % 3)}}, .label = i});
+  const tests::TemporaryFolder folder;
+  const EvaluationSettings s{.task = "many", .kind = TaskKind::classification, .prompts = "open_flamingo", .shots = 32};
+  RunFile file(folder.path() / "many.jsonl", s.json());
+  const long before = tiny.engine.tokens_read();
+  const Evaluation run = evaluate(model, s, {.queries = queries, .support = support, .candidates = candidates}, file,
+                                  [](const EvaluationProgress&) {});
+  // What is counted is what the engine read; each query costs the same, so a thousand of them have this ratio too.
+  CHECK(tiny.engine.tokens_read() - before == run.tokens.read);
+  CHECK(run.tokens.one_by_one >= 20 * run.tokens.read);
+  const auto length = static_cast<std::int64_t>(
+      text.encode(few_shot_prompt(open_flamingo_prompts(), s.kind, std::vector<const TaskItem*>(32, support.data()),
+                                  queries[0], PromptMedia::all, candidates)
+                      .text,
+                  {.parse_special = true})
+          .size());
+  CHECK(run.tokens.one_by_one == 5 * 100 * (length + 5 - 1));
 }
 
 }  // namespace engine_answerer_test

@@ -68,17 +68,6 @@ class EngineAnswerer {
     return answer;
   }
 
- private:
-  std::vector<int> encoded(const std::string& text, bool begins) const {
-    const auto ids = text_.encode(text, io::EncodeOptions{.parse_special = true, .begins = begins});
-    return {ids.begin(), ids.end()};
-  }
-  std::vector<int> tag_ids(const std::string& tag) const {
-    std::vector<int> ids = encoded(tag, false);
-    check(!ids.empty(), "evaluate", "the tokenizer reads the tag '", tag, "' as no token");
-    return ids;
-  }
-  static std::vector<int> alone(const std::vector<int>& tag) { return tag.size() == 1 ? tag : std::vector<int>(); }
   /// The tokens of a prompt, and φ: a tag's first token already sees its medium.
   Sequence sequence_of(const std::string& text) const {
     Sequence sequence;
@@ -101,6 +90,19 @@ class EngineAnswerer {
     sequence.media = sequence.phi.empty() ? 0 : sequence.phi.back();
     return sequence;
   }
+  /// A text's tokens; `begins`: it is the prompt's first.
+  std::vector<int> encoded(const std::string& text, bool begins) const {
+    const auto ids = text_.encode(text, io::EncodeOptions{.parse_special = true, .begins = begins});
+    return {ids.begin(), ids.end()};
+  }
+
+ private:
+  std::vector<int> tag_ids(const std::string& tag) const {
+    std::vector<int> ids = encoded(tag, false);
+    check(!ids.empty(), "evaluate", "the tokenizer reads the tag '", tag, "' as no token");
+    return ids;
+  }
+  static std::vector<int> alone(const std::vector<int>& tag) { return tag.size() == 1 ? tag : std::vector<int>(); }
   /// What score() reads of candidates: the nodes of the trees of its passes, whose root is the prompt's last token.
   static std::int64_t tree_tokens(std::span<const std::vector<int>> candidates) {
     std::vector<std::size_t> order(candidates.size());

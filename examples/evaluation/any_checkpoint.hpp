@@ -1,0 +1,148 @@
+/// Any published checkpoint's folder as a model of plans: its own preprocessing, its own tags, its prompts.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "../open/families.hpp"
+#include "program.hpp"
+
+#include <flamingo/eval/protocol/engine_model.hpp>
+#include <flamingo/io/image_codecs.hpp>
+#include <flamingo/io/sentencepiece.hpp>
+
+namespace evaluation {
+
+using opened::P;
+
+/// A tokenizer and tags that its file does not know: OpenFlamingo adds them while it loads.
+class TaggedTokenizer {
+ public:
+  using Tags = std::vector<std::pair<std::string, std::int32_t>>;
+  TaggedTokenizer(flamingo::io::Tokenizer tokenizer, Tags tags)
+      : tokenizer_(std::move(tokenizer)), tags_(std::move(tags)) {}
+
+  std::vector<std::int32_t> encode(std::string_view text, flamingo::io::EncodeOptions options) const {
+    std::vector<std::int32_t> ids;
+    while (options.parse_special) {
+      std::size_t next = text.npos;
+      const std::pair<std::string, std::int32_t>* first = nullptr;
+      for (const auto& tag : tags_)
+        if (const std::size_t at = text.find(tag.first); at < next) {
+          next = at;
+          first = &tag;
+        }
+      if (!first) break;
+      add(text.substr(0, next), options, ids);
+      ids.push_back(first->second);
+      text.remove_prefix(next + first->first.size());
+      options.begins = false;
+    }
+    add(text, options, ids);
+    return ids;
+  }
+  /// A model may have more rows than its tokenizer has tokens: those have no text.
+  std::string decode(std::span<const std::int32_t> ids) const {
+    std::vector<std::int32_t> known;
+    for (const std::int32_t id : ids)
+      if (id < tokenizer_.size()) known.push_back(id);
+    return tokenizer_.decode(known);
+  }
+
+ private:
+  void add(std::string_view text, const flamingo::io::EncodeOptions& options, std::vector<std::int32_t>& ids) const {
+    if (text.empty()) return;
+    const auto more = tokenizer_.encode(text, options);
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  flamingo::io::Tokenizer tokenizer_;
+  Tags tags_;
+};
+
+/// The tags that a family adds, its prompts, and a picture as its encoder's grid covers it.
+template <auto C>
+struct Evaluated {
+  static constexpr bool tiles = opened::kind<C.vision, flamingo::MllamaVision>,
+                        idefics = !tiles && opened::kind<C.lm, flamingo::Llama>;
+
+  static TaggedTokenizer::Tags tags() {
+    if constexpr (tiles || idefics) return {};
+    return {{"<|endofchunk|>", C.lm.vocabulary}, {"<image>", C.lm.vocabulary + 1}};
+  }
+  static flamingo::PromptSet prompts() {
+    if constexpr (idefics) return flamingo::idefics_prompts();
+    if constexpr (tiles) {
+      flamingo::PromptSet set = flamingo::paper_prompts();
+      set.name = "paper, in the tags of Llama 3.2 Vision";
+      set.begin = "<|begin_of_text|>";
+      set.image = "<|image|>";
+      set.end_of_chunk = "\n";
+      return set;
+    }
+    return flamingo::open_flamingo_prompts();
+  }
+  static flamingo::io::Image seen(const fs::path& file) {
+    const flamingo::io::RawImage raw = flamingo::io::read_raw<flamingo::io::Codecs>(file);
+    if constexpr (tiles) return flamingo::io::over(raw);
+    if constexpr (idefics) return flamingo::IdeficsImageProcessor{.side = C.vision.image}(raw);
+    return flamingo::OpenClipTransform{.side = C.vision.image}(raw);
+  }
+};
+
+/// The program for one config: FOLDER PLAN DATA OUT [OPTION VALUE]...
+template <auto C>
+int run_checkpoint(std::span<char* const> words, const std::string& usage) {
+  using Loaded = flamingo::LoadedModel<C, P>;
+  using Family = opened::Family<C>;
+  using Self = Evaluated<C>;
+  flamingo::check(!words.empty(), "evaluate", usage);
+  const fs::path folder = words[0];
+  const Options o = Options::parse(words.subspan(1), usage);
+  const TaggedTokenizer text(
+      flamingo::io::Tokenizer::from_folder(Family::tokenizer(folder), flamingo::io::read_sentencepiece), Self::tags());
+  const Loaded loaded = flamingo::load<C, P>(folder);
+  flamingo::Context<P> ctx(o.threads);
+  auto engine = flamingo::make_engine<typename Loaded::Model>(ctx, loaded.connector.views, loaded.lm.views);
+  // Names and sizes of the files tell one checkpoint from another without reading gigabytes.
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file())
+      files.push_back(fs::relative(entry.path(), folder).string() + " " + std::to_string(entry.file_size()));
+  std::sort(files.begin(), files.end());
+  std::string names;
+  for (const std::string& file : files) names += file + "\n";
+
+  std::unordered_map<std::string, flamingo::EncodedMedium<float>> kept;
+  const auto see = [&](const flamingo::TaskMedium& medium) -> const flamingo::EncodedMedium<float>& {
+    const auto [at, is_new] = kept.try_emplace(medium.path);
+    if (!is_new) return at->second;
+    const std::vector<fs::path> frames = files_of(medium);
+    flamingo::EncodedMedium<float>& seen = at->second;
+    seen.frames = std::max(1, static_cast<int>(frames.size()));
+    const auto add = [&](const flamingo::io::RawImage& picture) {
+      const opened::Features features = Family::encode(ctx, loaded, picture);
+      seen.rows.insert(seen.rows.end(), features.rows.begin(), features.rows.end());
+      seen.count += features.count;
+      seen.visible = features.visible;
+      const int across = static_cast<int>(std::lround(std::sqrt(static_cast<double>(features.count))));
+      if (!Self::tiles && across * across == features.count) seen.columns = seen.lines = across;
+    };
+    if (frames.empty())
+      add(flamingo::io::raw_of(
+          {C.vision.image, C.vision.image,
+           std::vector<std::uint8_t>(
+               static_cast<std::size_t>(C.vision.image) * static_cast<std::size_t>(C.vision.image) * 3, 255)}));
+    for (const fs::path& frame : frames) add(flamingo::io::read_raw<flamingo::io::Codecs>(frame));
+    return seen;
+  };
+  flamingo::EngineModel model(engine, text, Self::prompts(), "the checkpoint's, mean of its rows", see);
+  return run(model, o, hash_of(names), [](const fs::path& file) { return Self::seen(file); });
+}
+
+}  // namespace evaluation

@@ -1,0 +1,130 @@
+// examples/evaluation for a tiny random OpenFlamingo: its folder is written, opened, run by a plan, interrupted by
+// nobody and reported. evaluate_checkpoint TESTS_FOLDER
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "../../examples/evaluation/any_checkpoint.hpp"
+#include "io/files.hpp"
+#include "support/layer.hpp"
+
+#include <flamingo/cpu.hpp>
+#include <flamingo/io/torch_writer.hpp>
+#include <flamingo/model/load.hpp>
+
+namespace {
+
+using namespace flamingo;
+using P = Cpu<float>;
+namespace fs = std::filesystem;
+
+constexpr FlamingoConfig<Vit, Mpt> small{
+    .vision = {.image = 20, .patch = 5, .dim = 12, .layers = 1, .heads = 3},
+    .resampler =
+        {.dim = 12, .latents = 3, .layers = 1, .heads = 2, .head_dim = 4, .activation = Activation::gelu, .frames = 0},
+    .xattn = {.every = 2,
+              .offset = 1,
+              .heads = 2,
+              .head_dim = 4,
+              .activation = Activation::gelu,
+              .beyond_last = NoImage::uniform},
+    .lm = {.dim = 12, .layers = 2, .heads = 3, .hidden = 24, .vocabulary = 1111, .added = 3, .context = 200}};
+
+void write_checkpoint(const fs::path& folder, const fs::path& tokenizer) {
+  using Loaded = LoadedModel<small, P>;
+  const auto vision = test::drawn<Loaded::Vision, P>(1);
+  const auto connector = test::drawn<Loaded::Connector, P>(2);
+  const auto lm = test::drawn<Loaded::Decoder, P>(3);
+  fs::create_directories(folder / "lm");
+  TensorWriter tower(io::DType::f32), decoder(io::DType::f32), trained(io::DType::f32);
+  tower.add<Loaded::Vision>(vision.views, open_clip_vit_names(small.vision).within("", "visual."));
+  tower.save(folder / "vision.safetensors");
+  decoder.add<Loaded::Decoder>(lm.views, mpt_names(small.lm));
+  decoder.save(folder / "lm" / "model.safetensors");
+  trained.add<Loaded::Connector>(connector.views, open_flamingo_names(small));
+  auto tensors = trained.tensors();
+  tensors.push_back(decoder.tensors()[0]);
+  tensors.back().name = "lang_encoder.transformer.wte.weight";
+  io::write_torch(folder / "checkpoint.pt", tensors);
+  std::ofstream(folder / "lm" / "config.json")
+      << R"({"model_type": "mpt", "d_model": 12, "n_layers": 2, "n_heads": 3, "expansion_ratio": 2,
+             "vocab_size": 1114, "max_seq_len": 200})";
+  std::ofstream(folder / "open_flamingo.json")
+      << R"({"vision": {"image_size": 20, "patch_size": 5, "width": 12, "layers": 1, "head_width": 4},
+             "perceiver": {"depth": 1, "dim_head": 4, "heads": 2, "num_latents": 3},
+             "cross_attention": {"dim_head": 4, "heads": 2}})";
+  for (const auto& file : fs::directory_iterator(tokenizer))
+    if (file.is_regular_file()) fs::copy_file(file.path(), folder / "lm" / file.path().filename());
+}
+
+/// Uniform pictures of eight colours, named; an animation of three of them.
+void write_data(const fs::path& data) {
+  fs::create_directories(data / "frames");
+  constexpr const char* names[] = {"black", "blue", "green", "cyan", "red", "magenta", "yellow", "white"};
+  std::ofstream items(data / "items.jsonl"), moving(data / "moving.jsonl");
+  for (int c = 0; c < 8; ++c)
+    for (int n = 0; n < 3; ++n) {
+      io::Image image{24 + 6 * n, 24, {}};
+      for (int p = 0; p < image.width * image.height; ++p)
+        for (const int bit : {4, 2, 1}) image.rgb.push_back(c & bit ? std::uint8_t{230} : std::uint8_t{20});
+      const std::string name = std::to_string(c) + std::to_string(n);
+      io::write_png(data / (name + ".png"), image);
+      items << "{\"id\": \"" << name << "\", \"media\": [\"" << name << ".png\"], \"answers\": [\"" << names[c]
+            << "\"], \"type\": \"" << names[c] << "\"}\n";
+      if (n == 0 && c < 3) io::write_png(data / "frames" / (name + ".png"), image);
+    }
+  moving << R"({"id": "m0", "media": [{"video": "frames"}], "answers": ["brighter"]})" << '\n'
+         << R"({"id": "m1", "media": [{"video": "frames"}], "answers": ["darker"]})" << '\n';
+  std::ofstream(data / "plan.json") << R"({"title": "A random OpenFlamingo", "tasks": [
+    {"name": "colours", "kind": "classification", "asking": "choose", "items": "items.jsonl",
+     "support": "items.jsonl", "metrics": ["accuracy", "top-5"], "queries": 8, "shots": [0, 2],
+     "supports": ["random", "rices"], "controls": ["blank", "shuffled", "text_only"], "published": "hatefulmemes"},
+    {"name": "written", "kind": "caption", "asking": "write", "items": "items.jsonl", "support": "items.jsonl",
+     "metrics": ["keyword F1", "CIDEr-D"], "queries": 4, "text_only_shots": 2, "max_new_tokens": 4},
+    {"name": "episodes", "kind": "classification", "asking": "choose", "items": "items.jsonl",
+     "metrics": ["accuracy"], "ways": 5, "queries": 6, "shots": [0, 1, 2], "controls": ["shuffled_labels"]},
+    {"name": "moving", "kind": "classification", "asking": "choose", "items": "moving.jsonl",
+     "metrics": ["balanced accuracy"], "controls": ["single_frame", "shuffled_frames"]}]})";
+}
+
+int run(const fs::path& tests) {
+  const tests::TemporaryFolder folder;
+  const fs::path model = folder.path() / "model", data = folder.path() / "data", out = folder.path() / "out";
+  write_checkpoint(model, tests / "goldens" / "tokenizers" / "hf_neox");
+  write_data(data);
+  std::vector<std::string> words{model.string(), (data / "plan.json").string(),
+                                 data.string(),  out.string(),
+                                 "--threads",    "1",
+                                 "--json",       (folder.path() / "numbers.json").string()};
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  const auto go = [&] { return evaluation::run_checkpoint<small>(pointers, "usage\n"); };
+  check(go() == 0, "evaluate_checkpoint", "the program failed");
+  const std::string first = tests::read_bytes(folder.path() / "numbers.json");
+  check(go() == 0 && tests::read_bytes(folder.path() / "numbers.json") == first, "evaluate_checkpoint",
+        "resumed, it has other numbers");
+  const io::Json results = io::Json::parse(first);
+  const auto& tasks = results.at("tasks").as_array();
+  check(tasks.size() == 4 && tasks[0].at("runs").as_array().size() == 6, "evaluate_checkpoint", "runs are missing");
+  for (const io::Json& task : tasks)
+    for (const io::Json& r : task.at("runs").as_array())
+      check(std::isfinite(r.at("scores").at(task.at("metric").as_string()).at("mean").as_double()),
+            "evaluate_checkpoint", "a score is not a number");
+  const auto& looked = tasks[0].at("examples").as_array()[0].at("looked").as_array();
+  check(!looked.empty() && looked[0].at("columns").as_integer() == 4, "evaluate_checkpoint",
+        "no attention over the grid of 4 x 4");
+  const std::string checked = "python3 " + (tests / "check" / "report.py").string() + " " +
+                              (out / "report.html").string() + " " + (folder.path() / "numbers.json").string();
+  return std::system(checked.c_str()) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  flamingo::check(argc == 2, "evaluate_checkpoint", "usage: evaluate_checkpoint TESTS_FOLDER");
+  return run(argv[1]);
+} catch (const std::exception& error) {
+  std::cerr << error.what() << '\n';
+  return 1;
+}
