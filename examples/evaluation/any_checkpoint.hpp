@@ -12,6 +12,7 @@
 
 #include "../open/families.hpp"
 #include "program.hpp"
+#include "tagged_tokenizer.hpp"
 
 #include <flamingo/eval/protocol/engine_model.hpp>
 #include <flamingo/io/image_codecs.hpp>
@@ -21,50 +22,6 @@ namespace evaluation {
 
 using opened::P;
 
-/// A tokenizer and tags that its file does not know: OpenFlamingo adds them while it loads.
-class TaggedTokenizer {
- public:
-  using Tags = std::vector<std::pair<std::string, std::int32_t>>;
-  TaggedTokenizer(flamingo::io::Tokenizer tokenizer, Tags tags)
-      : tokenizer_(std::move(tokenizer)), tags_(std::move(tags)) {}
-
-  std::vector<std::int32_t> encode(std::string_view text, flamingo::io::EncodeOptions options) const {
-    std::vector<std::int32_t> ids;
-    while (options.parse_special) {
-      std::size_t next = text.npos;
-      const std::pair<std::string, std::int32_t>* first = nullptr;
-      for (const auto& tag : tags_)
-        if (const std::size_t at = text.find(tag.first); at < next) {
-          next = at;
-          first = &tag;
-        }
-      if (!first) break;
-      add(text.substr(0, next), options, ids);
-      ids.push_back(first->second);
-      text.remove_prefix(next + first->first.size());
-      options.begins = false;
-    }
-    add(text, options, ids);
-    return ids;
-  }
-  /// A model may have more rows than its tokenizer has tokens: those have no text.
-  std::string decode(std::span<const std::int32_t> ids) const {
-    std::vector<std::int32_t> known;
-    for (const std::int32_t id : ids)
-      if (id < tokenizer_.size()) known.push_back(id);
-    return tokenizer_.decode(known);
-  }
-
- private:
-  void add(std::string_view text, const flamingo::io::EncodeOptions& options, std::vector<std::int32_t>& ids) const {
-    if (text.empty()) return;
-    const auto more = tokenizer_.encode(text, options);
-    ids.insert(ids.end(), more.begin(), more.end());
-  }
-  flamingo::io::Tokenizer tokenizer_;
-  Tags tags_;
-};
-
 /// The tags that a family adds, its prompts, and a picture as its encoder's grid covers it.
 template <auto C>
 struct Evaluated {
@@ -73,7 +30,7 @@ struct Evaluated {
 
   static TaggedTokenizer::Tags tags() {
     if constexpr (tiles || idefics) return {};
-    return {{"<|endofchunk|>", C.lm.vocabulary}, {"<image>", C.lm.vocabulary + 1}};
+    return {{"<|endofchunk|>", {C.lm.vocabulary}}, {"<image>", {C.lm.vocabulary + 1}}};
   }
   static flamingo::PromptSet prompts() {
     if constexpr (idefics) return flamingo::idefics_prompts();

@@ -5,6 +5,7 @@
 
 #include "../caption/model.hpp"
 #include "program.hpp"
+#include "tagged_tokenizer.hpp"
 
 #include <flamingo/eval/protocol/engine_model.hpp>
 #include <flamingo/io/mapped_file.hpp>
@@ -16,14 +17,15 @@ using Connector = flamingo::Store<caption::Connector, P>;
 
 constexpr const char* usage = "usage: evaluate_plan BACKBONES CONNECTOR PLAN DATA OUT [OPTION VALUE]...\n";
 
-/// As the connector was trained: " image" begins a picture, a full stop ends what is said of it.
+/// As the connector was trained: a picture begins with its tag, what is said of it follows.
 flamingo::PromptSet prompts() {
   flamingo::PromptSet set = flamingo::paper_prompts();
   set.name = "connector";
   set.begin = "<|endoftext|>";
-  set.image = " image";
-  set.end_of_chunk = ".";
+  set.image = "<image>";
+  set.end_of_chunk = "<EOC>";
   set.lead = " ";
+  set.image_is_a_word = true;
   set.closes_candidates = true;
   const flamingo::PromptPattern named{.shot = "{image}{answer}{end}"};
   set.caption = set.classification = set.action = named;
@@ -79,8 +81,10 @@ int run(int argc, char** argv) {
   flamingo::load_connector<config, P>(argv[2], connector.views);
   auto engine = flamingo::make_engine<Model>(ctx, connector.views, backbones.lm.views,
                                              flamingo::EngineOptions{.text_rows = 32768, .media = 768});
+  const evaluation::TaggedTokenizer text(backbones.tokenizer,
+                                         {{"<image>", backbones.tags.image}, {"<EOC>", backbones.tags.end_of_chunk}});
   See see(ctx, backbones);
-  flamingo::EngineModel model(engine, backbones.tokenizer, prompts(), "efficientnet_lite0 160 px mean",
+  flamingo::EngineModel model(engine, text, prompts(), "efficientnet_lite0 160 px mean",
                               [&](const flamingo::TaskMedium& medium) { return see(medium); });
   return evaluation::run(
       model, o, evaluation::hash_of(flamingo::io::MappedFile(argv[2]).text()),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../caption/model.hpp"
+#include "tagged_tokenizer.hpp"
 
 #include <flamingo/infer/dialogue.hpp>
 
@@ -27,11 +28,11 @@ int run(int argc, char** argv) {
     return engine.add_medium(flamingo::Rows<P, Encoder::D, const float>{features.data(), cells, {}});
   };
 
+  const evaluation::TaggedTokenizer text(backbones.tokenizer, {{"<image>", backbones.tags.image}});
   flamingo::DialoguePrompt prompt = flamingo::paper_dialogue();
   prompt.begin = "<|endoftext|>";
-  prompt.image = " image";
   const std::array shown{look(argv[3]), look(argv[4]), look(argv[5])};
-  flamingo::Dialogue dialogue(engine, backbones.tokenizer, prompt, shown);
+  flamingo::Dialogue dialogue(engine, text, prompt, shown);
   std::vector<flamingo::CachedMedium> pictures;
   for (std::string line; std::getline(std::cin, line);) {
     if (line.starts_with('@')) {

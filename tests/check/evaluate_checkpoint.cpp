@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <set>
 
 #include "../../examples/evaluation/any_checkpoint.hpp"
 #include "io/files.hpp"
@@ -111,6 +112,10 @@ int run(const fs::path& tests) {
     for (const io::Json& r : task.at("runs").as_array())
       check(std::isfinite(r.at("scores").at(task.at("metric").as_string()).at("mean").as_double()),
             "evaluate_checkpoint", "a score is not a number");
+  std::set<std::string> scores;
+  for (const io::Json& example : tasks[0].at("examples").as_array())
+    for (const io::Json& choice : example.at("choices").as_array()) scores.insert(choice.at("score").dump());
+  check(scores.size() > 20 && !scores.contains("null"), "evaluate_checkpoint", "scores of candidates are all the same");
   const auto& looked = tasks[0].at("examples").as_array()[0].at("looked").as_array();
   check(!looked.empty() && looked[0].at("columns").as_integer() == 4, "evaluate_checkpoint",
         "no attention over the grid of 4 x 4");

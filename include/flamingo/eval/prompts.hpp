@@ -31,6 +31,7 @@ struct PromptSet {
   PromptPattern caption, question, dialogue, classification, meme, action;
   PromptPattern page{.shot = "{page}{answer}{end}"};
   std::string around{};            ///< before and after each image tag; tags side by side share one (Idefics)
+  bool image_is_a_word = false;    ///< texts may have it too: tags are told by their places, not by their token
   bool closes_candidates = false;  ///< the end of a chunk is scored with each candidate
 
   const PromptPattern& of(TaskKind kind) const {

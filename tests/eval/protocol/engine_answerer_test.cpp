@@ -112,6 +112,19 @@ TEST_CASE("tags of several tokens announce media, end answers and are scored", "
   std::string whole = text.decode(best[0].ids);
   whole.resize(std::min(whole.size(), whole.find("d.")));
   CHECK(model.write(prompt, s).text == trimmed(whole));
+  // A tag of one token that is a word too: only its places count.
+  set.closes_candidates = false;
+  set.image = "@";  // read as a blank, of which there is another in the text
+  set.end_of_chunk = ".";
+  set.image_is_a_word = true;
+  EngineAnswerer words(tiny.engine, text, set, open);
+  Sequence spaced;
+  spaced.ids = text.encode("@a b", {});
+  spaced.phi = {1, 1, 1, 1};
+  spaced.media = 1;
+  TextState blank = tiny.engine.begin(spaced, std::vector{tiny.medium(0)});
+  CHECK(words.score({"@a b", {{"a"}}}, candidates, s).scores[1] ==
+        Approx(score(tiny.engine, blank, text.encode("c", {})).sum));
   CHECK(tests::error_of([&] {
           model.score({"(pa)Output:", {}}, candidates, s);
         }) == "[evaluate] a prompt has 1 image tags and 0 media: an item's text has a tag in it");

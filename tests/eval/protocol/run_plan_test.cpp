@@ -71,6 +71,7 @@ TEST_CASE("a plan runs whole, and every number is told", "[eval][run_plan]") {
   CHECK(run_of(episodes, 4, "random", "shuffled_labels"));
   CHECK_FALSE(run_of(episodes, 8, "random", "none"));
   CHECK(episodes.at("prototypes").as_array().size() == 3);
+  CHECK(episodes.at("examples").as_array()[0].at("prompt").as_array().size() == 23);  // two shots of five ways
 
   CHECK(score_of(tasks[3], 0) == 1);
   CHECK(score_of(tasks[3], 0, "random", "blank") == 2.5);

@@ -71,7 +71,7 @@ class EngineAnswerer {
   /// The tokens of a prompt, and φ: a tag's first token already sees its medium.
   Sequence sequence_of(const std::string& text) const {
     Sequence sequence;
-    if (image_.size() == 1) {
+    if (image_.size() == 1 && !set_.image_is_a_word) {
       sequence.ids = encoded(text, true);
       sequence.phi = phi_of_tags(sequence.ids, image_[0]);
     } else {
