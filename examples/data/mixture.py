@@ -60,6 +60,7 @@ def folder_of(path):
 
 def reworded(text):
     """" image" is the tag that stands for a picture, so no text holds the word."""
+    text = re.sub(r"\b([Aa])n (?=[Ii]mage)", r"\1 ", text)
     return re.sub(r"\bimage", "picture", re.sub(r"\bImage", "Picture", text))
 
 

@@ -18,6 +18,9 @@ struct FewShotOptions {
   std::uint64_t seed = 7;
 };
 
+/// The reference: the class whose mean frozen feature is the nearest, in the very episodes.
+double prototype_accuracy(const std::vector<Class>& classes, const Features& features, const FewShotOptions& options);
+
 class FewShot {
  public:
   using ConnectorWeights = flamingo::Store<caption::Connector, caption::P>::Views;

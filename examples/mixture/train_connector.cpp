@@ -1,6 +1,6 @@
 // Trains the connector over the frozen backbones on the paper's mixture. examples/train runs it; --help tells the
 // options.
-#include <csignal>
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -111,12 +111,28 @@ struct HeldOut {
       all.push_back({"held out " + name + "/shuffled", losses.shuffled});
     }
     FewShot few_shot(ctx, backbones, trainer.weights.views);
-    for (const bool made_up : {true, false})
-      for (const int shots : {1, 4, 8})
-        all.push_back(
-            {std::string("5 ways, ") + (made_up ? "made-up words/" : "names/") + std::to_string(shots) + " shots",
-             few_shot.accuracy(classes, features, {.shots = shots, .made_up = made_up})});
+    for (const int shots : shown()) {
+      const std::string of = std::to_string(shots) + " shots";
+      const auto share = [&](bool made_up, bool shuffled) {
+        return few_shot.accuracy(classes, features, {.shots = shots, .made_up = made_up, .shuffled = shuffled});
+      };
+      all.push_back({"5 ways, made-up words/" + of, share(true, false)});
+      all.push_back({"5 ways, names/" + of, share(false, false)});
+      all.push_back({"5 ways, nearest prototype/" + of, prototype_accuracy(classes, features, {.shots = shots})});
+      if (shots > 1) all.push_back({"5 ways, made-up words/" + of + ", labels shuffled", share(true, true)});
+    }
     return all;
+  }
+
+ private:
+  /// 1 and 8 pictures of each class, as far as five classes have as many.
+  std::vector<int> shown() const {
+    std::vector<int> shots;
+    for (const int k : {1, 8})
+      if (std::ranges::count_if(classes, [k](const Class& c) { return static_cast<int>(c.members.size()) >= k + 2; }) >=
+          5)
+        shots.push_back(k);
+    return shots;
   }
 };
 
@@ -149,15 +165,14 @@ int run(const Options& o) {
             << " folders held out\n";
 
   HeldOut held_out{{}, members.held_classes, blank_features(ctx, backbones)};
-  const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed) {
-    return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min<std::size_t>(of.size(), 160)),
-                       1);
+  const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed, std::size_t most) {
+    return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min(of.size(), most)), 1);
   };
-  held_out.batches.push_back({"noisy pairs", held_pairs(members.held_pairs, 21)});
-  held_out.batches.push_back({"clean pairs", held_pairs(members.held_clean, 22)});
-  held_out.batches.push_back({"pages", undisturbed(PageStream{sources, members.held_pages, 1, 23, {}}, 12, 1)});
+  held_out.batches.push_back({"noisy pairs", held_pairs(members.held_pairs, 21, 80)});
+  held_out.batches.push_back({"clean pairs", held_pairs(members.held_clean, 22, 48)});
+  held_out.batches.push_back({"pages", undisturbed(PageStream{sources, members.held_pages, 1, 23, {}}, 8, 1)});
   held_out.batches.push_back(
-      {"animations", undisturbed(AnimationStream{sources, members.held_animations, 1, 24, {}}, 24, 1)});
+      {"animations", undisturbed(AnimationStream{sources, members.held_animations, 1, 24, {}}, 16, 1)});
 
   flamingo::OptimizerOptions optimizer{.beta1 = 0.9, .beta2 = 0.98};
   optimizer.group = [&recipe](const flamingo::Spec& spec) {
@@ -176,6 +191,9 @@ int run(const Options& o) {
   const auto save = [&] {
     checkpoints.save(trainer.optimizer.steps(),
                      [&](const std::filesystem::path& path) { flamingo::save_checkpoint(path, trainer); });
+  };
+  const auto save_as = [&](const std::string& name) {
+    flamingo::save_connector<caption::config, P>(o.out / name, trainer.weights.views, flamingo::io::DType::bf16);
   };
   const std::vector<caption::Picture> named = named_pictures(collection);
   caption::WarmUp how{.steps = recipe.warmup,
@@ -251,15 +269,13 @@ int run(const Options& o) {
       progress.end_line();
       for (const auto& [name, value] : found) std::cerr << name << ' ' << rounded(value, 3) << "  ";
       std::cerr << '\n';
-      speed.take();
+      save_as("connector-" + std::to_string(step) + ".safetensors");
     }
     log.write(step, measures);
-    if (step % o.saves == 0 || step == recipe.steps) save();
+    if (step % o.saves == 0 || step == recipe.steps || progress.elapsed() >= 60 * o.minutes) save();
   }
   flamingo::Report("Training of the connector").charts(flamingo::curves_of(log.path())).write(o.out / "report.html");
-  if (trainer.optimizer.steps() >= recipe.steps)
-    flamingo::save_connector<caption::config, P>(o.out / "connector.safetensors", trainer.weights.views,
-                                                 flamingo::io::DType::bf16);
+  if (trainer.optimizer.steps() >= recipe.steps) save_as("connector.safetensors");
   return 0;
 }
 
