@@ -11,11 +11,11 @@ using namespace flamingo;
 
 namespace {
 
-/// What tests/check/report.py says of a page and the numbers behind it.
+/// What tests/eval/report/read_page.py says of a page and the numbers behind it.
 int checked(const tests::TemporaryFolder& folder, const std::string& html, const io::Json& results) {
   const auto page = folder.write("report.html", html), json = folder.write("results.json", results.dump(1));
-  const std::string command = "python3 " FLAMINGO_TEST_DATA "/check/report.py " + page.string() + " " + json.string() +
-                              " > " + (folder.path() / "said").string();
+  const std::string command = "python3 " FLAMINGO_TEST_DATA "/eval/report/read_page.py " + page.string() + " " +
+                              json.string() + " > " + (folder.path() / "said").string();
   const int status = std::system(command.c_str());
   UNSCOPED_INFO(tests::read_bytes(folder.path() / "said"));
   return status;

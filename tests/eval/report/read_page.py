@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads a report as a browser would: report.py REPORT.html RESULTS.json
+"""Reads a report as a browser would: read_page.py REPORT.html RESULTS.json
 
 Every element is closed where it should be, nothing is loaded from elsewhere, every number's exact value is the one that
 stands at its path in the JSON, and every score of the JSON is in the report.
