@@ -119,7 +119,7 @@ int run(const fs::path& tests) {
   const auto& looked = tasks[0].at("examples").as_array()[0].at("looked").as_array();
   check(!looked.empty() && looked[0].at("columns").as_integer() == 4, "evaluate_checkpoint",
         "no attention over the grid of 4 x 4");
-  const std::string checked = "python3 " + (tests / "check" / "report.py").string() + " " +
+  const std::string checked = "python3 " + (tests / "eval" / "report" / "read_page.py").string() + " " +
                               (out / "report.html").string() + " " + (folder.path() / "numbers.json").string();
   return std::system(checked.c_str()) == 0 ? 0 : 1;
 }
