@@ -50,6 +50,11 @@ TEST_CASE("attention of warpgroups agrees with the formulas", "[raw][attention]"
   check_against_reference<__nv_bfloat16, 128, false>(1, 1, 0, long_spans(), tiles);
 }
 
+TEST_CASE("gradients that are not wanted may be null, by warpgroups", "[raw][attention]") {
+  [[maybe_unused]] const WithWarpgroups with;
+  check_unwanted_gradients<__nv_bfloat16, 64>({}, tiles);
+}
+
 #if !defined(__CUDACC__)
 TEST_CASE("warpgroups under shuffled schedules and without their barriers", "[raw][attention]") {
   const WithWarpgroups with;

@@ -45,6 +45,10 @@ TEST_CASE("heads attend the same in a call of their own, on the matrix units", "
   CHECK(apart.bytes() == all.bytes());
 }
 
+TEST_CASE("gradients that are not wanted may be null, on the matrix units", "[raw][attention]") {
+  for (const int query_rows : {64, 128}) check_unwanted_gradients<__nv_bfloat16, 16>({}, {query_rows, 64});
+}
+
 TEST_CASE("matrix kernels refuse the lists of others", "[raw][attention]") {
   Attention<__nv_bfloat16, 16> a(1, 1, 0, 3);
   AttentionPlan plan = a.plan();

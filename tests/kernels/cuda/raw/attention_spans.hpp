@@ -52,6 +52,14 @@ struct Layout {
   };
 };
 
+/// Which gradients a call asks for: of keys and of values those of all pools, of one, or none.
+struct Wanted {
+  static constexpr int all = -1, none = -2;
+  bool queries = true;
+  int keys = all, values = all;
+  static bool holds(int pools, std::size_t pool) { return pools == all || pools == static_cast<int>(pool); }
+};
+
 template <class R, int K, bool WithAlibi = false>
 struct Attention {
   using A = Accumulate<R>;
@@ -66,6 +74,7 @@ struct Attention {
   std::vector<std::vector<R>> dk, dv;
   std::vector<A> lse;
   bool intact = false;
+  Wanted wanted;
   bool apart = false;  ///< whether each head of keys gets a call of its own; without position terms
 
   Attention(int heads_, int kv_heads_, int padding_, unsigned seed, Layout layout_ = {})
@@ -121,12 +130,17 @@ struct Attention {
         for (const auto& pool : {&keys.k[i], &keys.v[i]}) pool->data += part * (kv_heads / parts) * K;
       for (std::size_t i = 0; i < k.size(); ++i)
         for (const auto& pool : {&dkeys.k[i], &dkeys.v[i]}) pool->data += part * (kv_heads / parts) * K;
+      for (std::size_t i = 0; i < k.size(); ++i) {
+        if (!Wanted::holds(wanted.keys, i)) dkeys.k[i] = {};
+        if (!Wanted::holds(wanted.values, i)) dkeys.v[i] = {};
+      }
+      const Strided<R> dqueries = wanted.queries ? Strided<R>{dq_.data() + column, stride()} : Strided<R>{};
       started(attention_forward<K, R>(shape, tables, {q_.data() + column, stride()}, keys, scale, position,
                                       {o_.data() + column, stride()}, lse_.data() + statistic, nullptr));
       started(attention_backward<K, R>(shape, tables, {q_.data() + column, stride()}, keys, scale, position,
                                        {o_.data() + column, stride()}, lse_.data() + statistic,
-                                       {dout_.data() + column, stride()}, {dq_.data() + column, stride()}, dkeys,
-                                       work_.data() + statistic, nullptr));
+                                       {dout_.data() + column, stride()}, dqueries, dkeys, work_.data() + statistic,
+                                       nullptr));
     }
     o = o_.host();
     dq = dq_.host();
@@ -269,6 +283,33 @@ struct Reference {
 };
 
 /// Everything that a call writes, with the tiles of attention_tiles unless others are given.
+/// Gradients that a call does not ask for stay as they were, and change no others.
+template <class R, int K>
+void check_unwanted_gradients(Layout layout, AttentionTiles tiles) {
+  Attention<R, K> a(2, 2, 0, 3, layout);
+  const AttentionPlan plan = make_attention_plan(layout.spans, layout.segments, layout.N, layout.pool_rows, tiles);
+  a.run(plan);
+  const auto dq = a.dq;
+  const auto dk = a.dk, dv = a.dv;
+  const std::vector<R> untouched = DeviceBuffer<R>(dq.size()).host();
+  for (const Wanted wanted :
+       {Wanted{false, Wanted::none, 1}, {false, 0, Wanted::none}, {true, Wanted::none, Wanted::none}}) {
+    CAPTURE(wanted.queries, wanted.keys, wanted.values);
+    a.wanted = wanted;
+    a.run(plan);
+    CHECK(a.intact);
+    CHECK(same_bits(a.dq, wanted.queries ? dq : untouched));
+    for (std::size_t i = 0; i < a.k.size(); ++i) {
+      const std::vector<R> bare(untouched.begin(), untouched.begin() + 1);
+      const auto as_it_was = [&](const std::vector<R>& rows) {
+        return same_bits(rows, std::vector<R>(rows.size(), bare[0]));
+      };
+      CHECK((Wanted::holds(wanted.keys, i) ? same_bits(a.dk[i], dk[i]) : as_it_was(a.dk[i])));
+      CHECK((Wanted::holds(wanted.values, i) ? same_bits(a.dv[i], dv[i]) : as_it_was(a.dv[i])));
+    }
+  }
+}
+
 template <class R, int K, bool WithAlibi>
 void check_against_reference(int heads, int kv_heads, int padding, Layout layout = {},
                              AttentionTiles tiles = attention_tiles<R>({})) {

@@ -97,38 +97,7 @@ TEST_CASE("heads attend the same in a call of their own", "[raw][attention]") {
 }
 
 TEST_CASE("gradients that are not wanted may be null", "[raw][attention]") {
-  Attention<float, 16> a(2, 2, 0, 3);
-  a.run();
-  const auto dv = a.dv;
-  const AttentionPlan plan = a.plan();
-  DeviceBuffer<Span> spans(plan.spans);
-  DeviceBuffer<Segment> segments(plan.segments);
-  DeviceBuffer<QueryTile> query_tiles(plan.query_tiles);
-  DeviceBuffer<KeyTile> key_tiles(plan.key_tiles);
-  DeviceBuffer<KeyUse> key_uses(plan.key_uses);
-  const AttentionTables tables{spans.data(),
-                               segments.data(),
-                               query_tiles.data(),
-                               static_cast<int>(plan.query_tiles.size()),
-                               key_tiles.data(),
-                               key_uses.data(),
-                               static_cast<int>(plan.key_tiles.size()),
-                               plan.tiles};
-  DeviceBuffer<float> q(a.q), o(a.o), dout(a.dout), k0(a.k[0]), v0(a.v[0]), k1(a.k[1]), v1(a.v[1]), k2(a.k[2]),
-      v2(a.v[2]), lse(a.lse), work(a.lse.size()), dv1(a.v[1].size());
-  Pools<const float> pools;
-  pools.k[0] = {k0.data(), 32};
-  pools.v[0] = {v0.data(), 32};
-  pools.k[1] = {k1.data(), 32};
-  pools.v[1] = {v1.data(), 32};
-  pools.k[2] = {k2.data(), 32};
-  pools.v[2] = {v2.data(), 32};
-  Pools<float> gradients;
-  gradients.v[1] = {dv1.data(), 32};
-  started(attention_backward<16, float>({37, 2, 2}, tables, {q.data(), 32}, pools, a.scale, None{}, {o.data(), 32},
-                                        lse.data(), {dout.data(), 32}, {}, gradients, work.data(), nullptr));
-  CHECK(same_bits(dv1.host(), dv[1]));
-  CHECK(dv1.intact());
+  check_unwanted_gradients<float, 16>({}, attention_tiles<float>(Layout{}.spans));
 }
 
 #if !defined(__CUDACC__)
