@@ -2,12 +2,16 @@
 
 #include <array>
 
-#include <flamingo/infer/attention_map.hpp>
+template caption::CaptionEngine::Result caption::CaptionEngine::forward(std::span<const flamingo::NewTokens>);
+template flamingo::CachedMedium caption::CaptionEngine::add_medium(const caption::FeatureRows&, int, int, int);
+template flamingo::AttentionMaps flamingo::attention_maps<caption::Model>(
+    flamingo::Context<caption::P>&, const caption::Captioner::ConnectorWeights&, const caption::LmWeights&,
+    const flamingo::Sequence&, const caption::FeatureRows&, std::span<const flamingo::Medium>, std::span<const int>);
 
 namespace caption {
 
-struct Captioner::Engine : flamingo::Engine<Model, ConnectorWeights, LmWeights> {
-  using flamingo::Engine<Model, ConnectorWeights, LmWeights>::Engine;
+struct Captioner::Engine : CaptionEngine {
+  using CaptionEngine::Engine;
 };
 
 Captioner::Captioner(flamingo::Context<P>& ctx, const Backbones& backbones, const ConnectorWeights& connector,
@@ -87,7 +91,7 @@ std::vector<double> Captioner::heat_of(const Seen& seen, std::string_view said) 
   for (int t = 0; t < static_cast<int>(sequence.targets.size()) - 1; ++t)
     if (sequence.targets[static_cast<std::size_t>(t)] >= 0) words.push_back(t);
   if (words.empty()) return std::vector<double>(cells, 0);
-  const flamingo::Rows<P, Encoder::D, const float> features{seen.features.data(), cells, {}};
+  const FeatureRows features{seen.features.data(), cells, {}};
   const std::array medium{flamingo::Medium{0, cells, 1, 0}};
   const auto maps = flamingo::attention_maps<Model>(engine_->context(), connector_, backbones_.lm.views, sequence,
                                                     features, medium, words);
@@ -102,8 +106,8 @@ std::vector<double> Captioner::heat_of(const Seen& seen, std::string_view said) 
 void Captioner::drop_unused_media() { engine_->drop_unused_media(); }
 
 flamingo::CachedMedium Captioner::add(const Seen& seen) {
-  return engine_->add_medium(flamingo::Rows<P, Encoder::D, const float>{
-      seen.features.data(), static_cast<int>(seen.features.size()) / Encoder::D, {}});
+  return engine_->add_medium(
+      FeatureRows{seen.features.data(), static_cast<int>(seen.features.size()) / Encoder::D, {}});
 }
 
 }  // namespace caption

@@ -9,6 +9,7 @@
 
 #include "model.hpp"
 
+#include <flamingo/infer/attention_map.hpp>
 #include <flamingo/infer/generate.hpp>
 #include <flamingo/infer/score.hpp>
 
@@ -57,4 +58,14 @@ class Captioner {
   flamingo::CachedMedium add(const Seen& seen);
 };
 
+using CaptionEngine = flamingo::Engine<Model, Captioner::ConnectorWeights, LmWeights>;
+using FeatureRows = flamingo::Rows<P, Encoder::D, const float>;
+
 }  // namespace caption
+
+// What all layers lie below is compiled once, in session.cpp.
+extern template caption::CaptionEngine::Result caption::CaptionEngine::forward(std::span<const flamingo::NewTokens>);
+extern template flamingo::CachedMedium caption::CaptionEngine::add_medium(const caption::FeatureRows&, int, int, int);
+extern template flamingo::AttentionMaps flamingo::attention_maps<caption::Model>(
+    flamingo::Context<caption::P>&, const caption::Captioner::ConnectorWeights&, const caption::LmWeights&,
+    const flamingo::Sequence&, const caption::FeatureRows&, std::span<const flamingo::Medium>, std::span<const int>);

@@ -1,0 +1,29 @@
+/// The server: who may ask, on which socket, and for what.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "run.hpp"
+#include "shots.hpp"
+#include "writer.hpp"
+
+namespace studio {
+
+class Http {
+ public:
+  Http(Writer& writer, const Limits& limits, std::vector<Shot> shots);
+  ~Http();
+  /// The port, which is given where 0 was asked for. Throws Error where it is taken.
+  int bind(const std::string& host, int port);
+  /// Serves until stop().
+  void serve();
+  /// From any thread: what is being written ends as refused.
+  void stop();
+
+ private:
+  struct Parts;  // cpp-httplib's, which is parsed in http.cpp
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace studio
