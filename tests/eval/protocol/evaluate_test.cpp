@@ -229,6 +229,17 @@ TEST_CASE("answers are dealt out anew, videos lose their frames, and queries bri
   c.settings.control = Control::shuffled_frames;
   CHECK(record_of(1).at("media").as_array()[8].as_string() == "shuffled frames of:q1");
 
+  // Pages have pictures of their own number: another's are as many as there are tags.
+  for (std::size_t i = 0; i < c.queries.size(); i += 2) c.queries[i].media.push_back({"more " + c.queries[i].id});
+  data = c.data();
+  c.settings.control = Control::shuffled;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const io::Json record = record_of(i);
+    CHECK(record.at("media").as_array().size() == 8 + c.queries[i].media.size());
+    for (const TaskMedium& medium : c.queries[i].media)
+      for (const io::Json& shown : record.at("media").as_array()) CHECK(shown.as_string() != medium.path);
+  }
+
   c.settings.control = Control::none;
   PromptSet own = paper_prompts();
   own.caption.shot = "{image}: {answer}{end}";

@@ -106,6 +106,13 @@ inline void deal_answers(Random random, std::vector<TaskItem>& shots) {
   }
 }
 
+/// As many media of another item as the query has tags for: its own number, the other's again and again.
+inline void take_media(TaskItem& query, const TaskItem& other) {
+  check(query.media.empty() || !other.media.empty(), "evaluate", "item ", other.id,
+        " has no media that another could be shown with");
+  for (std::size_t i = 0; i < query.media.size(); ++i) query.media[i] = other.media[i % other.media.size()];
+}
+
 /// A query with what a control leaves of its media.
 inline void apply(Control control, TaskItem& query) {
   for (TaskMedium& medium : query.media) {
@@ -160,7 +167,7 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
   EvaluationProgress at{.all = run.queries.size()};
   for (std::size_t q = 0; q < run.queries.size(); ++q) {
     TaskItem query = run.queries[q];
-    if (s.control == Control::shuffled) query.media = run.queries[others[q]].media;
+    if (s.control == Control::shuffled) detail::take_media(query, run.queries[others[q]]);
     detail::apply(s.control, query);
     const std::span<const std::string> candidates = query.candidates.empty() ? data.candidates : query.candidates;
     if (const io::Json* known = file.find(query.id)) {
