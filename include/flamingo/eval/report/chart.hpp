@@ -41,7 +41,7 @@ inline double tick_step(double range) {
 /// out; of none at all the chart is empty.
 inline std::string chart(const std::vector<ChartSeries>& series, std::string_view title, std::string_view unit,
                          double level = std::nan("")) {
-  constexpr double width = 560, height = 300, left = 48, right = 12, top = 14, bottom = 40;
+  constexpr double width = 560, height = 300, left = 48, right = 12, top = 26, bottom = 40;
   constexpr std::array<std::string_view, 8> colours{"#1668b8", "#d1495b", "#2a9d5c", "#8e5ea2",
                                                     "#e08e0b", "#3aa6b9", "#7a6248", "#5c5c5c"};
   std::vector<int> shots;
@@ -77,7 +77,7 @@ inline std::string chart(const std::vector<ChartSeries>& series, std::string_vie
     svg += "<text x=\"" + at(x_of(s)) + "\" y=\"" + at(height - bottom + 18) + "\" text-anchor=\"middle\">" +
            std::to_string(s) + "</text>";
   svg += "<text x=\"" + at((left + width - right) / 2) + "\" y=\"" + at(height - 6) +
-         "\" text-anchor=\"middle\">shots</text><text x=\"4\" y=\"10\">" + escaped(unit) + "</text>";
+         "\" text-anchor=\"middle\">shots</text><text x=\"4\" y=\"12\">" + escaped(unit) + "</text>";
   if (!std::isnan(level))
     svg += "<line class=\"level\" x1=\"" + at(left) + "\" x2=\"" + at(width - right) + "\" y1=\"" + at(y_of(level)) +
            "\" y2=\"" + at(y_of(level)) + "\"><title>chance</title></line>";

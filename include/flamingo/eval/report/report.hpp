@@ -42,7 +42,8 @@ inline constexpr std::string_view style =
     "white-space:pre-wrap;overflow-wrap:anywhere;max-height:16rem;overflow:auto}"
     ".prompt img{height:2.6rem;vertical-align:middle;border-radius:.2rem}"
     ".prompt img.query{height:6rem}.answer{font-weight:600;margin:.4rem 0}"
-    ".looked{display:flex;gap:.4rem;flex-wrap:wrap}.looked figure{padding:.2rem;margin:0;text-align:center}"
+    "summary{color:#777;font-size:12px}.looked{display:flex;gap:.4rem;flex-wrap:wrap}.looked "
+    "figure{padding:.2rem;margin:0;text-align:center}"
     ".looked img{height:6rem;display:block}small,.about{color:#777}.note{background:#fff6d8;padding:.4rem .7rem}";
 
 /// Walks the results with the path of what is read: "tasks/0/runs/2/scores/accuracy/mean".
@@ -215,7 +216,8 @@ class ReportWriter {
 
   void examples(const io::Json& task, const std::string& path) {
     const io::Json::Array& all = task.at("examples").as_array();
-    const bool graded = in_nats(task) || text(task, "asking") == "write";
+    const std::string& metric = text(task, "metric");
+    const bool graded = in_nats(task) || metric == "keyword F1" || metric == "CIDEr-D";
     for (const bool right : {true, false}) {
       std::string cards;
       for (std::size_t e = 0; e < all.size(); ++e)
@@ -230,17 +232,20 @@ class ReportWriter {
   }
   std::string card(const io::Json& example, const std::string& path) {
     const io::Json::Array& parts = example.at("prompt").as_array();
-    std::string html =
-        std::string("<article") + (example.at("right").as_bool() ? " class=\"right\"" : "") + "><p class=\"prompt\">";
+    std::string html = std::string("<article") + (example.at("right").as_bool() ? " class=\"right\"" : "") + ">";
     std::size_t last = parts.size();
     for (std::size_t i = 0; i < parts.size(); ++i)
       if (parts[i].find("image")) last = i;
+    // The query is what a reader looks at first; what stands before it is a click away.
+    std::string before, query;
     for (std::size_t i = 0; i < parts.size(); ++i) {
-      if (const io::Json* image = parts[i].find("image"))
-        html += picture(image->as_string(), i == last ? " class=\"query\"" : "");
-      else
-        html += escaped(text(parts[i], "text"));
+      const io::Json* image = parts[i].find("image");
+      std::string& to = last < parts.size() && i < last ? before : query;
+      to += image ? picture(image->as_string(), i == last ? " class=\"query\"" : "") : escaped(text(parts[i], "text"));
     }
+    if (!before.empty())
+      html += "<details><summary>before it</summary><p class=\"prompt\">" + before + "</p></details>";
+    html += "<p class=\"prompt\">" + query;
     html += "</p><p class=\"answer\">" + escaped(text(example, "answer"));
     if (text(example, "truth") != text(example, "answer"))
       html += " <small>right: " + escaped(text(example, "truth")) + "</small>";
