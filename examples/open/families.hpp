@@ -31,6 +31,13 @@ inline int id_of(const flamingo::io::Tokenizer& tokenizer, std::string_view spec
   return ids[0];
 }
 
+/// Those of the ids that the model can write at all: Llama 3.2's image is read alone.
+template <auto Lm>
+std::vector<int> written(std::vector<int> ids) {
+  std::erase_if(ids, [](int id) { return id >= flamingo::written_ids(Lm); });
+  return ids;
+}
+
 /// Whether a part of a config is of type T.
 template <auto Part, class T>
 constexpr bool kind = std::same_as<std::remove_const_t<decltype(Part)>, T>;
@@ -93,7 +100,7 @@ struct Family<C> {
     const flamingo::Tags tags = flamingo::Tags::of(tokenizer, "<|begin_of_text|>", "<|image|>", "");
     return {sequence_of(document, tokenizer, tags, {.end_last_chunk = false, .context = C.lm.context}),
             {id_of(tokenizer, "<|end_of_text|>"), id_of(tokenizer, "<|eot_id|>")},
-            tags.image};
+            written<C.lm>(tags.image)};
   }
 };
 
