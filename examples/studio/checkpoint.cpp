@@ -49,7 +49,16 @@ opened::Prompt template_of_llama(const Chat& chat, const flamingo::io::Tokenizer
   s.phi = flamingo::phi_of_tags(s.ids, image);
   flamingo::check(s.ids.size() <= static_cast<std::size_t>(checkpoint.lm.context), "chat", "it has ", s.ids.size(),
                   " tokens, the context holds ", checkpoint.lm.context);
-  return {std::move(s), {end, special("<|end_of_text|>")}, {image}};
+  return {std::move(s), {end, special("<|end_of_text|>")}, opened::written<checkpoint.lm>({image})};
+}
+
+/// The cells of a picture of one piece; one of tiles has no grid.
+template <class Vision>
+void describe_cells(About& about, const Vision& vision) {
+  if constexpr (requires { vision.class_out; }) {
+    about.grid_width = about.grid_height = vision.grid();
+    about.before_cells = vision.class_out ? 1 : 0;
+  }
 }
 
 class Opened {
@@ -75,11 +84,7 @@ class Opened {
                 .advice = tiles ? "" : "It knows no turns: write a prompt that it can go on with.",
                 .fit = open_flamingo ? Fit::crop : Fit::stretch,
                 .default_tokens = 256};
-    if constexpr (!tiles) {
-      const flamingo::Grid grid = Loaded::Vision::features({0, checkpoint.vision.image, checkpoint.vision.image});
-      about.grid_width = grid.width;
-      about.grid_height = grid.height;
-    }
+    describe_cells(about, checkpoint.vision);
     return about;
   }
   const Connector& connector() const { return loaded_.connector.views; }

@@ -78,7 +78,7 @@ class Desk final : public Writer {
     about_.vocabulary = Engine::V;
     about_.gated_blocks = static_cast<int>(Model::gated_blocks);
     about_.heads = Model::Gated::Attend::shape().heads;
-    about_.looks = looks;
+    about_.looks = looks && about_.grid_width > 0;
   }
   Desk(const Desk&) = delete;
   ~Desk() override {

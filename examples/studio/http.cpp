@@ -1,7 +1,8 @@
 #include "http.hpp"
 
-#include <algorithm>
-#include <cctype>
+#include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "service.hpp"
 
@@ -32,6 +33,7 @@ struct Http::Parts {
   Service service;
   httplib::Server http;
   std::string host;
+  std::atomic<bool> ended = false;  ///< serve() has returned
 
   Parts(Writer& writer, const Limits& limits, std::vector<Shot> shots) : service(writer, limits, std::move(shots)) {}
 };
@@ -88,9 +90,14 @@ int Http::bind(const std::string& host, int port) {
                   " cannot be listened at; is the port taken? --port 0 finds a free one");
   return bound;
 }
-void Http::serve() { parts_->http.listen_after_bind(); }
+void Http::serve() {
+  parts_->http.listen_after_bind();
+  parts_->ended = true;
+}
 void Http::stop() {
   parts_->service.closing = true;
+  // cpp-httplib forgets a stop() that comes before it listens.
+  while (!parts_->ended && !parts_->http.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   parts_->http.stop();
 }
 

@@ -151,7 +151,8 @@ Json looks_json(Answers::Answer& answer, Writer& writer, int block, int head) {
   for (int i = 0; i < static_cast<int>(answer.maps->tokens.size()); ++i) {
     Json::Array seen;
     for (int medium = answer.shots; medium < answer.maps->media; ++medium) {
-      const std::vector<double> heat = heat_of(*answer.maps, i, medium, block, head);
+      std::vector<double> heat = heat_of(*answer.maps, i, medium, block, head);
+      heat.erase(heat.begin(), heat.begin() + writer.about().before_cells);
       const double most = heat.empty() ? 0 : *std::max_element(heat.begin(), heat.end());
       if (most <= 0) continue;
       Json::Array cells;

@@ -35,14 +35,26 @@ foreach(file IN LISTS page)
 endforeach()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/page_files.cpp.in ${CMAKE_CURRENT_BINARY_DIR}/studio_page/page_files.cpp @ONLY)
 
-# The server knows no model and is compiled once; a program of its own loads each kind of model.
+# The server knows no model and is compiled once, as is what all programs have; a program for each kind of model.
 set(studio ${CMAKE_CURRENT_LIST_DIR})
 add_library(studio_server STATIC ${studio}/ask.cpp ${studio}/http.cpp ${studio}/openai.cpp ${studio}/page.cpp
   ${CMAKE_CURRENT_BINARY_DIR}/studio_page/page_files.cpp)
 target_include_directories(studio_server PUBLIC ${studio})
 target_link_libraries(studio_server PUBLIC flamingo::flamingo PkgConfig::HTTPLIB Threads::Threads)
-add_executable(studio ${studio}/main.cpp ${studio}/shipped.cpp ${studio}/tiny.cpp)
-target_link_libraries(studio PRIVATE studio_server captioner)
+add_library(studio_main STATIC ${studio}/main.cpp ${studio}/tiny.cpp)
+target_link_libraries(studio_main PUBLIC studio_server flamingo::cpu flamingo::stb)
+add_executable(studio ${studio}/shipped.cpp)
+target_link_libraries(studio PRIVATE studio_main captioner)
+
+# studio_of(TARGET FOLDER): the same of the checkpoint in FOLDER, whose sizes are compiled in
+function(studio_of target folder)
+  add_executable(${target} ${studio}/checkpoint.cpp)
+  target_link_libraries(${target} PRIVATE studio_main flamingo::images flamingo::text)
+  flamingo_config(${target} ${folder})
+endfunction()
+if(FLAMINGO_CHECKPOINT AND TARGET flamingo::images AND TARGET flamingo::text)
+  studio_of(studio_checkpoint ${FLAMINGO_CHECKPOINT})
+endif()
 
 if(FLAMINGO_TESTS)
   add_test(NAME examples/studio COMMAND ${studio}/check $<TARGET_FILE:studio>)
@@ -50,5 +62,11 @@ if(FLAMINGO_TESTS)
   if(FLAMINGO_TESTS_ALL)
     add_test(NAME examples/studio_in_browser COMMAND ${studio}/check_in_browser $<TARGET_FILE:studio>)
     set_tests_properties(examples/studio_in_browser PROPERTIES LABELS "unit;all" TIMEOUT 600 SKIP_RETURN_CODE 77)
+    foreach(golden idefics_base mllama_tiny)
+      studio_of(studio_${golden} ${PROJECT_SOURCE_DIR}/tests/goldens/${golden})
+      add_test(NAME examples/studio_${golden} COMMAND ${studio}/check_checkpoint $<TARGET_FILE:studio_${golden}>
+        ${PROJECT_SOURCE_DIR}/tests/goldens/${golden})
+      set_tests_properties(examples/studio_${golden} PROPERTIES LABELS "unit;all" TIMEOUT 600)
+    endforeach()
   endif()
 endif()

@@ -61,6 +61,7 @@ struct About {
   std::string advice;       ///< what to ask of it
   int context = 0, vocabulary = 0;
   int grid_width = 0, grid_height = 0;  ///< cells of a picture's features
+  int before_cells = 0;                 ///< rows of them that are no cell: CLIP's class
   int gated_blocks = 0, heads = 0;
   Fit fit = Fit::pad;
   bool looks = false;  ///< look() can tell where it looked

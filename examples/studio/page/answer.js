@@ -2,8 +2,8 @@
 import {element, percent, shown, the} from "./element.js";
 
 const ends = {
-  length: "most tokens reached", context: "the context is full", stop_id: "the model ended it", stop_text: "a stop text was reached",
-  cancelled: "cancelled", failed: "failed",
+  length: "most tokens reached", context: "the context is full", stop_id: "the model ended it",
+  stop_text: "a stop text was reached", cancelled: "cancelled", failed: "failed",
 };
 
 const time = (ms) => ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
@@ -55,7 +55,8 @@ export class Answer {
   end({why, token, times}) {
     if (token) this.token({...token, ended: true});
     this.flush();
-    this.say(`${times.written} ${times.written === 1 ? "token" : "tokens"} in ${time(performance.now() - this.begun)}: ${ends[why] ?? why}.`);
+    const tokens = `${times.written} ${times.written === 1 ? "token" : "tokens"}`;
+    this.say(`${tokens} in ${time(performance.now() - this.begun)}: ${ends[why] ?? why}.`);
     this.times(times);
     if (this.tokens.length && this.pinned === null) this.show(0);
   }
@@ -87,11 +88,13 @@ export class Answer {
   }
   times(t) {
     const rate = t.prefill_ms > 0 ? ` · ${Math.round(t.read * 1000 / t.prefill_ms)} tokens/s` : "";
+    const speed = t.tokens_a_second;
     const rows = [
-      [`Pictures encoded`, time(t.encode_ms), `${t.pictures}, kept for the next time`],
-      [`Waited`, time(t.wait_ms), "for its turn"],
-      [`Prompt read`, time(t.prefill_ms), `${t.read} tokens${rate}`],
-      [`Written`, t.tokens_a_second ? `${t.tokens_a_second.toFixed(t.tokens_a_second < 100 ? 1 : 0)} tokens/s` : time(t.write_ms), `${t.written} tokens`],
+      ["Pictures encoded", time(t.encode_ms), `${t.pictures}, kept for the next time`],
+      ["Waited", time(t.wait_ms), "for its turn"],
+      ["Prompt read", time(t.prefill_ms), `${t.read} tokens${rate}`],
+      ["Written", speed ? `${speed.toFixed(speed < 100 ? 1 : 0)} tokens/s` : time(t.write_ms),
+        `${t.written} ${t.written === 1 ? "token" : "tokens"}`],
     ];
     the("times").replaceChildren(...rows.map(([name, value, note]) => element("div", {},
       element("dt", {textContent: name}), element("dd", {}, value), element("small", {className: "quiet", textContent: note}))));

@@ -47,8 +47,9 @@ function shots(about) {
   const count = () => Number(document.querySelector("input[name=shots]:checked").value);
   const changed = () => {
     const n = count();
+    const first = n === 1 ? "A picture with its caption comes first." : `${n} pictures with their captions come first.`;
     the("shots-note").textContent = n === 0 ? "The model sees the prompt alone."
-      : `${n === 1 ? "A picture and its caption comes" : `${n} pictures with their captions come`} first. A picture that you ask about is left out of them.`;
+      : `${first} A picture that you ask about is left out of them.`;
     the("shots-shown").hidden = n === 0;
     the("shots-list").replaceChildren(...about.shots.slice(0, n).map(({caption}, at) => element("li", {},
       element("img", {src: `/studio/shots/${at}`, alt: "", loading: "lazy"}), caption)));
