@@ -1,16 +1,19 @@
 #include <flamingo/train/split_model.hpp>
 
-#include <array>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstddef>
 #include <mutex>
 #include <string>
-#include <type_traits>
+#include <string_view>
 #include <vector>
 
 #include <flamingo/dist/sum.hpp>
+#include <flamingo/train/checkpoint.hpp>
 
 #include "dist/split_weights.hpp"
 #include "dist/threads.hpp"
+#include "io/files.hpp"
 #include "train/trainer_case.hpp"
 
 namespace split_model_test {
@@ -76,6 +79,24 @@ void check_norms() {
 TEST_CASE("a divided model's gradient has the norm of the whole one's, and trains as it does", "[split_model]") {
   check_norms<divided_by(2, 2)>();
   check_norms<divided_by(1, 2)>();  // whole blocks of the decoder in each process
+}
+
+TEST_CASE("processes that divide a model go on from files of their parts", "[split_model]") {
+  const tests::TemporaryFolder folder;
+  on_threads(processes, [&](dist::Transport& transport) {
+    const auto path = folder.path() / std::to_string(transport.rank());
+    Run<divided_by(2, 2)> straight(transport.rank()), resumed(transport.rank());
+    dist::join(straight.ctx, transport);
+    dist::join(resumed.ctx, transport);
+    straight.updates(2);
+    save_checkpoint(path, straight.trainer);
+    const auto expected = straight.updates(2);
+    check(load_checkpoint(path, resumed.trainer) == 2, "split", "another step");
+    const auto given = resumed.updates(2);
+    check(resumed.trainer.weights.flat == straight.trainer.weights.flat &&
+              given[1].gradient_norm == expected[1].gradient_norm,
+          "split", "resumed otherwise");
+  });
 }
 
 TEST_CASE("processes that divide a model make the same passes, or all of them say that they do not", "[split_model]") {
