@@ -46,17 +46,20 @@ constexpr TrainedParts all_parts{.lm = true, .vision = true}, with_vision{.visio
 
 struct Options {
   std::filesystem::path out;
-  long pretraining = 400, steps = 800;
+  long pretraining = 400, steps = 800, pictures = 600, seed = 1;
   double scale = 100, rate = 3e-3;
   bool quick = false, check = false;
 };
 constexpr const char* usage =
-    "usage: fine_tune OUT [--pretraining STEPS] [--rate X] [--steps STEPS] [--scale X] [--quick] [--check]\n"
+    "usage: fine_tune OUT [--pretraining STEPS] [--rate X] [--steps STEPS] [--pictures N] [--scale X] [--seed N]\n"
+    "                     [--quick] [--check]\n"
     "  OUT             folder for checkpoints, logs and report.html; run again, it goes on where it was stopped\n"
     "  --pretraining   updates of the model that is fine-tuned (default 400)\n"
     "  --rate          its peak learning rate (default 3e-3)\n"
     "  --steps         updates of each fine-tuning (default 800)\n"
+    "  --pictures      that it is trained on (default 600)\n"
     "  --scale         of the paper's learning rates, 1e-5 to 3e-8, which are those of 80 B parameters (default 100)\n"
+    "  --seed          of weights, and of what both trainings are shown (default 1)\n"
     "  --quick         the largest rate alone, for which other choices are still tried\n"
     "  --check         fail unless the unfrozen encoder is better by held-out loss and accuracy\n";
 
@@ -71,17 +74,25 @@ Options parse(int argc, char** argv) {
     else if (name == "--check")
       o.check = true;
     else {
-      check(i + 1 < argc && (name == "--pretraining" || name == "--rate" || name == "--steps" || name == "--scale"),
-            "fine_tune", usage);
+      check(i + 1 < argc, "fine_tune", usage);
       const double value = std::strtod(argv[++i], nullptr);
       if (name == "--scale")
         o.scale = value;
       else if (name == "--rate")
         o.rate = value;
+      else if (name == "--pretraining")
+        o.pretraining = static_cast<long>(value);
+      else if (name == "--steps")
+        o.steps = static_cast<long>(value);
+      else if (name == "--pictures")
+        o.pictures = static_cast<long>(value);
+      else if (name == "--seed")
+        o.seed = static_cast<long>(value);
       else
-        (name == "--steps" ? o.steps : o.pretraining) = static_cast<long>(value);
+        fail("fine_tune", usage);
     }
   }
+  check(o.pretraining > 0 && o.steps > 0 && o.pictures > 0 && o.seed > 0, "fine_tune", usage);
   return o;
 }
 
@@ -162,7 +173,8 @@ std::string rounded(double x, int digits = 3) {
 /// Trains everything from scratch to name colours and shapes; of numbers it hears nothing but that they are said.
 void pretrain(Context<P>& ctx, const Options& o, Pretrained& to) {
   const Schedule schedule{.peak = o.rate, .warmup = 50, .shape = Schedule::Shape::cosine, .steps = o.pretraining};
-  Trainer<config, P, Nothing, all_parts> trainer(ctx, 1, schedule, {.group = groups_of(1)});
+  const auto seed = static_cast<std::uint64_t>(o.seed);
+  Trainer<config, P, Nothing, all_parts> trainer(ctx, seed, schedule, {.group = groups_of(1)});
   Checkpoints checkpoints(o.out / "pretrained");
   checkpoints.resume([&](const std::filesystem::path& path) { load_checkpoint(path, trainer); });
   const Pictures pictures{.whole = true};
@@ -170,7 +182,7 @@ void pretrain(Context<P>& ctx, const Options& o, Pretrained& to) {
                                     Batch batch;
                                     for (std::uint64_t d = 0; d < 16; ++d) {
                                       const std::uint64_t sample = 16 * static_cast<std::uint64_t>(step) + d;
-                                      const shapes::Scene scene = shapes::scene_of(2, sample, false);
+                                      const shapes::Scene scene = shapes::scene_of(10 * (seed - 1) + 2, sample, false);
                                       pictures.add(batch, scene, sample, scene.number);
                                     }
                                     return batch;
@@ -199,13 +211,15 @@ struct Arm {
 
 template <TrainedParts parts>
 Arm fine_tune_by_grid(Context<P>& ctx, const Options& o, const Pretrained& from, const std::string& name, int pixels) {
-  const std::vector<shapes::Scene> train = scenes(3, 600), validation = scenes(4, 150), test = scenes(5, 300);
+  const auto seed = static_cast<std::uint64_t>(o.seed);
+  const std::vector<shapes::Scene> train = scenes(10 * (seed - 1) + 3, static_cast<int>(o.pictures)),
+                                   validation = scenes(4, 150), test = scenes(5, 300);
   Pictures pictures{.pixels = pixels, .ctx = &ctx, .frozen = parts.vision ? nullptr : &from.vision};
   const Batch held_out = pictures.of(validation);
   const auto begin = [&](double rate) {
     const Schedule schedule{.peak = rate, .warmup = o.steps / 20, .shape = Schedule::Shape::cosine, .steps = o.steps};
     auto trainer = std::make_unique<Trainer<config, P, Store<Lm, P>::Views, parts>>(
-        ctx, from.lm.views, 1, schedule, OptimizerOptions{.group = groups_of(1)});
+        ctx, from.lm.views, seed, schedule, OptimizerOptions{.group = groups_of(1)});
     copy_weights<Connect>(from.connector.views, trainer->weights.views);
     if constexpr (parts.vision) copy_weights<Vision>(from.vision.views, trainer->weights.views.vision);
     return trainer;
@@ -221,7 +235,7 @@ Arm fine_tune_by_grid(Context<P>& ctx, const Options& o, const Pretrained& from,
     const DatasetStream<float> data{
         "dots", 1, [&](long step) {
           Batch batch;
-          Random draw(6, static_cast<std::uint64_t>(step));
+          Random draw(10 * (seed - 1) + 6, static_cast<std::uint64_t>(step));
           for (int d = 0; d < choice.batch; ++d) {
             const auto i = static_cast<std::size_t>(draw.below(static_cast<int>(train.size())));
             const std::uint64_t sample = (static_cast<std::uint64_t>(step) << 8) + static_cast<std::uint64_t>(d);
