@@ -1,9 +1,8 @@
 #include "model.hpp"
 
-#include <flamingo/model/vision/preprocess.hpp>
-
 namespace caption {
 
+#ifndef FLAMINGO_SMALL
 Backbones Backbones::load(const std::filesystem::path& folder, flamingo::Held held, flamingo::Arrangement arrangement) {
   const auto gguf = std::make_shared<const flamingo::io::Gguf>(folder / "SmolLM2-135M-Instruct.Q4_1.gguf");
   flamingo::check_gguf_llama(config.lm, *gguf);
@@ -15,6 +14,7 @@ Backbones Backbones::load(const std::filesystem::path& folder, flamingo::Held he
           flamingo::PackedWeights<Lm, P>::load(gguf, held, flamingo::gguf_llama_names(config.lm), nullptr, arrangement),
           std::move(tokenizer), std::move(tags)};
 }
+#endif
 
 std::vector<float> encode(flamingo::Context<P>& ctx, const Backbones& backbones,
                           std::span<const flamingo::io::Image> images) {
@@ -23,7 +23,7 @@ std::vector<float> encode(flamingo::Context<P>& ctx, const Backbones& backbones,
   std::vector<flamingo::Grid> grids;
   for (const flamingo::io::Image& image : images) {
     grids.push_back({static_cast<int>(pixels.size() / 3), side, side});
-    const auto rows = flamingo::pixel_rows(image, side, flamingo::PixelScale::efficientnet_lite());
+    const auto rows = flamingo::pixel_rows(image, side, pixel_scale);
     pixels.insert(pixels.end(), rows.begin(), rows.end());
   }
   std::vector<float> features(images.size() * static_cast<std::size_t>(cells * Encoder::D));

@@ -7,8 +7,12 @@
 #include <flamingo/files.hpp>
 #include <flamingo/flamingo.hpp>
 #include <flamingo/io/image_file.hpp>
+#include <flamingo/model/vision/preprocess.hpp>
 #include <flamingo/vision.hpp>
 
+#ifdef FLAMINGO_SMALL  // the model from scratch in place of these backbones
+#include "../mixture/small.hpp"
+#else
 #include "smollm2.hpp"
 
 namespace caption {
@@ -26,13 +30,19 @@ inline constexpr flamingo::FlamingoConfig<flamingo::EfficientNetLite, flamingo::
     .xattn = {.every = 6, .offset = 2, .heads = 8, .head_dim = 64, .widening = 1},
     .lm = smollm2,
 };
+inline constexpr flamingo::PixelScale pixel_scale = flamingo::PixelScale::efficientnet_lite();
+
+}  // namespace caption
+#endif
+
+namespace caption {
 
 using P = flamingo::Cpu<float>;
 using Model = flamingo::model::Flamingo<config, P>;
 using Connector = Model::Connect;
 using Lm = Model::Decoder;
 using LmWeights = Lm::Parameters<flamingo::Packed<P>>;
-using Encoder = flamingo::model::EfficientNet<config.vision, P>;
+using Encoder = flamingo::EncoderOf<config.vision, P>::type;
 static_assert(Encoder::D == config.resampler.features());
 
 /// Cells of a picture's feature grid.

@@ -4,7 +4,9 @@
     mixture.py DIR
 
 DIR holds what `fetch` unpacked (pictures, videos, collections, questions) and `flamingo-data extract` wrote (documents).
-Writes DIR/mixture/{pictures,pages,animations}.jsonl, paths relative to DIR; eval_tasks.py writes what is held out.
+Writes DIR/mixture/{pictures,pages,animations}.jsonl, paths relative to DIR; eval_tasks.py writes what is held out. For the
+model from scratch, contrastive.jsonl and text.txt: the training pairs as pretrain_contrastive reads them, and the captions
+and pages of training as lines of text.
 
 pictures.jsonl: path, source, stream (noisy, clean, or none: only evaluations see it), captions (one is drawn each time),
 concept, classes ("kind:name", for naming episodes), split. Held out are, whatever else would let them in:
@@ -197,10 +199,14 @@ def drop_rare_classes(pictures):
                             c.split(":")[1].rstrip("s") not in held_out]
 
 
-def write(path, lines):
+def write_text(path, text):
     beside = path.with_suffix(".part")
-    beside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def write(path, lines):
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def main():
@@ -221,6 +227,12 @@ def main():
     write(out / "pictures.jsonl", pictures)
     write(out / "pages.jsonl", pages)
     write(out / "animations.jsonl", animations(root, found))
+    pairs = [p for p in pictures if p["stream"] in ("noisy", "clean")]
+    write(out / "contrastive.jsonl", ({"path": p["path"], "source": p["source"], "caption": p["captions"][0],
+                                       "concept": p["concept"]} for p in pairs))
+    texts = [c + "." for p in pairs for c in p["captions"]]
+    texts += [" ".join(t.split()) for page in pages if page["split"] == "train" for t in page["texts"] if t]
+    write_text(out / "text.txt", "".join(t + "\n" for t in texts))
     counts = collections.Counter((p["source"], p["stream"] if p["stream"] != "none" else p["split"]) for p in pictures)
     for (source, part), n in sorted(counts.items()):
         print(f"{source:12} {part:18} {n}")

@@ -51,16 +51,16 @@ struct EpisodeStream {
   Batch operator()(long step) const {
     Batch batch;
     flamingo::Random random(seed, static_cast<std::uint64_t>(step));
-    for (int d = 0; d < documents; ++d) add_episode(batch, random);
+    for (int d = 0; d < documents; ++d) add_episode(batch, step, random);
     return batch;
   }
 
  private:
-  void add_episode(Batch& batch, flamingo::Random& random) const {
+  void add_episode(Batch& batch, long step, flamingo::Random& random) const {
     const Recipe& recipe = *from.recipe;
     const int media = recipe.episode_media, drawn = random.below(10);
     const auto ways = static_cast<std::size_t>(std::min(drawn < 4 ? 2 : drawn < 8 ? 3 : 4, media - 1));
-    std::vector<Class> chosen = choose(ways, random);
+    std::vector<Class> chosen = choose(ways, step, random);
     const float how = random.uniform();
     const bool bound = how < recipe.made_up + recipe.swapped;  // to a word for this sequence alone
     if (how < recipe.made_up)
@@ -87,11 +87,12 @@ struct EpisodeStream {
   }
 
   /// Different classes of one kind, their pictures in an order drawn anew; none is of two of them.
-  std::vector<Class> choose(std::size_t ways, flamingo::Random& random) const {
+  std::vector<Class> choose(std::size_t ways, long step, flamingo::Random& random) const {
     const Recipe& recipe = *from.recipe;
     std::vector<Class> chosen;
-    const float what = random.uniform();
-    if (what < recipe.same_picture) {
+    const float what = random.uniform(), picture = share_at(recipe, recipe.easy_picture, recipe.same_picture, step),
+                concept_too = picture + share_at(recipe, recipe.easy_concept, recipe.same_concept, step);
+    if (what < picture) {
       while (chosen.size() < ways) {
         const std::size_t i = any_of(named, random);
         add(chosen, {from.collection->pictures[i].captions.front(), {i}});
@@ -100,9 +101,8 @@ struct EpisodeStream {
     }
     static constexpr std::array<const char*, 10> kinds{"folder",  "folder",  "folder",   "keyword", "keyword",
                                                        "keyword", "keyword", "category", "race",    "shape"};
-    const char* kind = what < recipe.same_picture + recipe.same_concept
-                           ? "concept"
-                           : kinds[static_cast<std::size_t>(random.below(static_cast<int>(kinds.size())))];
+    const char* kind =
+        what < concept_too ? "concept" : kinds[static_cast<std::size_t>(random.below(static_cast<int>(kinds.size())))];
     const std::vector<Class>& all = classes.at(kind);
     for (int attempt = 0; chosen.size() < ways && attempt < 200; ++attempt) add(chosen, any_of(all, random));
     for (; chosen.size() < ways;) add(chosen, any_of(classes.at("concept"), random));  // a kind of few classes

@@ -17,7 +17,7 @@ struct Options {
   double minutes = 170;
   long every = 100;  ///< steps from one look at what is held out to the next
   long saves = 20;   ///< steps from one checkpoint to the next
-  int threads = 0, prepare = 0;
+  int threads = 0, prepare = 0, listed = 0;
 };
 
 inline constexpr const char* usage =
@@ -31,10 +31,12 @@ inline constexpr const char* usage =
     "  --every N        steps from one look at what is held out to the next (default 100)\n"
     "  --saves N        steps from one checkpoint to the next (default 20)\n"
     "  --prepare 1      compute the features, write duplicates.txt, and end\n"
+    "  --listed 1       leave out what OUT/duplicates.txt lists, as another encoder found it\n"
     "  and each choice of recipe.hpp: --steps --rate --floor --rate-warmup --resampler-rate --gate-rate --decay\n"
     "  --pages --episodes --noisy --clean --animations (documents an update; with -weight their weights)\n"
-    "  --page-tokens --episode-media --same-picture --same-concept --made-up --swapped --dropped-cells\n"
-    "  --dropped-channels --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness\n";
+    "  --page-tokens --episode-media --same-picture --same-concept\n"
+    "  --easy-picture --easy-concept --easy-steps --made-up --swapped --dropped-cells --dropped-channels\n"
+    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness\n";
 
 inline Options parse(int argc, char** argv) {
   flamingo::check(argc >= 4 && argc % 2 == 0, "train_connector", usage);
@@ -60,16 +62,18 @@ inline Options parse(int argc, char** argv) {
     };
     flamingo::check(
         is("--minutes", o.minutes) || is("--threads", o.threads) || is("--every", o.every) || is("--saves", o.saves) ||
-            is("--prepare", o.prepare) || is("--steps", r.steps) || is("--rate", r.rate) || is("--floor", r.floor) ||
-            is("--rate-warmup", r.rate_warmup) || is("--resampler-rate", r.resampler_rate) ||
+            is("--prepare", o.prepare) || is("--listed", o.listed) || is("--steps", r.steps) || is("--rate", r.rate) ||
+            is("--floor", r.floor) || is("--rate-warmup", r.rate_warmup) || is("--resampler-rate", r.resampler_rate) ||
             is("--gate-rate", r.gate_rate) || is("--decay", r.decay) || is("--page-tokens", r.page_tokens) ||
             is("--episode-media", r.episode_media) || is("--same-picture", r.same_picture) ||
-            is("--same-concept", r.same_concept) || is("--made-up", r.made_up) || is("--swapped", r.swapped) ||
-            is("--dropped-cells", r.dropped_cells) || is("--dropped-channels", r.dropped_channels) ||
-            is("--variations", r.variations) || is("--warmup", r.warmup) || is("--warmup-pairs", r.warmup_pairs) ||
-            is("--contrast", r.contrast) || is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) ||
-            share("--pages", r.pages) || share("--episodes", r.episodes) || share("--noisy", r.noisy) ||
-            share("--clean", r.clean) || share("--animations", r.animations),
+            is("--same-concept", r.same_concept) || is("--easy-picture", r.easy_picture) ||
+            is("--easy-concept", r.easy_concept) || is("--easy-steps", r.easy_steps) || is("--made-up", r.made_up) ||
+            is("--swapped", r.swapped) || is("--dropped-cells", r.dropped_cells) ||
+            is("--dropped-channels", r.dropped_channels) || is("--variations", r.variations) ||
+            is("--warmup", r.warmup) || is("--warmup-pairs", r.warmup_pairs) || is("--contrast", r.contrast) ||
+            is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) || share("--pages", r.pages) ||
+            share("--episodes", r.episodes) || share("--noisy", r.noisy) || share("--clean", r.clean) ||
+            share("--animations", r.animations),
         "train_connector", "there is no option ", name, '\n', usage);
   }
   flamingo::check(r.steps > 0 && o.every > 0 && o.saves > 0 && r.variations > 0 && r.episode_media > 2,

@@ -12,30 +12,39 @@ struct Share {
 /// The paper's weights of its datasets (M3W 1, ALIGN 0.2, LTIP 0.2, VTP 0.03), each with its counterpart here.
 struct Recipe {
   Share pages{1, 1};      ///< real pages: windows of manuals
-  Share episodes{1, 12};  ///< in-context sequences, which are index pages of folders: of the pages' kind
-  Share noisy{0.2, 12};   ///< titles and keywords, as ALIGN's alt texts
-  Share clean{0.2, 4};    ///< captions that somebody wrote, as LTIP's
+  Share episodes{1, 16};  ///< in-context sequences, which are index pages of folders: of the pages' kind
+  Share noisy{0.2, 8};    ///< titles and keywords, as ALIGN's alt texts
+  Share clean{0.2, 3};    ///< captions that somebody wrote, as LTIP's
   Share animations{0.03, 2};
 
-  int page_tokens = 128, page_media = 5;  ///< the paper: 256 and 5
-  int episode_media = 5;                  ///< the paper's N
+  int page_tokens = 96, page_media = 5;  ///< the paper: 256 and 5
+  int episode_media = 5;                 ///< the paper's N
   int caption_tokens = 32;
 
-  // Episodes: what the pictures of a class have in common, and how the class is called.
+  // Episodes: what the pictures of a class have in common, and how the class is called. The shares of one and the same
+  // picture, and of pictures of one thing, go from what is easy to bind to these within the first steps.
   float same_picture = 0.15f, same_concept = 0.25f;  ///< else: of one folder, keyword, category or race
+  float easy_picture = 0.4f, easy_concept = 0.35f;
+  long easy_steps = 500;
   float made_up = 0.4f, swapped = 0.25f;  ///< words made up for the sequence, names of other classes; else real
 
   float dropped_cells = 0.3f, dropped_channels = 0.1f;  ///< of a training picture's features
   int variations = 4;  ///< of each training picture: itself, and cut, mirrored, coloured
 
-  long steps = 1000, rate_warmup = 20;
+  long steps = 800, rate_warmup = 20;
   double rate = 7e-4, floor = 0.05;
-  double resampler_rate = 0.1, gate_rate = 10, decay = 0.1;
+  double resampler_rate = 0.4, gate_rate = 10, decay = 0.1;
 
   // Before it, and beside it: what the last block says of a picture finds its caption (examples/caption/warmup.hpp).
   long warmup = 250;
   int warmup_pairs = 128, contrast_pairs = 64;
   double contrast = 0.5, loudness = 160;
 };
+
+/// A share on its way from one to the other.
+inline float share_at(const Recipe& recipe, float easy, float later, long step) {
+  const float done = recipe.easy_steps > 0 ? static_cast<float>(step) / static_cast<float>(recipe.easy_steps) : 1.0f;
+  return done >= 1 ? later : easy + done * (later - easy);
+}
 
 }  // namespace mixture

@@ -1,7 +1,9 @@
 // Trains the connector over the frozen backbones on the paper's mixture. examples/train runs it; --help tells the
 // options.
 #include <algorithm>
+#include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 #include "few_shot.hpp"
@@ -88,6 +90,17 @@ void write_duplicates(const std::filesystem::path& path, const Collection& c, co
   file.commit();
 }
 
+std::vector<char> read_duplicates(const std::filesystem::path& path, const Collection& c, const Features& features) {
+  std::ifstream in(path);
+  flamingo::check(in.good(), "train_connector", path.string(), ": cannot be opened");
+  std::set<std::string> listed;
+  for (std::string line; std::getline(in, line);) listed.insert(line);
+  std::vector<char> dropped;
+  for (std::size_t i = 0; i < c.pictures.size(); ++i)
+    dropped.push_back(features.variations(i) == 0 || listed.contains(c.pictures[i].path));
+  return dropped;
+}
+
 std::vector<float> blank_features(flamingo::Context<P>& ctx, const caption::Backbones& backbones) {
   constexpr int side = caption::config.vision.image;
   flamingo::io::Image white{side, side, {}};
@@ -98,7 +111,7 @@ std::vector<float> blank_features(flamingo::Context<P>& ctx, const caption::Back
 /// Held-out documents of each dataset, and what is asked of the model beside them.
 struct HeldOut {
   std::vector<std::pair<std::string, Batch>> batches;
-  const std::vector<Class>& classes;
+  const std::vector<Class>&classes, &trained;  ///< folders held out, and some that are trained on
   std::vector<float> blank;
 
   flamingo::Measures look(flamingo::Context<P>& ctx, Trainer& trainer, const caption::Backbones& backbones,
@@ -119,6 +132,9 @@ struct HeldOut {
       all.push_back({"5 ways, made-up words/" + of, share(true, false)});
       all.push_back({"5 ways, names/" + of, share(false, false)});
       all.push_back({"5 ways, nearest prototype/" + of, prototype_accuracy(classes, features, {.shots = shots})});
+      if (shots > 1)
+        all.push_back({"5 ways, made-up words/" + of + ", trained folders",
+                       few_shot.accuracy(trained, features, {.shots = shots})});
       if (shots > 1) all.push_back({"5 ways, made-up words/" + of + ", labels shuffled", share(true, true)});
     }
     return all;
@@ -143,8 +159,10 @@ int run(const Options& o) {
   const auto backbones = caption::Backbones::load(o.backbones, flamingo::Held::as_floats);
   const Collection collection = Collection::read(o.data);
   const Features features(ctx, backbones, o.data, collection.items(recipe.variations), o.out / "features.bin");
-  const std::vector<char> dropped = near_duplicates(ctx, collection.pictures, features, 0.95f);
-  write_duplicates(o.out / "duplicates.txt", collection, dropped);
+  const std::filesystem::path duplicates = o.out / "duplicates.txt";
+  const std::vector<char> dropped = o.listed ? read_duplicates(duplicates, collection, features)
+                                             : near_duplicates(ctx, collection.pictures, features, 0.95f);
+  if (!o.listed) write_duplicates(duplicates, collection, dropped);
   if (o.prepare) return 0;
 
   const Members members = members_of(collection, features, dropped);
@@ -164,7 +182,7 @@ int run(const Options& o) {
             << members.held_animations.size() << " animations, " << members.held_classes.size()
             << " folders held out\n";
 
-  HeldOut held_out{{}, members.held_classes, blank_features(ctx, backbones)};
+  HeldOut held_out{{}, members.held_classes, episodes.classes.at("folder"), blank_features(ctx, backbones)};
   const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed, std::size_t most) {
     return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min(of.size(), most)), 1);
   };
