@@ -18,11 +18,12 @@ namespace {
 /// A sample whose bytes live as long as it.
 struct Made {
   std::vector<std::pair<std::string, std::string>> files;
-  ShardSample sample() const {
+  ShardSample sample() const& {
     ShardSample result{.key = "dir/007", .fields = {}};
     for (const auto& [extension, bytes] : files) result.fields.push_back({extension, std::as_bytes(std::span(bytes))});
     return result;
   }
+  ShardSample sample() && = delete;  // a record reads these bytes
 };
 /// The record in one line: texts, and media as [bytes].
 std::string line(const Record& record) {
@@ -47,7 +48,8 @@ TEST_CASE("pairs and videos take their text from txt or the json", "[record]") {
   CHECK((record.kind == RecordKind::pair && record.key == "dir/007" && line(record) == "[J]a cat"));
   CHECK((!record.media[0].video && record.media[0].name == "dir/007.jpg"));
   CHECK(read({{{"json", R"({"caption":"a dog","url":"u"})"}, {"png", "P"}}}) == "[P]a dog");
-  record = read_record(Made{{{"mp4", "M"}, {"json", R"({"text":"a walk"})"}}}.sample());
+  const Made video{{{"mp4", "M"}, {"json", R"({"text":"a walk"})"}}};
+  record = read_record(video.sample());
   CHECK((record.kind == RecordKind::video && record.media[0].video && line(record) == "[M]a walk"));
   CHECK(record.document().parts()[0].kind == Document::Kind::video);
   const Made gif{{{"gif", "G"}, {"txt", "it turns"}}};
@@ -64,9 +66,8 @@ TEST_CASE("pages as we and OBELICS write them", "[record]") {
   Record record = read_record(page.sample());
   CHECK((record.kind == RecordKind::page && line(record) == "one [J] two" && record.missing == 0));
   // OBELICS names images by their addresses; they are there only where somebody fetched them.
-  record = read_record(
-      Made{{{"json", R"({"texts":["one",null,"two"],"images":[null,"http://x/a.jpg",null],"metadata":"[]"})"}}}
-          .sample());
+  const Made bare{{{"json", R"({"texts":["one",null,"two"],"images":[null,"http://x/a.jpg",null],"metadata":"[]"})"}}};
+  record = read_record(bare.sample());
   CHECK((line(record) == "onetwo" && record.missing == 1 && record.media.empty()));
   CHECK_THROWS_WITH(read({{{"json", R"({"texts":["a"],"images":[]})"}}}),
                     Catch::Contains("expected lists of one length"));
