@@ -95,8 +95,8 @@ TEST_CASE("a plan runs whole, and every number is told", "[eval][run_plan]") {
 TEST_CASE("an interrupted plan goes on, and features are computed once", "[eval][run_plan]") {
   const tests::MadeUpPlan made;
   tests::KnowingModel whole, broken{.breaks_at = 100}, rest;
-  const PlanOptions options{.data = made.data, .out = made.out, .checkpoint = "abc"};
-  PlanOptions elsewhere = options;
+  const EvaluationOptions options{.data = made.data, .out = made.out, .checkpoint = "abc"};
+  EvaluationOptions elsewhere = options;
   elsewhere.out = made.folder.path() / "elsewhere";
   const io::Json expected = PlanRunner(whole, elsewhere, quiet).run(made.plan);
   CHECK(whole.features_made == 18 + 18);

@@ -29,7 +29,7 @@
 
 namespace flamingo {
 
-struct PlanOptions {
+struct EvaluationOptions {
   std::filesystem::path data, out;  ///< the folder of the items, and of the runs' files
   std::size_t queries = 0;          ///< at most so many of each task; 0: as planned
   std::vector<std::string> only{};  ///< names of tasks; empty: all
@@ -68,7 +68,7 @@ inline std::string run_name(const EvaluationSettings& s) {
 template <class Model>
 class PlanRunner {
  public:
-  PlanRunner(Model& model, PlanOptions options, Function<void(const PlanProgress&)> progress)
+  PlanRunner(Model& model, EvaluationOptions options, Function<void(const PlanProgress&)> progress)
       : model_(model), options_(std::move(options)), progress_(std::move(progress)) {
     std::filesystem::create_directories(options_.out / "runs");
   }
@@ -338,7 +338,7 @@ class PlanRunner {
     return all;
   }
   Model& model_;
-  PlanOptions options_;
+  EvaluationOptions options_;
   Function<void(const PlanProgress&)> progress_;
   PlanProgress at_;
   std::map<std::string, std::vector<float>> features_;
