@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "run.hpp"
+#include "visit.hpp"
 #include "writer.hpp"
 
 namespace studio {

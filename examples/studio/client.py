@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import time
@@ -38,6 +39,12 @@ class Server:
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def begin_body(self, path, size):
+        """A socket on which a POST has begun whose body of `size` bytes is still to come."""
+        client = socket.create_connection((self.host, self.port), timeout=60)
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Length: {size}\r\n\r\n".encode())
+        return client
 
     def ask(self, method, path, body=None, headers=()):
         """Status, headers, and JSON (or bytes) of an answer."""

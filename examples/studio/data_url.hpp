@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "refusal.hpp"
-#include "run.hpp"
+#include "visit.hpp"
 
 namespace studio {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "run.hpp"
 #include "shots.hpp"
+#include "visit.hpp"
 #include "writer.hpp"
 
 namespace studio {

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "ask.hpp"
+#include "run.hpp"
 #include "service.hpp"
 #include "text.hpp"
 
@@ -150,18 +151,18 @@ void serve_openai(httplib::Server& http, Service& service) {
     response.set_header("Allow", "POST");
     answer(response, Refusal(405, "Send a POST."));
   });
-  post(http, "/v1/chat/completions", service,
-       [&service](const httplib::Request& request, Body body, httplib::Response& response) {
-         Asked asked = read_completion(body, service.writer.about(), service.limits);
-         auto run = service.run_for(request);
-         run->begin(asked.chat, asked.sampling);
-         asked.chat.clear();
-         const bool streams = asked.stream;
-         const auto completion = std::make_shared<Completion>(service.writer, std::move(asked), run);
-         if (!streams) return answer(response, completion->whole());
-         run->wait_for_first();
-         stream(response, [completion](std::string& out) { return completion->chunk(out); });
-       });
+  post_visit(http, "/v1/chat/completions", service,
+             [&service](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
+               Asked asked = read_completion(body, service.writer.about(), service.limits);
+               auto run = std::make_shared<Run>(std::move(visit), service.writer);
+               run->begin(asked.chat, asked.sampling);
+               asked.chat.clear();
+               const bool streams = asked.stream;
+               const auto completion = std::make_shared<Completion>(service.writer, std::move(asked), run);
+               if (!streams) return answer(response, completion->whole());
+               run->wait_for_first();
+               stream(response, [completion](std::string& out) { return completion->chunk(out); });
+             });
 }
 
 }  // namespace studio

@@ -7,6 +7,7 @@
 #include "ask.hpp"
 #include "looks.hpp"
 #include "page_files.hpp"
+#include "run.hpp"
 #include "service.hpp"
 #include "text.hpp"
 
@@ -186,18 +187,19 @@ void serve_page(httplib::Server& http, Service& service) {
     });
   });
   const auto answers = std::make_shared<Answers>();
-  post(http, "/studio/write", service,
-       [&service, answers](const httplib::Request& request, Body body, httplib::Response& response) {
-         Drawn drawn = read_drawn(body, service.writer.about(), service.limits);
-         if (static_cast<std::size_t>(drawn.shots) > service.shots.size())
-           throw Refusal(400, "shots: there are " + std::to_string(service.shots.size()) + " examples").at("shots");
-         auto run = service.run_for(request);
-         const Chat chat = with_shots(service.shots, drawn.shots, std::move(drawn.parts));
-         run->begin(chat, drawn.sampling);
-         const auto shots = static_cast<int>(chat.size() - 1) / 2;
-         stream(response, Telling(service, std::move(run), shots, answers));
-       });
-  post(http, "/studio/cancel", service, [&service](const httplib::Request&, Body body, httplib::Response& response) {
+  post_visit(
+      http, "/studio/write", service,
+      [&service, answers](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
+        Drawn drawn = read_drawn(body, service.writer.about(), service.limits);
+        if (static_cast<std::size_t>(drawn.shots) > service.shots.size())
+          throw Refusal(400, "shots: there are " + std::to_string(service.shots.size()) + " examples").at("shots");
+        auto run = std::make_shared<Run>(std::move(visit), service.writer);
+        const Chat chat = with_shots(service.shots, drawn.shots, std::move(drawn.parts));
+        run->begin(chat, drawn.sampling);
+        const auto shots = static_cast<int>(chat.size() - 1) / 2;
+        stream(response, Telling(service, std::move(run), shots, answers));
+      });
+  post_word(http, "/studio/cancel", [&service](Body body, httplib::Response& response) {
     const Json json = read_json(body, service.limits);
     const Json* run = json.is_object() ? json.find("run") : nullptr;
     if (run == nullptr || !run->is_integer()) throw Refusal(400, "run: expected a number").at("run");

@@ -1,7 +1,6 @@
-/// One request on its way: a place in the bounded queue, a time limit, and a client who may go away.
+/// One request that is written: its pictures, its tokens as they come, and its times.
 #pragma once
-#include <atomic>
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,60 +9,21 @@
 
 #include "line.hpp"
 #include "refusal.hpp"
+#include "visit.hpp"
 #include "writer.hpp"
 
 namespace studio {
 
-struct Limits {
-  std::size_t body = std::size_t{32} << 20;    ///< bytes of a request
-  std::size_t picture = std::size_t{8} << 20;  ///< bytes of a picture's file
-  int pictures = 64;                           ///< of a request, shots included
-  int tokens = 1024;                           ///< most that a request may ask for
-  int requests = 20;                           ///< that are written or wait
-  std::chrono::seconds time{120};              ///< from a request to the last token of its answer
-};
-
-/// Requests that are written or wait, counted.
-class Gate {
- public:
-  explicit Gate(int most) : most_(most) {}
-
-  /// Held as long as a request takes a place.
-  class Place {
-   public:
-    explicit Place(Gate& gate) : gate_(&gate) {
-      if (gate.taken_.fetch_add(1) < gate.most_) return;
-      gate.taken_.fetch_sub(1);
-      throw Refusal(429, "All " + std::to_string(gate.most_) + " places are taken; try again soon.")
-          .as("rate_limit_error", "queue_full")
-          .after(2);
-    }
-    Place(const Place&) = delete;
-    ~Place() { gate_->taken_.fetch_sub(1); }
-
-   private:
-    Gate* gate_;
-  };
-  int taken() const { return taken_; }
-
- private:
-  int most_;
-  std::atomic<int> taken_ = 0;
-};
-
-/// The client has gone away: nobody is to be told.
-struct Gone {};
-
 class Run {
  public:
-  /// `gone` is asked now and then whether anybody still waits, `closing` whether the program ends.
-  Run(Gate& gate, Writer& writer, const Limits& limits, std::function<bool()> gone, const std::atomic<bool>& closing)
-      : place_(gate), writer_(writer), limits_(limits), gone_(std::move(gone)), closing_(closing) {}
+  Run(std::shared_ptr<const Visit> visit, Writer& writer) : visit_(std::move(visit)), writer_(writer) {}
   Run(const Run&) = delete;
   ~Run() { cancel(); }
 
   /// Reads the chat's pictures and submits it. Throws Refusal where it cannot be read.
   void begin(const Chat& chat, const Sampling& sampling) {
+    read_ = Clock::now();
+    check();
     try {
       prompt_ = writer_.prompt(chat);
     } catch (const flamingo::Error& error) {
@@ -124,7 +84,7 @@ class Run {
     const auto between = [](Clock::time_point from, Clock::time_point to) {
       return std::max(0.0, std::chrono::duration<double, std::milli>(to - from).count());
     };
-    return {between(asked_, seen_), between(seen_, begun_), between(begun_, first_), between(first_, last_),
+    return {between(read_, seen_), between(seen_, begun_), between(begun_, first_), between(first_, last_),
             std::max(0, chosen_ - 1)};
   }
 
@@ -142,29 +102,17 @@ class Run {
     if (event.why == flamingo::StopReason::failed) throw Refusal(500, event.text).as("server_error", "writing_failed");
   }
   void check() {
-    if (gone_()) {
+    const bool waits = id_ && chosen_ == 0 && begun_ == Clock::time_point{};
+    try {
+      visit_->check(waits ? Visit::Doing::waiting : Visit::Doing::writing);
+    } catch (...) {
       cancel();
-      throw Gone{};
+      throw;
     }
-    if (closing_) {
-      cancel();
-      throw Refusal(503, "The server is closing.").as("server_error", "closing");
-    }
-    if (Clock::now() - asked_ < limits_.time) return;
-    cancel();
-    const std::string limit = std::to_string(limits_.time.count()) + " s";
-    if (id_ && chosen_ == 0 && begun_ == Clock::time_point{})
-      throw Refusal(503, "The request waited for " + limit + " and its turn did not come.")
-          .as("server_error", "waited_too_long")
-          .after(5);
-    throw Refusal(408, "The request took more than " + limit + ".").as("timeout_error", "time_is_over");
   }
 
-  Gate::Place place_;
+  std::shared_ptr<const Visit> visit_;
   Writer& writer_;
-  const Limits& limits_;
-  std::function<bool()> gone_;
-  const std::atomic<bool>& closing_;
   std::shared_ptr<Line> line_ = std::make_shared<Line>();
   Prompt prompt_;
   std::optional<Writer::Id> id_;
@@ -172,7 +120,7 @@ class Run {
   std::vector<int> written_;
   bool ended_ = false;
   int chosen_ = 0;
-  Clock::time_point asked_ = Clock::now(), check_ = asked_, seen_{}, begun_{}, first_{}, last_{};
+  Clock::time_point check_ = Clock::now(), read_ = check_, seen_{}, begun_{}, first_{}, last_{};
 };
 
 }  // namespace studio

@@ -1,6 +1,9 @@
 /// What all parts of the server share: the loaded model, its limits, and how a request is read and refused.
 #pragma once
 #include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,9 +12,9 @@
 #include <vector>
 
 #include "refusal.hpp"
-#include "run.hpp"
 #include "shots.hpp"
 #include "socket.hpp"
+#include "visit.hpp"
 #include "writer.hpp"
 
 #include <httplib.h>
@@ -28,10 +31,10 @@ struct Service {
   Service(Writer& of, const Limits& within, std::vector<Shot> examples)
       : writer(of), limits(within), shots(std::move(examples)), gate(within.requests) {}
 
-  /// A place among those that are served.
-  std::shared_ptr<Run> run_for(const httplib::Request& request) {
-    return std::make_shared<Run>(
-        gate, writer, limits, [client = Client(request)] { return client.gone(); }, closing);
+  /// A place among those that are served, from now on.
+  std::shared_ptr<const Visit> visit(const httplib::Request& request) {
+    return std::make_shared<const Visit>(
+        gate, limits, [client = Client(request)] { return client.gone(); }, closing);
   }
 };
 
@@ -58,27 +61,71 @@ void guarded(httplib::Response& response, const F& f) {
 }
 
 using Body = std::string_view;
-using Answering = std::function<void(const httplib::Request&, Body, httplib::Response&)>;
 
-/// POST with a body of limited size: whatever the headers promise, no more is kept.
-inline void post(httplib::Server& http, const std::string& path, const Service& service, Answering f) {
+/// Reads a body of at most `most` bytes: whatever the headers promise, no more is kept. `check` throws where it is to
+/// be read no further; the time between two bytes alone does not bound a slow client's.
+template <class Check>
+std::string read_body(const httplib::ContentReader& read, const httplib::Response& response, std::size_t most,
+                      const Check& check) {
+  std::string body;
+  bool too_large = false;
+  std::size_t dropped = 0;
+  std::exception_ptr ended;
+  const bool whole = read([&](const char* data, std::size_t size) {
+    try {
+      check();
+    } catch (...) {
+      ended = std::current_exception();
+      return false;
+    }
+    too_large = too_large || size > most - body.size();
+    if (!too_large) body.append(data, size);
+    return !too_large || (dropped += size) < most;  // a client that has sent all reads our answer
+  });
+  if (ended) std::rethrow_exception(ended);
+  if (too_large || response.status == 413)
+    throw Refusal(413, "The body has more than " + std::to_string(most) + " bytes.")
+        .as("invalid_request_error", "body_too_large");
+  if (!whole) throw Refusal(400, "The body ended too early or could not be decompressed.");
+  return body;
+}
+/// Drops a body, for a second at most, so that a client that sends it all reads why it is refused.
+inline void drop_body(const httplib::ContentReader& read, std::size_t most) {
+  const auto until = Clock::now() + std::chrono::seconds(1);
+  std::size_t dropped = 0;
+  read([&](const char*, std::size_t size) { return (dropped += size) <= most && Clock::now() < until; });
+}
+
+/// POST to what costs time: it takes a place before its body is read, and has the time limit from there on.
+template <class F>  // f(visit, body, response)
+void post_visit(httplib::Server& http, const std::string& path, Service& service, F f) {
   http.Post(path, [&service, f = std::move(f)](const httplib::Request& request, httplib::Response& response,
                                                const httplib::ContentReader& read) {
     guarded(response, [&] {
-      const std::size_t most = service.limits.body;
-      std::string body;
-      bool too_large = false;
-      std::size_t dropped = 0;
-      const bool whole = read([&](const char* data, std::size_t size) {
-        too_large = too_large || size > most - body.size();
-        if (!too_large) body.append(data, size);
-        return !too_large || (dropped += size) < most;  // a client that has sent all reads our answer
+      std::shared_ptr<const Visit> visit;
+      try {
+        visit = service.visit(request);
+      } catch (const Refusal&) {
+        drop_body(read, service.limits.body);
+        throw;
+      }
+      const std::string body =
+          read_body(read, response, service.limits.body, [&] { visit->check(Visit::Doing::reading); });
+      f(std::move(visit), Body(body), response);
+    });
+  });
+}
+/// POST of a word, which is answered at once though all places be taken: a kilobyte in ten seconds.
+template <class F>  // f(body, response)
+void post_word(httplib::Server& http, const std::string& path, F f) {
+  http.Post(path, [f = std::move(f)](const httplib::Request&, httplib::Response& response,
+                                     const httplib::ContentReader& read) {
+    guarded(response, [&] {
+      const auto until = Clock::now() + std::chrono::seconds(10);
+      const std::string body = read_body(read, response, 1024, [&] {
+        if (Clock::now() >= until) throw Refusal(408, "The request took more than 10 s.");
       });
-      if (too_large || response.status == 413)
-        throw Refusal(413, "The body has more than " + std::to_string(most) + " bytes.")
-            .as("invalid_request_error", "body_too_large");
-      if (!whole) throw Refusal(400, "The body ended too early or could not be decompressed.");
-      f(request, body, response);
+      f(Body(body), response);
     });
   });
 }
