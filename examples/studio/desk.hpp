@@ -1,5 +1,5 @@
-/// A model of any type as a Writer: an engine, a thread that drives it, and a context of its own for pictures and for
-/// attention, so that those who write do not wait for them.
+/// A model of any type as a Writer: an engine, a thread that drives it, and contexts of their own for pictures and for
+/// attention, so that those who write do not wait for them, nor pictures for attention.
 ///
 /// M is what a program knows of its model: shipped.cpp, tiny.cpp and checkpoint.cpp each have one.
 #pragma once
@@ -70,6 +70,7 @@ class Desk final : public Writer {
         about_(model_->about()),
         ctx_(options.threads),
         beside_(options.threads),
+        looking_(options.threads),
         engine_(ctx_, model_->connector(), model_->lm(),
                 {.text_rows = std::max(Model::config.lm.context, options.text_rows), .media = options.media}),
         server_(engine_, {.running = options.running}),
@@ -137,6 +138,7 @@ class Desk final : public Writer {
 
   flamingo::AttentionMaps look(const Prompt& prompt, std::span<const int> written) override {
     if constexpr (looks) {
+      check_look(prompt, written.size());
       std::vector<float> rows;
       std::vector<flamingo::Medium> media;
       for (const auto& sight : prompt.sights) {
@@ -150,9 +152,9 @@ class Desk final : public Writer {
       document.ids.insert(document.ids.end(), written.begin(), written.end());
       document.phi.resize(document.ids.size(), document.phi.back());
       document.targets.clear();
-      const std::lock_guard turn(beside_mutex_);
+      const std::lock_guard turn(looking_mutex_);
       return flamingo::attention_maps<Model>(
-          beside_, model_->connector(), model_->lm(), document,
+          looking_, model_->connector(), model_->lm(), document,
           flamingo::Rows<P, width, const float>{rows.data(), static_cast<int>(rows.size()) / width, {}},
           std::span<const flamingo::Medium>(media), std::span<const int>(from));
     } else {
@@ -164,6 +166,24 @@ class Desk final : public Writer {
   }
 
  private:
+  /// Every token's attention in every block and head to every picture's latents is kept: bounded before it is computed.
+  void check_look(const Prompt& prompt, std::size_t written) const
+    requires looks
+  {
+    constexpr auto& resampler = Model::config.resampler;
+    const auto latents = static_cast<std::size_t>(resampler.latents),
+               each_token = static_cast<std::size_t>(Model::gated_blocks) *
+                            static_cast<std::size_t>(Model::Gated::Attend::shape().heads) * latents,
+               each_row =
+                   static_cast<std::size_t>(resampler.layers) * static_cast<std::size_t>(resampler.heads) * latents;
+    std::size_t rows = 0;
+    for (const auto& sight : prompt.sights) rows += static_cast<std::size_t>(sight->count);
+    const std::size_t pictures = prompt.sights.size(),
+                      bytes = ((written + 1) * pictures * each_token + rows * each_row) * sizeof(double);
+    flamingo::check(bytes <= options_.attention, "attention", "that of ", written + 1, " tokens to ", pictures,
+                    " pictures takes ", bytes, " bytes, at most ", options_.attention,
+                    " are kept; ask for fewer tokens, pictures or examples");
+  }
   static flamingo::TextState begin(Engine& engine, const Prompt& prompt, Line& line) {
     std::vector<flamingo::CachedMedium> media;
     for (const auto& sight : prompt.sights)
@@ -183,7 +203,8 @@ class Desk final : public Writer {
   std::unique_ptr<const M> model_;
   DeskOptions options_;
   About about_;
-  flamingo::Context<P> ctx_, beside_;
+  flamingo::Context<P> ctx_, beside_, looking_;
+  std::mutex looking_mutex_;
   std::mutex beside_mutex_;                                                 ///< of `beside_` and of what follows
   std::list<std::pair<std::uint64_t, std::shared_ptr<const Sight>>> seen_;  ///< the one asked for last at the end
   Engine engine_;

@@ -23,7 +23,7 @@ constexpr const char* usage =
     "  --host ADDRESS      127.0.0.1: this machine alone. Whoever reaches another address may use it: there is no "
     "login\n"
     "  --port N            8080; 0: any that is free\n"
-    "  --threads N         of each of its two contexts (one a core)\n"
+    "  --threads N         of each of its three contexts (one a core)\n"
     "  --running N         requests that are written at a time (4)\n"
     "  --waiting N         that wait for it; more are refused with 429 (16)\n"
     "  --seconds N         most that a request may take (120)\n"
@@ -31,7 +31,8 @@ constexpr const char* usage =
     "  --pictures N        most in a request (64)\n"
     "  --body-mb N         megabytes of a request (32)\n"
     "  --picture-mb N      megabytes of a picture's file (8)\n"
-    "  --picture-mpixels N millions of pixels of a picture (25)\n";
+    "  --picture-mpixels N millions of pixels of a picture (25)\n"
+    "  --attention-mb N    megabytes of where an answer looked (256)\n";
 
 struct Options {
   studio::Weights weights{"build/backbones", "examples/models/connector.safetensors"};
@@ -89,6 +90,8 @@ Options parse(int argc, char** argv) {
       o.limits.picture = static_cast<std::size_t>(n(1, 2000)) << 20;
     else if (word == "--picture-mpixels")
       o.desk.max_pixels = std::int64_t{n(1, 1000)} * 1'000'000;
+    else if (word == "--attention-mb")
+      o.desk.attention = static_cast<std::size_t>(n(1, 1 << 20)) << 20;
     else
       flamingo::fail("studio", "unknown option ", word, '\n', usage);
   }

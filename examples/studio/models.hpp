@@ -1,5 +1,6 @@
 /// The models that this program can open.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,11 +10,12 @@
 namespace studio {
 
 struct DeskOptions {
-  int threads = 0;                       ///< of each context; 0: one a core
-  int running = 4;                       ///< requests that are written at a time
-  int text_rows = 16384;                 ///< tokens whose keys and values are kept, at least a whole context
-  int media = 256;                       ///< pictures that are kept
-  std::int64_t max_pixels = 25'000'000;  ///< of a picture
+  int threads = 0;                                 ///< of each context; 0: one a core
+  int running = 4;                                 ///< requests that are written at a time
+  int text_rows = 16384;                           ///< tokens whose keys and values are kept, at least a whole context
+  int media = 256;                                 ///< pictures that are kept
+  std::int64_t max_pixels = 25'000'000;            ///< of a picture
+  std::size_t attention = std::size_t{256} << 20;  ///< bytes of where an answer looked; one answer's are kept
 };
 
 /// Where the weights lie.

@@ -1,6 +1,7 @@
 // The page, and what it asks: a model's description, examples, tokens as they are written, where they looked.
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <list>
 #include <mutex>
 
@@ -24,15 +25,13 @@ class Answers {
     Prompt prompt;
     std::vector<int> written;
     int shots = 0;  ///< pictures before those of the page
-    std::mutex mutex{};
-    std::optional<flamingo::AttentionMaps> maps{};  ///< once somebody has asked
   };
-  void keep(Writer::Id id, std::shared_ptr<Answer> answer) {
+  void keep(Writer::Id id, std::shared_ptr<const Answer> answer) {
     const std::lock_guard lock(mutex_);
     all_.emplace_back(id, std::move(answer));
     if (all_.size() > 16) all_.pop_front();
   }
-  std::shared_ptr<Answer> find(Writer::Id id) const {
+  std::shared_ptr<const Answer> find(Writer::Id id) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [known, answer] : all_)
       if (known == id) return answer;
@@ -41,7 +40,37 @@ class Answers {
 
  private:
   mutable std::mutex mutex_;
-  std::list<std::pair<Writer::Id, std::shared_ptr<Answer>>> all_;
+  std::list<std::pair<Writer::Id, std::shared_ptr<const Answer>>> all_;
+};
+
+/// Where one answer looked, the one that was asked about last: much larger than the answer.
+class Looks {
+ public:
+  /// Calls f(maps). One at a time: throws what `visit` does while it waits for its turn, and Refusal where the maps are
+  /// more than is kept.
+  template <class F>
+  void with(const std::shared_ptr<const Answers::Answer>& answer, Writer& writer, const Visit& visit, const F& f) {
+    std::unique_lock turn(mutex_, std::defer_lock);
+    do visit.check(Visit::Doing::waiting);
+    while (!turn.try_lock_for(std::chrono::milliseconds(100)));
+    if (of_ != answer) {
+      maps_.reset();
+      of_.reset();
+      try {
+        maps_ = writer.look(answer->prompt, answer->written);
+      } catch (const flamingo::Error& error) {
+        throw Refusal(413, error.what()).at("run").as("invalid_request_error", "attention_too_large");
+      }
+      of_ = answer;
+    }
+    visit.check(Visit::Doing::writing);
+    f(*maps_);
+  }
+
+ private:
+  std::timed_mutex mutex_;
+  std::shared_ptr<const Answers::Answer> of_;
+  std::optional<flamingo::AttentionMaps> maps_;
 };
 
 Json about_json(const Service& service) {
@@ -145,20 +174,18 @@ class Telling {
 };
 
 /// For each token, the pictures of the page that it saw: their heat from 0 to 255, the hottest cell of them at 255.
-Json looks_json(Answers::Answer& answer, Writer& writer, int block, int head) {
-  const std::lock_guard turn(answer.mutex);
-  if (!answer.maps) answer.maps = writer.look(answer.prompt, answer.written);
+Json looks_json(const flamingo::AttentionMaps& maps, int shots, int before_cells, int block, int head) {
   Json::Array tokens;
-  for (int i = 0; i < static_cast<int>(answer.maps->tokens.size()); ++i) {
+  for (int i = 0; i < static_cast<int>(maps.tokens.size()); ++i) {
     Json::Array seen;
-    for (int medium = answer.shots; medium < answer.maps->media; ++medium) {
-      std::vector<double> heat = heat_of(*answer.maps, i, medium, block, head);
-      heat.erase(heat.begin(), heat.begin() + writer.about().before_cells);
+    for (int medium = shots; medium < maps.media; ++medium) {
+      std::vector<double> heat = heat_of(maps, i, medium, block, head);
+      heat.erase(heat.begin(), heat.begin() + before_cells);
       const double most = heat.empty() ? 0 : *std::max_element(heat.begin(), heat.end());
       if (most <= 0) continue;
       Json::Array cells;
       for (const double x : heat) cells.emplace_back(static_cast<int>(255 * x / most + 0.5));
-      seen.emplace_back(Object{{"picture", medium - answer.shots}, {"heat", std::move(cells)}});
+      seen.emplace_back(Object{{"picture", medium - shots}, {"heat", std::move(cells)}});
     }
     tokens.emplace_back(std::move(seen));
   }
@@ -206,16 +233,21 @@ void serve_page(httplib::Server& http, Service& service) {
     service.writer.cancel(static_cast<Writer::Id>(run->as_integer()));
     answer(response, Object{{"cancelled", *run}});
   });
-  http.Get("/studio/attention", [&service, answers](const httplib::Request& request, httplib::Response& response) {
-    guarded(response, [&] {
-      const About& about = service.writer.about();
-      if (!about.looks) throw Refusal(404, "This model does not tell where it looked.");
-      const int block = number_of(request, "block", -1, about.gated_blocks),
-                head = number_of(request, "head", -1, about.heads);
-      const auto kept = answers->find(run_of(request.get_param_value("run")));
-      answer(response, looks_json(*kept, service.writer, block, head));
-    });
-  });
+  const auto looks = std::make_shared<Looks>();
+  http.Get("/studio/attention",
+           [&service, answers, looks](const httplib::Request& request, httplib::Response& response) {
+             guarded(response, [&] {
+               const About& about = service.writer.about();
+               if (!about.looks) throw Refusal(404, "This model does not tell where it looked.");
+               const int block = number_of(request, "block", -1, about.gated_blocks),
+                         head = number_of(request, "head", -1, about.heads);
+               const auto kept = answers->find(run_of(request.get_param_value("run")));
+               const auto visit = service.visit(request);
+               looks->with(kept, service.writer, *visit, [&](const flamingo::AttentionMaps& maps) {
+                 answer(response, looks_json(maps, kept->shots, about.before_cells, block, head));
+               });
+             });
+           });
 }
 
 }  // namespace studio

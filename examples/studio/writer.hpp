@@ -83,7 +83,8 @@ class Writer {
   /// Writes after a prompt, and tells `line` of it. Throws Error where the sampling makes no sense.
   virtual Id write(const Prompt& prompt, const Sampling& sampling, std::shared_ptr<Line> line) = 0;
   virtual void cancel(Id id) = 0;
-  /// Where each token that was written after the prompt looked, its end included.
+  /// Where each token that was written after the prompt looked, its end included. Throws Error where that is too much
+  /// to keep.
   virtual flamingo::AttentionMaps look(const Prompt& prompt, std::span<const int> written) = 0;
   /// The text of a token: bytes, perhaps a part of a character.
   virtual std::string_view bytes(int id) const = 0;
