@@ -33,7 +33,7 @@ struct Http::Parts {
   Service service;
   httplib::Server http;
   std::string host;
-  std::atomic<bool> ended = false;  ///< serve() has returned
+  std::atomic<bool> ended = false;  ///< serve() has returned or thrown
 
   Parts(Writer& writer, const Limits& limits, std::vector<Shot> shots) : service(writer, limits, std::move(shots)) {}
 };
@@ -91,8 +91,11 @@ int Http::bind(const std::string& host, int port) {
   return bound;
 }
 void Http::serve() {
+  struct Ended {
+    std::atomic<bool>& ended;
+    ~Ended() { ended = true; }  // also where no thread can be made
+  } ended{parts_->ended};
   parts_->http.listen_after_bind();
-  parts_->ended = true;
 }
 void Http::stop() {
   parts_->service.closing = true;

@@ -1,14 +1,12 @@
 // A studio in the browser, and a server for OpenAI's clients, of one loaded model: examples/studio/run starts it.
-#include <pthread.h>
-
 #include <charconv>
 #include <csignal>
 #include <iostream>
 #include <limits>
 #include <string>
 #include <string_view>
-#include <thread>
 
+#include "ending.hpp"
 #include "http.hpp"
 #include "models.hpp"
 
@@ -102,25 +100,15 @@ Options parse(int argc, char** argv) {
 }
 
 int run(const Options& o) {
-  // One thread waits for the signals that end the program; the others, made later, never see them.
-  sigset_t ends;
-  sigemptyset(&ends);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&ends, signal);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  studio::Ending ending;  // before any other thread
   std::signal(SIGPIPE, SIG_IGN);
 
   const auto writer = o.tiny ? studio::open_tiny(o.desk) : studio::open_model(o.weights, o.desk);
   studio::Http http(*writer, o.limits, studio::read_shots(o.shots));
   const int port = http.bind(o.host, o.port);
+  const studio::Ending::Serving serving(ending, http);
   std::cout << "studio: " << writer->about().name << " at http://" << o.host << ':' << port << '/' << std::endl;
-  std::thread waits([&] {
-    int signal = 0;
-    sigwait(&ends, &signal);
-    http.stop();
-  });
   http.serve();
-  kill(getpid(), SIGTERM);  // wakes the thread where it was not a signal that ended us
-  waits.join();
   return 0;
 }
 
