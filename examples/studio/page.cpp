@@ -7,6 +7,7 @@
 
 #include "ask.hpp"
 #include "looks.hpp"
+#include "names.hpp"
 #include "page_files.hpp"
 #include "run.hpp"
 #include "service.hpp"
@@ -26,21 +27,21 @@ class Answers {
     std::vector<int> written;
     int shots = 0;  ///< pictures before those of the page
   };
-  void keep(Writer::Id id, std::shared_ptr<const Answer> answer) {
+  void keep(const std::string& name, std::shared_ptr<const Answer> answer) {
     const std::lock_guard lock(mutex_);
-    all_.emplace_back(id, std::move(answer));
+    all_.emplace_back(name, std::move(answer));
     if (all_.size() > 16) all_.pop_front();
   }
-  std::shared_ptr<const Answer> find(Writer::Id id) const {
+  std::shared_ptr<const Answer> find(std::string_view name) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [known, answer] : all_)
-      if (known == id) return answer;
+      if (known == name) return answer;
     throw Refusal(404, "There is no such answer any more; write it again.").at("run");
   }
 
  private:
   mutable std::mutex mutex_;
-  std::list<std::pair<Writer::Id, std::shared_ptr<const Answer>>> all_;
+  std::list<std::pair<std::string, std::shared_ptr<const Answer>>> all_;
 };
 
 /// Where one answer looked, the one that was asked about last: much larger than the answer.
@@ -107,13 +108,6 @@ int number_of(const httplib::Request& request, const char* name, int otherwise, 
         .at(name);
   return value;
 }
-Writer::Id run_of(std::string_view text) {
-  Writer::Id id = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size()) throw Refusal(400, "run: expected a number").at("run");
-  return id;
-}
-
 Json choice_json(const Writer& writer, int id, double log_p) {
   return Object{{"id", id}, {"text", as_text(writer.bytes(id))}, {"p", std::exp(log_p)}};
 }
@@ -141,13 +135,14 @@ const char* name_of(flamingo::StopReason why) {
 /// Streams a run to the page, and keeps its answer.
 class Telling {
  public:
-  Telling(Service& service, std::shared_ptr<Run> run, int shots, std::shared_ptr<Answers> answers)
-      : service_(service), run_(std::move(run)), shots_(shots), answers_(std::move(answers)) {}
+  Telling(Service& service, std::shared_ptr<Run> run, std::shared_ptr<const Names::Name> name, int shots,
+          std::shared_ptr<Answers> answers)
+      : service_(service), run_(std::move(run)), name_(std::move(name)), shots_(shots), answers_(std::move(answers)) {}
 
   bool operator()(std::string& out) {
     if (!begun_) {
       begun_ = true;
-      put_event(out, Object{{"run", static_cast<std::int64_t>(run_->id())}, {"times", times_json(*run_)}});
+      put_event(out, Object{{"run", name_->text()}, {"times", times_json(*run_)}});
       return true;
     }
     const Event event = run_->next();
@@ -158,7 +153,7 @@ class Telling {
     answer->prompt = run_->prompt();
     answer->written = run_->written();
     answer->shots = shots_;
-    answers_->keep(run_->id(), std::move(answer));
+    answers_->keep(name_->text(), std::move(answer));
     Object end{{"why", name_of(event.why)}, {"times", times_json(*run_)}};
     if (event.token.id >= 0) end.push_back({"token", token_json(service_.writer, event.token)});
     put_event(out, Object{{"end", std::move(end)}});
@@ -168,6 +163,7 @@ class Telling {
  private:
   Service& service_;
   std::shared_ptr<Run> run_;
+  std::shared_ptr<const Names::Name> name_;
   int shots_;
   std::shared_ptr<Answers> answers_;
   bool begun_ = false;
@@ -214,9 +210,10 @@ void serve_page(httplib::Server& http, Service& service) {
     });
   });
   const auto answers = std::make_shared<Answers>();
+  const auto names = std::make_shared<Names>();
   post_visit(
       http, "/studio/write", service,
-      [&service, answers](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
+      [&service, answers, names](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
         Drawn drawn = read_drawn(body, service.writer.about(), service.limits);
         if (static_cast<std::size_t>(drawn.shots) > service.shots.size())
           throw Refusal(400, "shots: there are " + std::to_string(service.shots.size()) + " examples").at("shots");
@@ -224,13 +221,16 @@ void serve_page(httplib::Server& http, Service& service) {
         const Chat chat = with_shots(service.shots, drawn.shots, std::move(drawn.parts));
         run->begin(chat, drawn.sampling);
         const auto shots = static_cast<int>(chat.size() - 1) / 2;
-        stream(response, Telling(service, std::move(run), shots, answers));
+        auto name = std::make_shared<const Names::Name>(names, run->id());
+        stream(response, Telling(service, std::move(run), std::move(name), shots, answers));
       });
-  post_word(http, "/studio/cancel", [&service](Body body, httplib::Response& response) {
+  post_word(http, "/studio/cancel", [&service, names](Body body, httplib::Response& response) {
     const Json json = read_json(body, service.limits);
     const Json* run = json.is_object() ? json.find("run") : nullptr;
-    if (run == nullptr || !run->is_integer()) throw Refusal(400, "run: expected a number").at("run");
-    service.writer.cancel(static_cast<Writer::Id>(run->as_integer()));
+    if (run == nullptr || !run->is_string()) throw Refusal(400, "run: expected a string").at("run");
+    const auto id = names->find(run->as_string());
+    if (!id) throw Refusal(404, "There is no such run any more.").at("run");
+    service.writer.cancel(*id);
     answer(response, Object{{"cancelled", *run}});
   });
   const auto looks = std::make_shared<Looks>();
@@ -241,7 +241,7 @@ void serve_page(httplib::Server& http, Service& service) {
                if (!about.looks) throw Refusal(404, "This model does not tell where it looked.");
                const int block = number_of(request, "block", -1, about.gated_blocks),
                          head = number_of(request, "head", -1, about.heads);
-               const auto kept = answers->find(run_of(request.get_param_value("run")));
+               const auto kept = answers->find(request.get_param_value("run"));
                const auto visit = service.visit(request);
                looks->with(kept, service.writer, *visit, [&](const flamingo::AttentionMaps& maps) {
                  answer(response, looks_json(maps, kept->shots, about.before_cells, block, head));
