@@ -1,5 +1,6 @@
 #include "http.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -17,10 +18,14 @@ std::string host_of(std::string_view authority) {
 
 /// Pages of other sites run in the browser of whoever uses this machine, and could ask a server on it: by a form or
 /// fetch() (then Origin is theirs), or by a name of theirs that leads to 127.0.0.1 (then Host is theirs).
-bool is_ours(const httplib::Request& request, const std::string& bound) {
+bool is_ours(const httplib::Request& request, const std::string& bound, const std::vector<std::string>& names) {
   const std::string host = host_of(request.get_header_value("Host"));
-  const bool local = bound == "127.0.0.1" || bound == "localhost" || bound == "::1";
-  if (local && host != "127.0.0.1" && host != "localhost" && host != "::1") return false;
+  const auto is_local = [](const std::string& name) {
+    return name == "127.0.0.1" || name == "localhost" || name == "::1";
+  };
+  // Where others are to reach it and its names are not told, any may be one.
+  const bool knows = is_local(bound) || !names.empty();
+  if (knows && !is_local(host) && std::find(names.begin(), names.end(), host) == names.end()) return false;
   if (!request.has_header("Origin")) return true;
   const std::string origin = request.get_header_value("Origin");
   return origin == "http://" + request.get_header_value("Host") ||
@@ -33,6 +38,7 @@ struct Http::Parts {
   Service service;
   httplib::Server http;
   std::string host;
+  std::vector<std::string> names;   ///< under which it is reached, besides those of this machine alone
   std::atomic<bool> ended = false;  ///< serve() has returned or thrown
 
   Parts(Writer& writer, const Limits& limits, std::vector<Shot> shots) : service(writer, limits, std::move(shots)) {}
@@ -60,7 +66,7 @@ Http::Http(Writer& writer, const Limits& limits, std::vector<Shot> shots)
        {"Content-Security-Policy",
         "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; frame-ancestors 'none'"}});
   http.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-    if (is_ours(request, parts_->host)) return httplib::Server::HandlerResponse::Unhandled;
+    if (is_ours(request, parts_->host, parts_->names)) return httplib::Server::HandlerResponse::Unhandled;
     answer(response, Refusal(403, "Pages of other sites, and other names of this machine, are refused.")
                          .as("invalid_request_error", "foreign_origin"));
     return httplib::Server::HandlerResponse::Handled;
@@ -83,8 +89,9 @@ Http::Http(Writer& writer, const Limits& limits, std::vector<Shot> shots)
 }
 Http::~Http() = default;
 
-int Http::bind(const std::string& host, int port) {
+int Http::bind(const std::string& host, int port, std::vector<std::string> names) {
   parts_->host = host;
+  parts_->names = std::move(names);
   const int bound = port == 0 ? parts_->http.bind_to_any_port(host) : parts_->http.bind_to_port(host, port) ? port : -1;
   flamingo::check(bound > 0, "studio", host, ':', port,
                   " cannot be listened at; is the port taken? --port 0 finds a free one");

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ending.hpp"
 #include "http.hpp"
@@ -20,6 +21,7 @@ constexpr const char* usage =
     "  --shots FOLDER      pictures with captions for examples in the prompt (examples/pictures)\n"
     "  --host ADDRESS      127.0.0.1: this machine alone. Whoever reaches another address may use it: there is no "
     "login\n"
+    "  --name HOST         by which browsers reach it, as often as it has names; others are refused\n"
     "  --port N            8080; 0: any that is free\n"
     "  --threads N         of each of its three contexts (one a core)\n"
     "  --running N         requests that are written at a time (4)\n"
@@ -36,6 +38,7 @@ struct Options {
   studio::Weights weights{"build/backbones", "examples/models/connector.safetensors"};
   bool tiny = false;
   std::string shots = "examples/pictures", host = "127.0.0.1";
+  std::vector<std::string> names;
   int port = 8080, waiting = 16;
   studio::DeskOptions desk;
   studio::Limits limits;
@@ -68,6 +71,8 @@ Options parse(int argc, char** argv) {
       o.shots = value;
     else if (word == "--host")
       o.host = value;
+    else if (word == "--name")
+      o.names.emplace_back(value);
     else if (word == "--port")
       o.port = n(0, 65535);
     else if (word == "--threads")
@@ -105,7 +110,7 @@ int run(const Options& o) {
 
   const auto writer = o.tiny ? studio::open_tiny(o.desk) : studio::open_model(o.weights, o.desk);
   studio::Http http(*writer, o.limits, studio::read_shots(o.shots));
-  const int port = http.bind(o.host, o.port);
+  const int port = http.bind(o.host, o.port, o.names);
   const studio::Ending::Serving serving(ending, http);
   std::cout << "studio: " << writer->about().name << " at http://" << o.host << ':' << port << '/' << std::endl;
   http.serve();
