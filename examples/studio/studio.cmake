@@ -35,15 +35,16 @@ foreach(file IN LISTS page)
 endforeach()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/page_files.cpp.in ${CMAKE_CURRENT_BINARY_DIR}/studio_page/page_files.cpp @ONLY)
 
-# The server knows no model and is compiled once, as is what all programs have; a program for each kind of model.
+# The server knows no model and is compiled once, as is what all programs have; a program for each kind of model. Built
+# where they are asked for, as examples/studio/run does, and for the tests.
 set(studio ${CMAKE_CURRENT_LIST_DIR})
-add_library(studio_server STATIC ${studio}/ask.cpp ${studio}/http.cpp ${studio}/openai.cpp ${studio}/page.cpp
+add_library(studio_server STATIC EXCLUDE_FROM_ALL ${studio}/ask.cpp ${studio}/http.cpp ${studio}/openai.cpp ${studio}/page.cpp
   ${CMAKE_CURRENT_BINARY_DIR}/studio_page/page_files.cpp)
 target_include_directories(studio_server PUBLIC ${studio})
 target_link_libraries(studio_server PUBLIC flamingo::flamingo PkgConfig::HTTPLIB Threads::Threads)
-add_library(studio_main STATIC ${studio}/main.cpp ${studio}/tiny.cpp)
+add_library(studio_main STATIC EXCLUDE_FROM_ALL ${studio}/main.cpp ${studio}/tiny.cpp)
 target_link_libraries(studio_main PUBLIC studio_server flamingo::cpu flamingo::stb)
-add_executable(studio ${studio}/shipped.cpp)
+add_executable(studio EXCLUDE_FROM_ALL ${studio}/shipped.cpp)
 target_link_libraries(studio PRIVATE studio_main captioner)
 
 # studio_of(TARGET FOLDER): the same of the checkpoint in FOLDER, whose sizes are compiled in
@@ -57,6 +58,7 @@ if(FLAMINGO_CHECKPOINT AND TARGET flamingo::images AND TARGET flamingo::text)
 endif()
 
 if(FLAMINGO_TESTS)
+  set_target_properties(studio PROPERTIES EXCLUDE_FROM_ALL OFF)
   add_test(NAME examples/studio COMMAND ${studio}/check $<TARGET_FILE:studio>)
   set_tests_properties(examples/studio PROPERTIES LABELS unit TIMEOUT 600)
   if(FLAMINGO_TESTS_ALL)
