@@ -1,17 +1,24 @@
 // The page, and what it asks: a model's description, examples, tokens as they are written, where they looked.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <list>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "ask.hpp"
-#include "looks.hpp"
 #include "names.hpp"
 #include "page_files.hpp"
 #include "run.hpp"
 #include "service.hpp"
 #include "text.hpp"
+
+#include <flamingo/infer/attention_overlay.hpp>
 
 namespace studio {
 namespace {
@@ -175,7 +182,7 @@ Json looks_json(const flamingo::AttentionMaps& maps, int shots, int before_cells
   for (int i = 0; i < static_cast<int>(maps.tokens.size()); ++i) {
     Json::Array seen;
     for (int medium = shots; medium < maps.media; ++medium) {
-      std::vector<double> heat = heat_of(maps, i, medium, block, head);
+      std::vector<double> heat = flamingo::attention_heat(maps, i, medium, {.block = block, .head = head});
       heat.erase(heat.begin(), heat.begin() + before_cells);
       const double most = heat.empty() ? 0 : *std::max_element(heat.begin(), heat.end());
       if (most <= 0) continue;
