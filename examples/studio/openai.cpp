@@ -152,8 +152,8 @@ void serve_openai(httplib::Server& http, Service& service) {
     answer(response, Refusal(405, "Send a POST."));
   });
   post_visit(http, "/v1/chat/completions", service,
-             [&service](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
-               Asked asked = read_completion(body, service.writer.about(), service.limits);
+             [&service](std::shared_ptr<const Visit> visit, std::string body, httplib::Response& response) {
+               Asked asked = read_completion(std::exchange(body, {}), service.writer.about(), service.limits);
                auto run = std::make_shared<Run>(std::move(visit), service.writer);
                run->begin(asked.chat, asked.sampling);
                asked.chat.clear();

@@ -220,8 +220,8 @@ void serve_page(httplib::Server& http, Service& service) {
   const auto names = std::make_shared<Names>();
   post_visit(
       http, "/studio/write", service,
-      [&service, answers, names](std::shared_ptr<const Visit> visit, Body body, httplib::Response& response) {
-        Drawn drawn = read_drawn(body, service.writer.about(), service.limits);
+      [&service, answers, names](std::shared_ptr<const Visit> visit, std::string body, httplib::Response& response) {
+        Drawn drawn = read_drawn(std::exchange(body, {}), service.writer.about(), service.limits);
         if (static_cast<std::size_t>(drawn.shots) > service.shots.size())
           throw Refusal(400, "shots: there are " + std::to_string(service.shots.size()) + " examples").at("shots");
         auto run = std::make_shared<Run>(std::move(visit), service.writer);

@@ -97,7 +97,7 @@ inline void drop_body(const httplib::ContentReader& read, std::size_t most) {
 }
 
 /// POST to what costs time: it takes a place before its body is read, and has the time limit from there on.
-template <class F>  // f(visit, body, response)
+template <class F>  // f(visit, body, response); the body is its own, to be dropped once it is parsed
 void post_visit(httplib::Server& http, const std::string& path, Service& service, F f) {
   http.Post(path, [&service, f = std::move(f)](const httplib::Request& request, httplib::Response& response,
                                                const httplib::ContentReader& read) {
@@ -109,9 +109,8 @@ void post_visit(httplib::Server& http, const std::string& path, Service& service
         drop_body(read, service.limits.body);
         throw;
       }
-      const std::string body =
-          read_body(read, response, service.limits.body, [&] { visit->check(Visit::Doing::reading); });
-      f(std::move(visit), Body(body), response);
+      std::string body = read_body(read, response, service.limits.body, [&] { visit->check(Visit::Doing::reading); });
+      f(std::move(visit), std::move(body), response);
     });
   });
 }
