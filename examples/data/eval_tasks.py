@@ -22,7 +22,6 @@ import shutil
 import sys
 
 import mixture
-import wesnoth
 
 PAGE_WORDS, ANSWER_WORDS, PAGE_PICTURES = 110, 40, 5
 SUPPORT = 3000
