@@ -123,6 +123,18 @@ TEST_CASE("as many sequences are taken at a time as fit", "[training_plan]") {
   CHECK(sequences_that_fit<planned, P>(many, bytes(1) - 1) == 0);
 }
 
+TEST_CASE("a plan of a divided model is of one process's part", "[training_plan]") {
+  constexpr auto divided = [] {
+    auto c = planned;
+    c.xattn.split = 2;
+    return c;
+  }();
+  const TrainingMemory whole = training_memory<planned, P>(work), part = training_memory<divided, P>(work);
+  CHECK(part.activations < whole.activations);
+  CHECK(part.activations > whole.activations / 2);
+  CHECK(training_plan<divided, P>(work, {}).weights < training_plan<planned, P>(work, {}).weights);
+}
+
 TEST_CASE("computing blocks again takes the memory of one of them", "[training_plan]") {
   constexpr auto deeper = [] {
     auto c = planned;

@@ -8,6 +8,8 @@
 
 #include <flamingo/config/flamingo.hpp>
 #include <flamingo/core/check.hpp>
+#include <flamingo/core/context.hpp>
+#include <flamingo/core/platform.hpp>
 #include <flamingo/core/store.hpp>
 #include <flamingo/dist/parts.hpp>
 
@@ -51,8 +53,8 @@ std::vector<dist::Range> divided_ranges() {
 }
 
 /// Whether all processes that divide the model have the same numbers. Each of them asks, and all are told the same.
-template <class Context>
-bool same_in_all(Context& ctx, std::span<const std::size_t> numbers) {
+template <Platform P>
+bool same_in_all(Context<P>& ctx, std::span<const std::size_t> numbers) {
   std::vector<double> sums{1};  // Σ 1, Σ x and Σ x² of each: n Σ x² = (Σ x)² where all have the same x
   for (const std::size_t x : numbers)
     sums.insert(sums.end(), {static_cast<double>(x), static_cast<double>(x) * static_cast<double>(x)});
@@ -62,6 +64,12 @@ bool same_in_all(Context& ctx, std::span<const std::size_t> numbers) {
   bool same = true;
   for (std::size_t i = 1; i < sums.size(); i += 2) same = same && sums[0] * sums[i + 1] == sums[i] * sums[i];
   return same;
+}
+
+/// Where nothing is computed there are no others.
+template <Platform P>
+bool same_in_all(Context<Dry<P>>&, std::span<const std::size_t>) {
+  return true;
 }
 
 /// What each range has in common with those of another list, in its order.
