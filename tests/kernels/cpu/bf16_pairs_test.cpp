@@ -95,6 +95,17 @@ TEMPLATE_LIST_TEST_CASE("a row rounded to bfloat16 has the same bits alone and o
     }
 }
 
+TEMPLATE_LIST_TEST_CASE("no rows are rounded to bfloat16", "[bf16_pairs]", Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  Context<P> ctx(2, 1 << 20);
+  ctx.rounds_to_bf16 = true;
+  const PackedTensor packed(Format::bf16, 40, 64, 3);
+  ops::linear(ctx, Rows<P, dynamic, const R>{nullptr, 0, Extent<dynamic>(64)}, packed.on<P>(),
+              Rows<P, dynamic, R>{nullptr, 0, Extent<dynamic>(40)});
+  kernels::over_rows(ctx.threads(), 0, 64, [](int, int) { FAIL("called for no rows"); });
+}
+
 TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows, and only forward", "[bf16_pairs]", Platforms) {
   using P = TestType;
   using R = typename P::Real;

@@ -22,6 +22,7 @@ namespace flamingo::kernels {
 
 /// Calls f(first, last) for parts of rows of `width` numbers: on all threads where that pays.
 inline void over_rows(Threads& threads, int rows, int width, FunctionRef<void(int, int)> f) {
+  if (rows == 0) return;
   constexpr std::int64_t worth_a_task = 1 << 14;
   const int tasks =
       static_cast<int>(std::clamp<std::int64_t>(std::int64_t{rows} * width / worth_a_task, 1, std::min(rows, 64)));
