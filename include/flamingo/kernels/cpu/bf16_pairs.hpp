@@ -119,7 +119,8 @@ const float* paired(Threads& threads, const float* x, std::size_t row, int rows,
         const std::size_t some = std::min<std::size_t>(left, 16);
         const auto mask = static_cast<__mmask16>((1u << some) - 1);
         const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
-        _mm256_mask_storeu_epi16(pair, mask, halves);
+        // 32 of 16 bits, of which at most 16 are stored: storing half a register would ask for AVX512VL.
+        _mm512_mask_storeu_epi16(pair, mask, _mm512_castsi256_si512(halves));
         from += some;
         pair += some / 2;
         left -= some;
