@@ -19,7 +19,6 @@ struct Recipe {
 
   int page_tokens = 96, page_media = 5;  ///< the paper: 256 and 5
   int episode_media = 5;                 ///< the paper's N
-  int caption_tokens = 32;
 
   // Episodes: what the pictures of a class have in common, and how the class is called. The shares of one and the same
   // picture, and of pictures of one thing, go from what is easy to bind to these within the first steps.
