@@ -7,6 +7,8 @@ namespace mixture {
 struct Share {
   double weight = 1;
   int documents = 1;
+
+  bool asked() const { return documents > 0 && weight > 0; }
 };
 
 /// The paper's weights of its datasets (M3W 1, ALIGN 0.2, LTIP 0.2, VTP 0.03), each with its counterpart here.

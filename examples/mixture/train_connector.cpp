@@ -174,6 +174,7 @@ int run(const Options& o) {
   const AnimationStream animations{sources, members.animations, recipe.animations.documents, 14, disturb};
   const EpisodeStream episodes{
       sources, classes_of(collection.pictures, dropped), members.noisy, recipe.episodes.documents, 15, disturb};
+  if (recipe.episodes.asked()) episodes.check_classes();
   std::size_t classes = 0;
   for (const auto& [kind, all] : episodes.classes) classes += all.size();
   std::cerr << members.noisy.size() << " noisy and " << members.clean.size() << " clean pairs, " << members.pages.size()
@@ -182,7 +183,7 @@ int run(const Options& o) {
             << members.held_animations.size() << " animations, " << members.held_classes.size()
             << " folders held out\n";
 
-  HeldOut held_out{{}, members.held_classes, episodes.classes.at("folder"), blank_features(ctx, backbones)};
+  HeldOut held_out{{}, members.held_classes, of_kind(episodes.classes, "folder"), blank_features(ctx, backbones)};
   const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed, std::size_t most) {
     return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min(of.size(), most)), 1);
   };
@@ -243,7 +244,7 @@ int run(const Options& o) {
   };
   std::vector<flamingo::DatasetStream<float>> mixture;
   const auto add = [&](const char* name, const Share& share, const auto& batches) {
-    if (share.documents > 0 && share.weight > 0) mixture.push_back(stream(name, share, batches));
+    if (share.asked()) mixture.push_back(stream(name, share, batches));
   };
   add("pages", recipe.pages, pages);
   add("episodes", recipe.episodes, episodes);
