@@ -26,13 +26,12 @@ struct Sources {
   const Recipe* recipe;
 };
 
-/// A place in an endless order of `size` things, a new order in each epoch.
+/// A place in an endless order of `size` things, a new order in each epoch. Throws where a place of nothing is asked.
 class Order {
  public:
-  Order(std::size_t size, std::uint64_t seed) : size_(static_cast<long>(size)), seed_(seed) {
-    flamingo::check(size > 0, "streams", "a stream of nothing");
-  }
+  Order(std::size_t size, std::uint64_t seed) : size_(static_cast<long>(size)), seed_(seed) {}
   std::size_t at(long n) {
+    flamingo::check(size_ > 0, "streams", "a stream of nothing");
     if (n / size_ != epoch_) {
       epoch_ = n / size_;
       order_.resize(static_cast<std::size_t>(size_));

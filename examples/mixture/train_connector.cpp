@@ -166,6 +166,14 @@ int run(const Options& o) {
   if (o.prepare) return 0;
 
   const Members members = members_of(collection, features, dropped);
+  const auto needs = [](const char* name, const Share& share, std::size_t count) {
+    flamingo::check(count > 0 || !share.asked(), "train_connector", "there are no ", name,
+                    " to train on, expected some: ", share.documents, " are asked for an update");
+  };
+  needs("pages", recipe.pages, members.pages.size());
+  needs("noisy pairs", recipe.noisy, members.noisy.size());
+  needs("clean pairs", recipe.clean, members.clean.size());
+  needs("animations", recipe.animations, members.animations.size());
   const Sources sources{&collection, &features, &backbones, &recipe};
   const Disturbed disturb{recipe.dropped_cells, recipe.dropped_channels};
   const PairStream noisy{sources, members.noisy, recipe.noisy.documents, 11, disturb},
@@ -184,14 +192,16 @@ int run(const Options& o) {
             << " folders held out\n";
 
   HeldOut held_out{{}, members.held_classes, of_kind(episodes.classes, "folder"), blank_features(ctx, backbones)};
-  const auto held_pairs = [&](const std::vector<std::size_t>& of, std::uint64_t seed, std::size_t most) {
-    return undisturbed(PairStream{sources, of, 1, seed, {}}, static_cast<int>(std::min(of.size(), most)), 1);
+  const auto hold_out = [&held_out](const char* name, const auto& stream, int documents) {
+    if (!stream.members.empty()) held_out.batches.push_back({name, undisturbed(stream, documents, 1)});
   };
-  held_out.batches.push_back({"noisy pairs", held_pairs(members.held_pairs, 21, 80)});
-  held_out.batches.push_back({"clean pairs", held_pairs(members.held_clean, 22, 48)});
-  held_out.batches.push_back({"pages", undisturbed(PageStream{sources, members.held_pages, 1, 23, {}}, 8, 1)});
-  held_out.batches.push_back(
-      {"animations", undisturbed(AnimationStream{sources, members.held_animations, 1, 24, {}}, 16, 1)});
+  const auto most = [](const std::vector<std::size_t>& of, std::size_t n) {
+    return static_cast<int>(std::min(of.size(), n));
+  };
+  hold_out("noisy pairs", PairStream{sources, members.held_pairs, 1, 21, {}}, most(members.held_pairs, 80));
+  hold_out("clean pairs", PairStream{sources, members.held_clean, 1, 22, {}}, most(members.held_clean, 48));
+  hold_out("pages", PageStream{sources, members.held_pages, 1, 23, {}}, 8);
+  hold_out("animations", AnimationStream{sources, members.held_animations, 1, 24, {}}, 16);
 
   flamingo::OptimizerOptions optimizer{.beta1 = 0.9, .beta2 = 0.98};
   optimizer.group = [&recipe](const flamingo::Spec& spec) {
