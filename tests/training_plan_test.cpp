@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -127,6 +128,24 @@ TEST_CASE("a plan of a batch of many gigabytes takes no memory", "[training_plan
       {.sequences = 1, .tokens = 4, .media = 4, .frames = 8, .image = 6000});
   CHECK(batch.pixels.size() == std::size_t{3} * 4 * 8 * 6000 * 6000);
   CHECK(held() < before + (1 << 20));
+}
+
+TEST_CASE("a plan counts more pixels than an int does", "[training_plan]") {
+  constexpr auto large = [] {
+    auto c = planned;
+    c.vision.image = 2400;
+    c.vision.patch = 60;
+    return c;
+  }();
+  const auto bytes = [](int media) {
+    return training_memory<large, P, TrainedParts{.vision = true}>(
+               {.sequences = 1, .tokens = 4, .media = media, .frames = 3})
+        .most();
+  };
+  const double pixels = 42.0 * 3 * 2400 * 2400 * 3;
+  CHECK(pixels > std::numeric_limits<int>::max());
+  CHECK(bytes(42) > pixels * sizeof(float));
+  CHECK(std::abs(bytes(42) / bytes(21) - 2) < 0.01);
 }
 
 TEST_CASE("as many sequences are taken at a time as fit", "[training_plan]") {

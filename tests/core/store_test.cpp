@@ -4,6 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <utility>
+#include <vector>
+
+#include <flamingo/kernels/cpu/context.hpp>
 
 namespace store_test {
 
@@ -125,6 +128,17 @@ TEST_CASE("a rounded store holds matrices in the platform's type and vectors in 
   const RoundedStore<Forwards, B> rounded(source);
   for (std::size_t i = 0; i < 31 * 37; ++i) CHECK(rounded.views.w.data[i] == bfloat16(source.views.w.data[i]));
   for (std::size_t i = 0; i < 7; ++i) CHECK((rounded.views.scale.data[i] == 1 && rounded.views.bias.data[i] == 0));
+}
+
+TEST_CASE("numbers of the host are read as rows, which an int counts", "[store]") {
+  Context<Dry<P>> ctx;
+  const CountedNumbers<float> numbers(std::size_t{3} << 30), more(std::size_t{3} << 31);
+  CHECK(readable_rows<3>(ctx, numbers).rows == 1 << 30);
+  CHECK_THROWS_WITH(readable_rows<3>(ctx, more), "[rows] got 2147483648 rows of 3, expected at most 2147483647");
+  const std::vector<float> host{1, 2, 3, 4, 5, 6};
+  Context<P> cpu(1, 64);
+  const auto rows = readable_rows<3>(cpu, host);
+  CHECK((rows.rows == 2 && rows.data == host.data()));
 }
 
 TEST_CASE("a store is made of numbers of its own length alone", "[store]") {

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <type_traits>
 #include <vector>
 
 #include <flamingo/core/arena.hpp>
+#include <flamingo/core/check.hpp>
 #include <flamingo/core/spans.hpp>
 #include <flamingo/core/view.hpp>
 
@@ -139,10 +141,26 @@ std::vector<T> host_copy(Context<Dry<P>>&, const T*, std::size_t count) {
 template <Platform P, class T>
 void clear_numbers(Context<Dry<P>>&, T*, std::size_t) {}
 
-/// Host tables where P's kernels can read them. The CPU reads them in place: they must outlive the run.
+/// The host's numbers, however many, where P's kernels can read them. The CPU reads them in place: they must outlive
+/// the run.
 template <class T, Platform P>
-View<P, 1, const T> table(Context<P>&, const std::vector<T>& host) {
-  return {host.data(), {static_cast<int>(host.size())}};
+const T* readable(Context<P>&, const std::vector<T>& host) {
+  return host.data();
+}
+/// The same as whole rows of D. Throws where an int does not count the rows.
+template <int D, Platform P, class Numbers>
+auto readable_rows(Context<P>& ctx, const Numbers& host) {
+  const std::size_t rows = host.size() / std::size_t{D};
+  check(rows <= std::size_t{std::numeric_limits<int>::max()}, "rows", "got ", rows, " rows of ", D,
+        ", expected at most ", std::numeric_limits<int>::max());
+  using T = std::remove_pointer_t<decltype(readable(ctx, host))>;
+  return Rows<P, D, T>{readable(ctx, host), static_cast<int>(rows), {}};
+}
+
+/// Host tables where P's kernels can read them, as readable() has it.
+template <class T, Platform P>
+View<P, 1, const T> table(Context<P>& ctx, const std::vector<T>& host) {
+  return {readable(ctx, host), {static_cast<int>(host.size())}};
 }
 template <Platform P>
 Spans<P> table(Context<P>& ctx, const SpanList& host) {

@@ -212,8 +212,8 @@ class ContrastiveTrainer {
     typename Net::TextPlan texts;
   };
   std::vector<Piece> pieces_of(const PairBatch<R>& batch) const {
-    check_grids("contrastive", batch.pictures, static_cast<int>(batch.pixels.size() / 3));
-    const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size() / 3), {}};
+    const Rows<P, 3, const R> pixels = readable_rows<3>(ctx_, batch.pixels);
+    check_grids("contrastive", batch.pictures, pixels.rows);
     const int N = batch.pairs(), most = options_.chunk > 0 ? options_.chunk : N;
     std::vector<Piece> pieces;
     for (int first = 0; first < N; first += most) {

@@ -307,14 +307,14 @@ class Trainer {
             " features, expected whole rows of ", Resampler::E);
       struct {
         Rows<P, Resampler::E, const R> features;
-      } seen{{table(ctx_, batch.features).data, static_cast<int>(batch.features.size()) / Resampler::E, {}}};
+      } seen{readable_rows<Resampler::E>(ctx_, batch.features)};
       return seen;
     }
   }
   /// Writes the features of a batch's pictures; returns what the trained encoder saved.
   auto encode(const auto& batch, const Rows<P, Resampler::E>& features) {
     using Vision = typename Layer::Vision;
-    const Rows<P, 3, const R> pixels{table(ctx_, batch.pixels).data, static_cast<int>(batch.pixels.size()) / 3, {}};
+    const Rows<P, 3, const R> pixels = readable_rows<3>(ctx_, batch.pixels);
     typename Vision::template Saved<weight_gradients> saved;
     if (features.rows > 0)
       saved = Vision::template forward<weight_gradients>(ctx_, read_.views.vision, pixels, batch.pictures, features);

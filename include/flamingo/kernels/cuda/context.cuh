@@ -110,11 +110,11 @@ void clear_numbers(Context<Cuda<R>>& ctx, T* device, std::size_t count, std::str
   if (count) check_cuda(cudaMemsetAsync(device, 0, count * sizeof(T), ctx.stream()), op);
 }
 
-/// Host tables on the kept end of the device's arena. The host's may go at once.
+/// The host's numbers, and so its tables, on the kept end of the device's arena. The host's may go at once.
 template <class T, Real R>
-View<Cuda<R>, 1, const T> table(Context<Cuda<R>>& ctx, const std::vector<T>& host) {
-  const auto device = take_vector<T, true>(ctx, static_cast<int>(host.size()));
-  upload(ctx, host.data(), host.size(), device.data);
+const T* readable(Context<Cuda<R>>& ctx, const std::vector<T>& host) {
+  T* const device = reinterpret_cast<T*>(ctx.arena().keep(host.size() * sizeof(T)));
+  upload(ctx, host.data(), host.size(), device);
   return device;
 }
 
