@@ -56,7 +56,7 @@ void draw_normal(Threads& threads, const Random& random, float deviation, std::s
 }  // namespace detail
 
 /// Draws initial values as Layer::each asks; the numbers depend on seed and parameter name alone. A large layer is
-/// drawn by all of the machine's threads.
+/// drawn by all of the machine's threads, which are started for it: a Store has no context, and so no host's executor.
 template <class Layer, class Parameters>
 void initialise(Parameters& p, std::uint64_t seed) {
   Threads threads(flat_size<Layer>() < std::size_t{1} << 20 ? 1 : 0);
