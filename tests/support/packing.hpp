@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <flamingo/core/panels.hpp>
+
 #include "support/tensor.hpp"
 
 namespace flamingo::test {
@@ -106,6 +108,20 @@ class PackedTensor {
   Random draw_;
   std::vector<std::byte> bytes_;
   std::vector<float> scales_;
+};
+
+/// The same numbers in panels.
+template <Platform P>
+struct Panels {
+  PackedMatrix<P, dynamic, dynamic> view;
+  std::vector<std::byte> bytes;
+
+  explicit Panels(const PackedMatrix<P, dynamic, dynamic>& rows)
+      : view(rows), bytes(panel_bytes(rows.rows, rows.row_bytes())) {
+    interleave(rows, bytes.data());
+    view.data = bytes.data();
+    view.panels = true;
+  }
 };
 
 }  // namespace flamingo::test

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <vector>
 
 #include <flamingo/kernels/cpu/linear.hpp>
 
@@ -16,19 +15,6 @@ using namespace flamingo;
 using namespace flamingo::test;
 
 namespace {
-
-template <Platform P>
-struct Panels {
-  PackedMatrix<P, dynamic, dynamic> view;
-  std::vector<std::byte> bytes;
-
-  explicit Panels(const PackedMatrix<P, dynamic, dynamic>& rows)
-      : view(rows), bytes(panel_bytes(rows.rows, rows.row_bytes())) {
-    interleave(rows, bytes.data());
-    view.data = bytes.data();
-    view.panels = true;
-  }
-};
 
 double rounded(double x) { return static_cast<double>(static_cast<float>(bfloat16(static_cast<float>(x)))); }
 

@@ -4,7 +4,6 @@
 #include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <vector>
 
 #include <flamingo/kernels/cpu/embedding.hpp>
 #include <flamingo/kernels/cpu/linear.hpp>
@@ -16,23 +15,6 @@ namespace panels_test {
 
 using namespace flamingo;
 using namespace flamingo::test;
-
-namespace {
-
-template <Platform P>
-struct Panels {
-  PackedMatrix<P, dynamic, dynamic> view;
-  std::vector<std::byte> bytes;
-
-  explicit Panels(const PackedMatrix<P, dynamic, dynamic>& rows)
-      : view(rows), bytes(panel_bytes(rows.rows, rows.row_bytes())) {
-    interleave(rows, bytes.data());
-    view.data = bytes.data();
-    view.panels = true;
-  }
-};
-
-}  // namespace
 
 TEMPLATE_LIST_TEST_CASE("products with panels have the bits of products with rows", "[panels]", Platforms) {
   using P = TestType;
