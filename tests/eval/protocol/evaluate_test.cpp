@@ -115,6 +115,32 @@ TEST_CASE("an interrupted evaluation resumes to the same result", "[eval][evalua
   CHECK(expected.predictions[0].scores[1] == Approx(sum / 6));
 }
 
+TEST_CASE("an answer to another question is not taken for this one's", "[eval][evaluate]") {
+  const tests::TemporaryFolder folder;
+  Case c;
+  const auto path = folder.path() / "a.jsonl";
+  const std::vector<std::string> four{"w", "x", "y", "z"}, two{"x", "y"};
+  EvaluationData data = c.data();
+  data.candidates = four;
+  Parrot model;
+  {
+    RunFile file(path, c.settings.json());
+    evaluate(model, c.settings, data, file, quiet);
+  }
+  const auto error = [&] {
+    RunFile file(path, c.settings.json());
+    return error_of([&] { evaluate(model, c.settings, data, file, quiet); });
+  };
+  data.candidates = two;
+  CHECK(error() == "[results] item q0 has 4 scores, expected 2");
+  data.candidates = {};
+  CHECK(error() == "[results] item q0 has 4 scores, expected 0");
+  std::filesystem::remove(path);
+  CHECK(error().empty());  // written
+  data.candidates = two;
+  CHECK(error() == "[results] item q0 has 0 scores, expected 2");
+}
+
 TEST_CASE("zero shots are two demonstrations as text, and controls change the query's pictures", "[eval][evaluate]") {
   const tests::TemporaryFolder folder;
   Case c;

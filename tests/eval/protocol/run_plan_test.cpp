@@ -114,6 +114,32 @@ TEST_CASE("an interrupted plan goes on, and features are computed once", "[eval]
         std::string::npos);
 }
 
+TEST_CASE("answers to a task's other questions are refused", "[eval][run_plan]") {
+  tests::MadeUpPlan made;
+  tests::KnowingModel model;
+  const PlanOptions options{.data = made.data, .out = made.out, .only = {"episodes"}, .checkpoint = "abc"};
+  PlannedTask& episodes = made.plan.tasks[2];
+  PlanRunner(model, options, quiet).run(made.plan);
+  const auto refused = [&] {
+    const std::string error = error_of([&] { PlanRunner(model, options, quiet).run(made.plan); });
+    return error.find("a run of other settings: version") != error.npos;
+  };
+  CHECK_FALSE(refused());
+  const PlannedTask before = episodes;
+  episodes.ways = 3;
+  CHECK(refused());
+  episodes = before;
+  episodes.made_up_names = true;
+  CHECK(refused());
+  episodes = before;
+  episodes.shots = {0, 1};  // more classes have pictures for it: other episodes
+  CHECK(refused());
+  episodes = before;
+  CHECK_FALSE(refused());
+  model.set.classification.shot += " ";
+  CHECK(refused());
+}
+
 TEST_CASE("a plan may be run in part", "[eval][run_plan]") {
   const tests::MadeUpPlan made;
   tests::KnowingModel model;

@@ -141,6 +141,21 @@ inline io::Json record_of(const TaskItem& query, std::span<const TaskItem> shots
   return io::Json(std::move(record));
 }
 
+/// What a record says of an item of so many candidates (0: its answer is a text). Throws where it says the other, or
+/// has scores of another number of candidates: it answers another question.
+inline Prediction prediction_of(const io::Json& record, const std::string& id, std::size_t candidates) {
+  Prediction prediction{id, {}};
+  const io::Json* scores = record.find("scores");
+  if (scores)
+    for (const io::Json& score : scores->as_array()) prediction.scores.push_back(score.as_double());
+  check_scores_of(prediction, candidates);
+  if (candidates > 0) return prediction;
+  const io::Json* answer = record.find("answer");
+  check(answer && answer->is_string(), "results", "item ", id, " has no answer, expected a text");
+  prediction.text = answer->as_string();
+  return prediction;
+}
+
 }  // namespace detail
 
 /// The queries that settings name: all, or as many as are drawn.
@@ -171,14 +186,8 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
     detail::apply(s.control, query);
     const std::span<const std::string> candidates = query.candidates.empty() ? data.candidates : query.candidates;
     if (const io::Json* known = file.find(query.id)) {
-      Prediction prediction{query.id, {}};
-      if (const io::Json* scores = known->find("scores")) {
-        for (const io::Json& score : scores->as_array()) prediction.scores.push_back(score.as_double());
-      } else {
-        prediction.text = known->at("answer").as_string();
-      }
+      run.predictions.push_back(detail::prediction_of(*known, query.id, candidates.size()));
       run.tokens += {known->at("tokens_read").as_integer(), known->at("tokens_one_by_one").as_integer()};
-      run.predictions.push_back(std::move(prediction));
       ++at.resumed;
     } else {
       std::vector<TaskItem> shots = detail::chosen_shots(s, data, query);

@@ -22,10 +22,10 @@
 #include <flamingo/eval/protocol/planned_data.hpp>
 #include <flamingo/eval/protocol/published.hpp>
 #include <flamingo/eval/protocol/run_file.hpp>
+#include <flamingo/eval/protocol/run_stamp.hpp>
 #include <flamingo/eval/protocol/task_plan.hpp>
 #include <flamingo/eval/protocol/task_score.hpp>
 #include <flamingo/io/json.hpp>
-#include <flamingo/io/mapped_file.hpp>
 
 namespace flamingo {
 
@@ -129,18 +129,12 @@ class PlanRunner {
       if (!file.empty() && !std::filesystem::exists(options_.data / file)) return file;
     return {};
   }
-  std::string stamp_of(const PlannedTask& task) const {
-    std::uint64_t key = 0;
-    for (const std::string& file : {task.items, task.support})
-      if (!file.empty()) key = key * 31 + hash(io::MappedFile(options_.data / file).text());
-    return "data " + std::to_string(key);
-  }
 
   io::Json run_task(PlannedData& data) {
     const PlannedTask& task = data.task();
     std::vector<Cell> cells;
     io::Json::Array examples;
-    const std::string stamp = stamp_of(task);
+    const std::string stamp = run_stamp(task, options_.data, model_.prompts());
     const bool retrieves = std::find(task.supports.begin(), task.supports.end(), Support::rices) != task.supports.end();
     std::optional<FeatureIndex> index;
     if (retrieves || has_prototypes(data)) index = index_of(data);

@@ -1,0 +1,62 @@
+/// What a run's answers depend on besides its settings, as a short text: who goes on with a file must have the same.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <flamingo/core/random.hpp>
+#include <flamingo/eval/prompts.hpp>
+#include <flamingo/eval/protocol/task_plan.hpp>
+#include <flamingo/eval/tasks/item.hpp>
+#include <flamingo/io/mapped_file.hpp>
+
+namespace flamingo {
+
+/// A hash of parts that are told apart: "ab", "c" is another one than "a", "bc".
+class Stamp {
+ public:
+  Stamp& add(std::string_view part) {
+    text_ += std::to_string(part.size()) + ":";
+    text_ += std::to_string(hash(part)) + ";";
+    return *this;
+  }
+  Stamp& add(std::int64_t number) { return add(std::to_string(number)); }
+  std::uint64_t key() const { return hash(text_); }
+
+ private:
+  std::string text_;
+};
+
+/// All words of a set, whatever its name.
+inline void add_prompts(Stamp& stamp, const PromptSet& set) {
+  for (const std::string& tag : {set.begin, set.image, set.end_of_chunk, set.lead, set.turn, set.around})
+    stamp.add(tag);
+  stamp.add(set.image_is_a_word).add(set.closes_candidates);
+  for (const TaskKind kind : {TaskKind::caption, TaskKind::question, TaskKind::dialogue, TaskKind::classification,
+                              TaskKind::meme, TaskKind::action, TaskKind::page}) {
+    const PromptPattern& pattern = set.of(kind);
+    stamp.add(pattern.shot).add(pattern.between).add(pattern.first_of_list).add(pattern.no_quotes);
+    stamp.add(static_cast<std::int64_t>(pattern.keywords.size()));
+    for (const std::string& keyword : pattern.keywords) stamp.add(keyword);
+  }
+}
+
+/// Of a task's files in a folder, of how its questions are made of them, and of the prompts: "data 123". A task of more
+/// episodes has the same, since it begins with the same ones.
+inline std::string run_stamp(const PlannedTask& task, const std::filesystem::path& folder, const PromptSet& set) {
+  Stamp stamp;
+  for (const std::string& file : {task.items, task.support})
+    if (file.empty())
+      stamp.add("");
+    else
+      stamp.add(io::MappedFile(folder / file).text());
+  stamp.add(name_of(task.asking)).add(task.ways).add(task.made_up_names);
+  // Episodes are drawn from the classes that have pictures for the most shots.
+  if (task.ways > 0) stamp.add(*std::max_element(task.shots.begin(), task.shots.end()));
+  add_prompts(stamp, set);
+  return "data " + std::to_string(stamp.key());
+}
+
+}  // namespace flamingo
