@@ -140,6 +140,24 @@ TEST_CASE("answers to a task's other questions are refused", "[eval][run_plan]")
   CHECK(refused());
 }
 
+TEST_CASE("more seeds make an interval of the same items no narrower, of other episodes they do", "[eval][run_plan]") {
+  tests::MadeUpPlan made;
+  tests::KnowingModel model;
+  made.plan.tasks[2].shots = {0};
+  made.plan.tasks[2].queries = 48;
+  made.plan.tasks[2].controls = {};
+  const auto width = [&](std::size_t task, std::vector<std::uint64_t> seeds) {
+    made.plan.tasks[task].seeds = std::move(seeds);
+    PlanRunner runner(model, {.data = made.data, .out = made.out, .only = {made.plan.tasks[task].name}}, quiet);
+    const io::Json found = runner.run(made.plan);
+    const io::Json score = run_of(found.at("tasks").as_array()[0], 0, "random", "none")->at("scores").at("accuracy");
+    return score.at("high").as_double() - score.at("low").as_double();
+  };
+  CHECK(width(0, {0}) > 0);
+  CHECK(width(0, {0, 1, 2, 3}) == width(0, {0}));
+  CHECK(width(2, {0, 1, 2, 3, 4, 5, 6, 7}) < 0.8 * width(2, {0}));
+}
+
 TEST_CASE("a plan may be run in part", "[eval][run_plan]") {
   const tests::MadeUpPlan made;
   tests::KnowingModel model;

@@ -46,7 +46,23 @@ TEST_CASE("balanced accuracy is the mean over classes, and so is its interval", 
   TaskScores twice = plain;
   twice.add(plain);
   CHECK(twice.interval().mean == Approx(90));
-  CHECK(twice.interval().high - twice.interval().low < plain.interval().high - plain.interval().low);
+  CHECK(twice.interval().low == plain.interval().low);  // the same items tell no more when they are asked again
+  CHECK(twice.interval().high == plain.interval().high);
+  TaskScores others = plain;
+  for (std::string& id : others.ids) id += " of others";
+  others.add(plain);
+  CHECK(others.interval().mean == Approx(90));
+  CHECK(others.interval().high - others.interval().low < plain.interval().high - plain.interval().low);
+}
+
+TEST_CASE("an item is drawn with all of its scores", "[eval][task_score]") {
+  const TaskScores scores{{0, 100, 0, 100}, {}, {"a", "a", "b", "b"}};
+  CHECK(scores.interval().mean == 50);
+  CHECK(scores.interval().low == 50);
+  CHECK(scores.interval().high == 50);
+  CHECK(TaskScores{{0, 100, 0, 100}}.interval().low == 0);
+  TaskScores mixed{{1}};
+  CHECK(error_of([&] { mixed.add(scores); }) == "[score] some items have ids and others none");
 }
 
 }  // namespace task_score_test

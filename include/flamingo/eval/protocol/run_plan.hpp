@@ -191,7 +191,10 @@ class PlanRunner {
     });
     if (cell == cells.end()) cell = cells.insert(cells.end(), Cell{.settings = s});
     for (const TaskMetric metric : task.metrics) {
-      const TaskScores scores = task_scores(metric, run.queries, run.predictions);
+      TaskScores scores = task_scores(metric, run.queries, run.predictions);
+      // Each seed draws episodes of its own, whose numbers begin anew.
+      if (task.ways > 0)
+        for (std::string& id : scores.ids) id += " of seed " + std::to_string(s.seed);
       cell->scores[metric].add(scores);
       if (metric != task.metrics[0]) continue;
       std::vector<std::size_t> places(scores.items.size());

@@ -47,6 +47,7 @@ inline int chosen_candidate(const Prediction& prediction) {
 struct TaskScores {
   std::vector<double> items;
   std::vector<int> groups{};
+  std::vector<std::string> ids{};  ///< of each; the same id: the same item, asked again; none: all are different
 
   /// Of some of the items (a place may be there several times).
   double of(std::span<const std::size_t> places) const {
@@ -60,11 +61,26 @@ struct TaskScores {
     for (const auto& [group, sum] : sums) total += sum.first / sum.second;
     return sums.empty() ? 0 : total / static_cast<double>(sums.size());
   }
+  /// Over different items: asking one again with other demonstrations tells nothing of others, so an item that is drawn
+  /// comes with all of its scores.
   Interval interval(int draws = 1000) const {
-    return bootstrap_interval(
-        items.size(), [&](const std::vector<std::size_t>& places) { return of(places); }, draws);
+    std::vector<std::vector<std::size_t>> places_of;
+    std::map<std::string_view, std::size_t> known;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const std::size_t at = ids.empty() ? i : known.try_emplace(ids[i], places_of.size()).first->second;
+      if (at == places_of.size()) places_of.emplace_back();
+      places_of[at].push_back(i);
+    }
+    const auto score = [&](const std::vector<std::size_t>& drawn) {
+      std::vector<std::size_t> places;
+      for (const std::size_t i : drawn) places.insert(places.end(), places_of[i].begin(), places_of[i].end());
+      return of(places);
+    };
+    return bootstrap_interval(places_of.size(), score, draws);
   }
   void add(const TaskScores& more) {
+    check(items.empty() || ids.empty() == more.ids.empty(), "score", "some items have ids and others none");
+    ids.insert(ids.end(), more.ids.begin(), more.ids.end());
     items.insert(items.end(), more.items.begin(), more.items.end());
     groups.insert(groups.end(), more.groups.begin(), more.groups.end());
   }
@@ -75,6 +91,7 @@ inline TaskScores task_scores(TaskMetric metric, std::span<const TaskItem> items
                               std::span<const Prediction> predictions) {
   check_predictions(items, predictions);
   TaskScores scores;
+  for (const TaskItem& item : items) scores.ids.push_back(item.id);
   if (metric == TaskMetric::cider) {
     CaptionSets sets;
     for (std::size_t i = 0; i < items.size(); ++i) {
