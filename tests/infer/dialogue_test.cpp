@@ -116,4 +116,46 @@ TEST_CASE("A dialogue refuses pictures that its script does not name, and tags i
   CHECK(pictures == 3);
 }
 
+TEST_CASE("What is too long may be said again, and announces its pictures once", "[infer][dialogue]") {
+  Talk tiny, other;
+  const Letters text;
+  Dialogue dialogue(tiny.engine, text, prompt, std::array{tiny.medium(0), tiny.medium(1)});
+  Dialogue expected(other.engine, text, prompt, std::array{other.medium(0), other.medium(1)});
+  for (int turn = 0; turn < 2; ++turn) {  // the first begins the conversation, the second goes on with it
+    CHECK_THROWS(dialogue.say(std::string(400, 'a'), std::array{tiny.medium(2)}, {.max_new_tokens = 5}));
+    const DialogueReply reply = dialogue.say("a?", std::array{tiny.medium(2)}, {.max_new_tokens = 5});
+    CHECK(reply.ids == expected.say("a?", std::array{other.medium(2)}, {.max_new_tokens = 5}).ids);
+    CHECK(dialogue.pictures() == 3 + turn);
+    CHECK(dialogue.length() == expected.length());
+  }
+}
+
+TEST_CASE("Special tokens are the prompt's: what is said spells them", "[infer][dialogue]") {
+  /// "<e>" is a token, where special ones are read.
+  struct Special : Letters {
+    std::vector<std::int32_t> encode(std::string_view written, io::EncodeOptions options) const {
+      std::vector<std::int32_t> ids;
+      for (std::size_t at = 0; at < written.size();) {
+        const std::size_t next = options.parse_special ? written.find("<e>", at) : written.npos;
+        for (const auto id : Letters::encode(written.substr(at, next - at), options)) ids.push_back(id);
+        if (next == written.npos) break;
+        ids.push_back(7);
+        at = next + 3;
+      }
+      return ids;
+    }
+  };
+  const Special text;
+  const auto tokens = [&](const std::string& begin, std::string_view said) {
+    Talk tiny;
+    return Dialogue(tiny.engine, text, DialoguePrompt{.begin = begin, .user = "U:", .model = "F:", .image = "*"})
+        .say(said, {}, {.max_new_tokens = 1})
+        .said;
+  };
+  CHECK(tokens("", "a") == 2 + 1 + 1 + 2);
+  CHECK(tokens("<e>", "a") == tokens("", "a") + 1);
+  CHECK(tokens("", "a<e>b") == tokens("", "aaaaa"));
+  CHECK(tokens("<e>", "a<e>b") == tokens("", "a<e>b") + 1);
+}
+
 }  // namespace dialogue_test

@@ -61,29 +61,38 @@ class Dialogue {
   /// `pictures` are those of the script. Nothing is read before the first turn. Throws where they are not as many as
   /// the script names.
   Dialogue(E& engine, const Text& text, DialoguePrompt prompt, std::span<const CachedMedium> pictures = {})
-      : engine_(engine), text_(text), prompt_(std::move(prompt)), image_(encoded(prompt_.image, false)) {
+      : engine_(engine), text_(text), prompt_(std::move(prompt)), image_(encoded(prompt_.image, false, true)) {
     check(!image_.empty(), "dialogue", "the image tag '", prompt_.image, "' has no tokens");
     pending_ = prompt_.begin + prompt_.persona;
     int shown = 0;
     for (const DialogueExchange& exchange : prompt_.script) {
       check(exchange.pictures >= 0, "dialogue", "an exchange has ", exchange.pictures, " pictures");
       shown += exchange.pictures;
-      pending_ += turn(exchange.said, exchange.pictures) + exchange.replied + prompt_.end;
+      pending_ +=
+          opening(exchange.pictures) + exchange.said + prompt_.end + prompt_.model + exchange.replied + prompt_.end;
     }
     check(shown == static_cast<int>(pictures.size()), "dialogue", "the script names ", shown, " pictures, ",
           pictures.size(), " are given");
     media_.assign(pictures.begin(), pictures.end());
   }
 
-  /// Says something, with pictures before it, and returns the reply. An empty text with pictures is one too.
+  /// Says something, with pictures before it, and returns the reply. An empty text with pictures is one too. Special
+  /// tokens that are written in what is said are read as the letters they are. Where this throws before anything is
+  /// read (the context is too short), it may be said again, shorter: nothing of it is kept.
   DialogueReply say(std::string_view said, std::span<const CachedMedium> pictures = {}, GenerateOptions options = {}) {
     check(said.find(prompt_.image) == said.npos, "dialogue", "what is said has the image tag ", prompt_.image,
           " in it");
-    media_.insert(media_.end(), pictures.begin(), pictures.end());
-    const std::string next = pending_ + turn(said, static_cast<int>(pictures.size()));
+    std::vector<CachedMedium> media = media_;
+    media.insert(media.end(), pictures.begin(), pictures.end());
+    const std::string lead = pending_ + opening(static_cast<int>(pictures.size())), rest = prompt_.end + prompt_.model;
+    // Words are tokenised best with what stands beside them; apart only where they spell a special token.
+    const bool plain = encoded(said, false, true) == encoded(said, false, false);
     const long before = engine_.tokens_read();
     DialogueReply reply;
-    reply.said = append(next);
+    reply.said = plain ? append({{lead + std::string(said) + rest, true}}, media)
+                       : append({{lead, true}, {std::string(said), false}, {rest, true}}, media);
+    media_.clear();
+    pending_ = prompt_.end;  // of a reply that is not written, should that fail
     options.stop_texts.push_back(prompt_.end);
     options.stop_texts.insert(options.stop_texts.end(), prompt_.stops.begin(), prompt_.stops.end());
     options.bytes_of = [this](int id) { return text_.bytes(id); };
@@ -104,38 +113,43 @@ class Dialogue {
   int pictures() const { return static_cast<int>(state_.media.size()); }
 
  private:
-  std::vector<int> encoded(std::string_view text, bool begins) const {
-    const auto ids = text_.encode(text, io::EncodeOptions{.parse_special = true, .begins = begins});
+  struct Part {
+    std::string text;
+    bool special;  ///< special tokens in it are read as such
+  };
+  std::vector<int> encoded(std::string_view text, bool begins, bool special) const {
+    const auto ids = text_.encode(text, io::EncodeOptions{.parse_special = special, .begins = begins});
     return {ids.begin(), ids.end()};
   }
-  std::string turn(std::string_view said, int pictures) const {
+  std::string opening(int pictures) const {
     std::string text = prompt_.user;
     for (int i = 0; i < pictures; ++i) text += prompt_.image;
-    return text + std::string(said) + prompt_.end + prompt_.model;
+    return text;
   }
-  /// Puts a text behind the conversation; its tags announce the media that wait. How many tokens it has.
-  int append(const std::string& text) {
+  /// Puts texts behind the conversation; their tags announce `media`. How many tokens they have.
+  int append(const std::vector<Part>& parts, std::span<const CachedMedium> media) {
     Sequence sequence;
     int seen = static_cast<int>(begun_ ? state_.media.size() : 0);
     const auto put = [&](const std::vector<int>& ids) {
       sequence.ids.insert(sequence.ids.end(), ids.begin(), ids.end());
       sequence.phi.insert(sequence.phi.end(), ids.size(), seen);
     };
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t next = std::min(text.find(prompt_.image, at), text.size());
-      if (next > at) put(encoded(std::string_view(text).substr(at, next - at), !begun_ && at == 0));
-      if (next == text.size()) break;
-      ++seen;
-      put(image_);
-      at = next + prompt_.image.size();
-    }
+    for (const auto& [text, special] : parts)
+      for (std::size_t at = 0; at < text.size();) {
+        const std::size_t next = std::min(text.find(prompt_.image, at), text.size());
+        if (next > at)
+          put(encoded(std::string_view(text).substr(at, next - at), !begun_ && sequence.ids.empty(), special));
+        if (next == text.size()) break;
+        ++seen;
+        put(image_);
+        at = next + prompt_.image.size();
+      }
     sequence.media = seen;
     if (begun_)
-      engine_.append(state_, sequence.ids, sequence.phi, media_);
+      engine_.append(state_, sequence.ids, sequence.phi, media);
     else
-      state_ = engine_.begin(sequence, media_);
+      state_ = engine_.begin(sequence, media);
     begun_ = true;
-    media_.clear();
     return static_cast<int>(sequence.ids.size());
   }
 
