@@ -38,13 +38,14 @@ TEST_CASE("episodes are made as often as their classes allow", "[eval][planned_d
   CHECK(data.episodes(3).queries().data() == given.queries.data());
 }
 
-TEST_CASE("a prototype is the mean of a class", "[eval][planned_data]") {
+TEST_CASE("a prototype is the mean of a class", "[eval][prototypes]") {
   FeatureIndex index("test", 2);
   index.add("a", std::vector<float>{1, 0});
   index.add("b", std::vector<float>{0, 1});
-  index.add("c", std::vector<float>{1, 1});
+  index.add("c", std::vector<float>{2, 1});
+  // Class 7 lies between its two pictures, neither of which is as near to the query as class 3 is.
   const std::vector<std::pair<std::size_t, int>> shown{{0, 7}, {1, 7}, {2, 3}};
-  CHECK(nearest_prototype(index, shown, std::vector<float>{3, 2.9f}) != -1);
+  CHECK(nearest_prototype(index, shown, std::vector<float>{3, 2.9f}) == 7);
   CHECK(nearest_prototype(index, std::span(shown).subspan(1), std::vector<float>{1, 0}) == 3);
   CHECK(nearest_prototype(index, {}, std::vector<float>{1, 0}) == -1);
 }

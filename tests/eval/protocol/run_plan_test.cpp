@@ -158,6 +158,21 @@ TEST_CASE("more seeds make an interval of the same items no narrower, of other e
   CHECK(width(2, {0, 1, 2, 3, 4, 5, 6, 7}) < 0.8 * width(2, {0}));
 }
 
+TEST_CASE("RICES without anything to search, or with nothing to see in it, is told", "[eval][run_plan]") {
+  tests::MadeUpPlan made;
+  tests::KnowingModel model;
+  const PlanOptions options{.data = made.data, .out = made.out, .only = {"names"}};
+  const auto error = [&] { return error_of([&] { PlanRunner(model, options, quiet).run(made.plan); }); };
+  PlannedTask& names = made.plan.tasks[0];
+  names.supports = {Support::rices};
+  made.folder.write("data/bare.jsonl", R"({"id": "b", "media": [], "answers": ["thing 1"]})"
+                                       "\n");
+  names.support = "bare.jsonl";
+  CHECK(error() == "[plan] item b has no picture to be compared by");
+  names.support = "";
+  CHECK(error() == "[plan] names asks for rices and names no support to search");
+}
+
 TEST_CASE("a plan may be run in part", "[eval][run_plan]") {
   const tests::MadeUpPlan made;
   tests::KnowingModel model;

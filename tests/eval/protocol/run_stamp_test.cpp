@@ -38,4 +38,25 @@ TEST_CASE("a run's stamp is of its data, its questions and its prompts", "[eval]
   CHECK(run_stamp(names, made.data, changed) != stamp);
 }
 
+TEST_CASE("features are of these pictures and this checkpoint", "[eval][run_stamp]") {
+  const tests::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "film");
+  folder.write("a.png", "one");
+  folder.write("film/1.png", "two");
+  const std::vector<TaskItem> items{{.id = "a", .media = {{(folder.path() / "a.png").string()}}},
+                                    {.id = "f", .media = {{(folder.path() / "film").string(), true}}}};
+  const std::string key = features_key(items, "clip", "abc");
+  CHECK(features_key(items, "clip", "abc") == key);
+  CHECK(features_key(items, "clip", "abd") != key);
+  CHECK(features_key(items, "clop", "abc") != key);
+  folder.write("a.png", "One");
+  CHECK(features_key(items, "clip", "abc") != key);
+  folder.write("a.png", "one");
+  CHECK(features_key(items, "clip", "abc") == key);
+  folder.write("film/1.png", "too");
+  CHECK(features_key(items, "clip", "abc") != key);
+  CHECK(tests::error_of([&] { features_key(std::vector<TaskItem>{{.id = "x"}}, "clip", "abc"); }) ==
+        "[plan] item x has no picture to be compared by");
+}
+
 }  // namespace run_stamp_test

@@ -20,6 +20,7 @@
 #include <flamingo/eval/protocol/evaluate.hpp>
 #include <flamingo/eval/protocol/gallery.hpp>
 #include <flamingo/eval/protocol/planned_data.hpp>
+#include <flamingo/eval/protocol/prototypes.hpp>
 #include <flamingo/eval/protocol/published.hpp>
 #include <flamingo/eval/protocol/run_file.hpp>
 #include <flamingo/eval/protocol/run_stamp.hpp>
@@ -137,6 +138,7 @@ class PlanRunner {
     const std::string stamp = run_stamp(task, options_.data, model_.prompts());
     const bool retrieves = std::find(task.supports.begin(), task.supports.end(), Support::rices) != task.supports.end();
     std::optional<FeatureIndex> index;
+    check(!retrieves || !data.searched().empty(), "plan", task.name, " asks for rices and names no support to search");
     if (retrieves || has_prototypes(data)) index = index_of(data);
     for (const std::uint64_t seed : task.seeds)
       for (EvaluationSettings s : task.runs(seed)) {
@@ -244,23 +246,28 @@ class PlanRunner {
     return io::Json(std::move(all));
   }
 
-  // Features: RICES, and what they score by themselves.
-
-  static bool has_prototypes(const PlannedData& data) {
-    return data.task().asking == Asking::choose && data.task().kind == TaskKind::classification &&
-           !data.searched().empty() && data.items()[0].media.size() == 1 && !data.items()[0].media[0].video;
+  /// What the features score by themselves: {"shots" (-1: the whole support), "score"}.
+  io::Json prototypes(PlannedData& data, const FeatureIndex& index) {
+    io::Json::Array all;
+    for (const PrototypeScore& p :
+         prototype_scores(data, index, [this](const TaskItem& item) { return features_of(item); }))
+      all.push_back(io::Json::Object{{"shots", p.shots}, {"score", detail::json_of(p.scores.interval())}});
+    return io::Json(std::move(all));
   }
+
+  // Features, for RICES and for prototypes.
+
   std::vector<float> features_of(const TaskItem& item) {
     check(!item.media.empty(), "plan", "item ", item.id, " has no picture to be compared by");
     std::vector<float>& known = features_[item.media[0].path];
     if (known.empty()) known = model_.features(item.media[0]);
     return known;
   }
-  /// The index of what is searched, from its file if the same pictures are in it.
+  /// The index of what is searched, from its file if the same pictures and the same checkpoint made it.
   FeatureIndex index_of(const PlannedData& data) {
-    std::uint64_t key = hash(model_.encoder());
-    for (const TaskItem& item : data.searched()) key = key * 31 + hash(item.id + item.media.at(0).path);
-    const auto path = options_.out / ("features_" + std::to_string(key) + ".safetensors");
+    const auto path =
+        options_.out /
+        ("features_" + features_key(data.searched(), model_.encoder(), options_.checkpoint) + ".safetensors");
     if (std::filesystem::exists(path)) {
       FeatureIndex index = FeatureIndex::load(path, model_.encoder());
       for (std::size_t i = 0; i < index.ids().size(); ++i) {
@@ -281,42 +288,6 @@ class PlanRunner {
     }
     index->save(path);
     return *std::move(index);
-  }
-  /// Nearest prototypes on the very same queries: of each number of shots, or of the whole support.
-  io::Json prototypes(PlannedData& data, const FeatureIndex& index) {
-    const PlannedTask& task = data.task();
-    io::Json::Array all;
-    const auto put = [&](int shots, const TaskScores& scores) {
-      all.push_back(io::Json::Object{{"shots", shots}, {"score", detail::json_of(scores.interval())}});
-    };
-    if (task.ways == 0) {
-      std::vector<std::pair<std::size_t, int>> shown;
-      for (std::size_t i = 0; i < data.searched().size(); ++i) {
-        const auto at = std::find(data.candidates().begin(), data.candidates().end(), data.searched()[i].answers.at(0));
-        if (at != data.candidates().end()) shown.push_back({i, static_cast<int>(at - data.candidates().begin())});
-      }
-      TaskScores scores;
-      for (const TaskItem& query :
-           drawn_queries(task.settings(0, Support::random, Control::none, task.seeds[0]), data.items()))
-        scores.items.push_back(nearest_prototype(index, shown, features_of(query)) == query.label ? 100 : 0);
-      put(-1, scores);
-      return io::Json(std::move(all));
-    }
-    std::map<std::string, std::size_t> places;
-    for (std::size_t i = 0; i < index.ids().size(); ++i) places[index.ids()[i]] = i;
-    const Episodes& episodes = data.episodes(task.seeds[0]);
-    for (const int k : task.shots) {
-      if (k == 0) continue;
-      TaskScores scores;
-      for (const TaskItem& query : episodes.queries()) {
-        std::vector<std::pair<std::size_t, int>> shown;
-        for (const TaskItem& shot : episodes.shots(query, k, Support::random))
-          shown.push_back({places.at(shot.id), shot.label});
-        scores.items.push_back(nearest_prototype(index, shown, features_of(query)) == query.label ? 100 : 0);
-      }
-      put(k, scores);
-    }
-    return io::Json(std::move(all));
   }
 
   // What a reader looks at.

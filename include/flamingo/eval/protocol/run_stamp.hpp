@@ -1,11 +1,14 @@
-/// What a run's answers depend on besides its settings, as a short text: who goes on with a file must have the same.
+/// What kept files depend on, as a short text: a run's answers besides its settings, and features of pictures.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <flamingo/core/check.hpp>
 #include <flamingo/core/random.hpp>
 #include <flamingo/eval/prompts.hpp>
 #include <flamingo/eval/protocol/task_plan.hpp>
@@ -57,6 +60,28 @@ inline std::string run_stamp(const PlannedTask& task, const std::filesystem::pat
   if (task.ways > 0) stamp.add(*std::max_element(task.shots.begin(), task.shots.end()));
   add_prompts(stamp, set);
   return "data " + std::to_string(stamp.key());
+}
+
+/// Of the pictures that features are made of, and of what makes them: the bytes of each picture (of a folder, of its
+/// frames), its item and its place. Throws where an item has no picture.
+inline std::string features_key(std::span<const TaskItem> items, std::string_view encoder,
+                                std::string_view checkpoint) {
+  namespace fs = std::filesystem;
+  Stamp stamp;
+  stamp.add(encoder).add(checkpoint);
+  for (const TaskItem& item : items) {
+    check(!item.media.empty(), "plan", "item ", item.id, " has no picture to be compared by");
+    const fs::path path = item.media[0].path;
+    stamp.add(item.id).add(path.string());
+    std::vector<fs::path> files;
+    if (fs::is_regular_file(path)) files.push_back(path);
+    if (fs::is_directory(path))
+      for (const auto& entry : fs::directory_iterator(path))
+        if (entry.is_regular_file()) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) stamp.add(file.filename().string()).add(io::MappedFile(file).text());
+  }
+  return std::to_string(stamp.key());
 }
 
 }  // namespace flamingo
