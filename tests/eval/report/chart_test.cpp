@@ -34,7 +34,12 @@ TEST_CASE("a chart stands at the heights of its scores", "[eval][chart]") {
   CHECK(svg.find("nothing") == svg.npos);
   CHECK(svg.find("class=\"level\"") != svg.npos);
   CHECK(chart({}, "", "").empty());
-  CHECK(chart({{"one", {{0, 5, 5, 5}}, false}}, "", "").find("NaN") == std::string::npos);
+  // One point alone has no range to be drawn in: it stands where a number can be read, not at "–".
+  const std::string one = chart({{"one", {{0, 5, 5, 5}}, false}}, "", "");
+  CHECK(circle(one, "cx", 0) > 0);
+  CHECK(circle(one, "cy", 0) > 0);
+  CHECK(one.find("\"–\"") == one.npos);
+  CHECK(one.find("one, 0 shots: 5.00 (5.00–5.00)") != one.npos);
   CHECK_THROWS_WITH(chart({{"a", {{0, 5, 6, 4}}, false}}, "", ""), "[chart] a point of a has the interval 6 to 4");
 }
 

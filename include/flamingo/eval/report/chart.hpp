@@ -18,7 +18,7 @@ struct ChartPoint {
   double score = 0, low = 0, high = 0;
 };
 
-/// Points joined by a line; a dashed one, without dots, for what others scored.
+/// Points joined by a line; a dashed one for what others scored.
 struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;

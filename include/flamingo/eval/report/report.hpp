@@ -315,8 +315,9 @@ class ReportWriter {
 
 }  // namespace report
 
-/// The page of PlanRunner's results. Every number in it stands in a <data> element with its exact value and, as its
-/// data-path, its path in the JSON. It loads nothing.
+/// The page of PlanRunner's results. Each score, interval, gate and count of the tables of tasks stands once in a
+/// <data> element with its exact value and, as its data-path, its path in the JSON; what repeats them (the table at the
+/// top, charts) and what names rows (shots, layers) is plain text. It loads nothing.
 inline std::string report_html(const io::Json& results, const ReportPictures& pictures = {}) {
   return report::ReportWriter(results, pictures).page();
 }
