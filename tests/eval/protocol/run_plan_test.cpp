@@ -117,7 +117,7 @@ TEST_CASE("an interrupted plan goes on, and features are computed once", "[eval]
 TEST_CASE("answers to a task's other questions are refused", "[eval][run_plan]") {
   tests::MadeUpPlan made;
   tests::KnowingModel model;
-  const PlanOptions options{.data = made.data, .out = made.out, .only = {"episodes"}, .checkpoint = "abc"};
+  const EvaluationOptions options{.data = made.data, .out = made.out, .only = {"episodes"}, .checkpoint = "abc"};
   PlannedTask& episodes = made.plan.tasks[2];
   PlanRunner(model, options, quiet).run(made.plan);
   const auto refused = [&] {
@@ -161,7 +161,7 @@ TEST_CASE("more seeds make an interval of the same items no narrower, of other e
 TEST_CASE("RICES without anything to search, or with nothing to see in it, is told", "[eval][run_plan]") {
   tests::MadeUpPlan made;
   tests::KnowingModel model;
-  const PlanOptions options{.data = made.data, .out = made.out, .only = {"names"}};
+  const EvaluationOptions options{.data = made.data, .out = made.out, .only = {"names"}};
   const auto error = [&] { return error_of([&] { PlanRunner(model, options, quiet).run(made.plan); }); };
   PlannedTask& names = made.plan.tasks[0];
   names.supports = {Support::rices};
