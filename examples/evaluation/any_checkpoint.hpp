@@ -2,16 +2,18 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "../open/families.hpp"
+#include "folder_hash.hpp"
 #include "program.hpp"
+#include "recent.hpp"
 #include "tagged_tokenizer.hpp"
 
 #include <flamingo/eval/protocol/engine_model.hpp>
@@ -21,6 +23,9 @@
 namespace evaluation {
 
 using opened::P;
+
+/// Of features that are kept.
+inline constexpr std::size_t kept_bytes = std::size_t{1} << 30;
 
 /// The tags that a family adds, its prompts, and a picture as its encoder's grid covers it.
 template <auto C>
@@ -66,21 +71,14 @@ int run_checkpoint(std::span<char* const> words, const std::string& usage) {
   const Loaded loaded = flamingo::load<C, P>(folder);
   flamingo::Context<P> ctx(o.threads);
   auto engine = flamingo::make_engine<typename Loaded::Model>(ctx, loaded.connector.views, loaded.lm.views);
-  // Names and sizes of the files tell one checkpoint from another without reading gigabytes.
-  std::vector<std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file())
-      files.push_back(fs::relative(entry.path(), folder).string() + " " + std::to_string(entry.file_size()));
-  std::sort(files.begin(), files.end());
-  std::string names;
-  for (const std::string& file : files) names += file + "\n";
+  const std::string weights = hash_of_folder(folder);
 
-  std::unordered_map<std::string, flamingo::EncodedMedium<float>> kept;
+  // Demonstrations come again and again. What cannot be read leaves nothing behind.
+  Recent<flamingo::EncodedMedium<float>> kept(kept_bytes);
   const auto see = [&](const flamingo::TaskMedium& medium) -> const flamingo::EncodedMedium<float>& {
-    const auto [at, is_new] = kept.try_emplace(medium.path);
-    if (!is_new) return at->second;
+    if (const auto* known = kept.find(medium.path)) return *known;
     const std::vector<fs::path> frames = files_of(medium);
-    flamingo::EncodedMedium<float>& seen = at->second;
+    flamingo::EncodedMedium<float> seen;
     seen.frames = std::max(1, static_cast<int>(frames.size()));
     const auto add = [&](const flamingo::io::RawImage& picture) {
       const opened::Features features = Family::encode(ctx, loaded, picture);
@@ -96,10 +94,11 @@ int run_checkpoint(std::span<char* const> words, const std::string& usage) {
            std::vector<std::uint8_t>(
                static_cast<std::size_t>(C.vision.image) * static_cast<std::size_t>(C.vision.image) * 3, 255)}));
     for (const fs::path& frame : frames) add(flamingo::io::read_raw<flamingo::io::Codecs>(frame));
-    return seen;
+    const std::size_t bytes = seen.rows.size() * sizeof(float);
+    return kept.put(medium.path, std::move(seen), bytes);
   };
   flamingo::EngineModel model(engine, text, Self::prompts(), "the checkpoint's, mean of its rows", see);
-  return run(model, o, hash_of(names), [](const fs::path& file) { return Self::seen(file); });
+  return run(model, o, weights, [](const fs::path& file) { return Self::seen(file); });
 }
 
 }  // namespace evaluation

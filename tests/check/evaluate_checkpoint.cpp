@@ -89,7 +89,48 @@ void write_data(const fs::path& data) {
      "metrics": ["balanced accuracy"], "controls": ["single_frame", "shuffled_frames"]}]})";
 }
 
+/// A folder of the same names and sizes but other bytes is another checkpoint, wherever they differ in a small file,
+/// and in a large one where all of them do.
+void check_hash() {
+  const tests::TemporaryFolder folder;
+  const fs::path file = folder.path() / "weights.bin";
+  const auto hash_of = [&](const std::string& bytes) {
+    std::ofstream(file, std::ios::binary) << bytes;
+    return evaluation::hash_of_folder(folder.path());
+  };
+  for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{10'000}}) {
+    const std::string first = hash_of(std::string(size, 'a'));
+    check(hash_of(std::string(size, 'a')) == first, "evaluate_checkpoint", "the same folder has another hash");
+    for (const std::size_t at : {std::size_t{0}, size / 2, size - 1}) {
+      if (at >= size) continue;
+      std::string other(size, 'a');
+      other[at] = 'b';
+      check(hash_of(other) != first, "evaluate_checkpoint", "byte ", at, " of ", size, " is not told by the hash");
+    }
+  }
+  constexpr std::size_t large = (std::size_t{33} << 20) + 5;
+  const std::string first = hash_of(std::string(large, 'a'));
+  check(hash_of(std::string(large, 'b')) != first, "evaluate_checkpoint", "another large file has the same hash");
+  std::string last(large, 'a');
+  last.back() = 'b';
+  check(hash_of(last) != first, "evaluate_checkpoint", "the last byte is not told by the hash");
+}
+
+void check_recent() {
+  evaluation::Recent<int> kept(100);
+  kept.put("a", 1, 40);
+  kept.put("b", 2, 40);
+  check(*kept.find("a") == 1, "evaluate_checkpoint", "what is kept is lost");
+  check(kept.put("c", 3, 40) == 3, "evaluate_checkpoint", "another value is kept");
+  check(kept.find("a") && !kept.find("b") && kept.find("c") && kept.bytes() == 80 && kept.size() == 2,
+        "evaluate_checkpoint", "not the longest unused one went");
+  kept.put("d", 4, 1000);
+  check(kept.size() == 1 && *kept.find("d") == 4, "evaluate_checkpoint", "the newest one did not stay");
+}
+
 int run(const fs::path& tests) {
+  check_hash();
+  check_recent();
   const tests::TemporaryFolder folder;
   const fs::path model = folder.path() / "model", data = folder.path() / "data", out = folder.path() / "out";
   write_checkpoint(model, tests / "goldens" / "tokenizers" / "hf_neox");
