@@ -74,7 +74,7 @@ flamingo::TrainingBatch<float> documents(long step, const flamingo::io::Tokenize
 }  // namespace
 
 int main(int argc, char** argv) {
-  const long steps = argc > 2 ? std::atol(argv[2]) : 600;
+  const long steps = argc > 2 ? std::atol(argv[2]) : 1500;
   const double rate = argc > 3 ? std::atof(argv[3]) : 6e-3;
   const auto tokenizer = words();
   const auto tags = flamingo::Tags::of(tokenizer, "<s>", "<image>", "<eoc>");
