@@ -8,10 +8,9 @@
 
 #include "../../examples/evaluation/any_checkpoint.hpp"
 #include "io/files.hpp"
-#include "support/layer.hpp"
+#include "model/open_flamingo_folder.hpp"
 
 #include <flamingo/cpu.hpp>
-#include <flamingo/io/torch_writer.hpp>
 #include <flamingo/model/load.hpp>
 
 namespace {
@@ -20,41 +19,10 @@ using namespace flamingo;
 using P = Cpu<float>;
 namespace fs = std::filesystem;
 
-constexpr FlamingoConfig<Vit, Mpt> small{
-    .vision = {.image = 20, .patch = 5, .dim = 12, .layers = 1, .heads = 3},
-    .resampler =
-        {.dim = 12, .latents = 3, .layers = 1, .heads = 2, .head_dim = 4, .activation = Activation::gelu, .frames = 0},
-    .xattn = {.every = 2,
-              .offset = 1,
-              .heads = 2,
-              .head_dim = 4,
-              .activation = Activation::gelu,
-              .beyond_last = NoImage::uniform},
-    .lm = {.dim = 12, .layers = 2, .heads = 3, .hidden = 24, .vocabulary = 1111, .added = 3, .context = 200}};
+constexpr auto small = test::small_open_flamingo(/*image=*/20, /*vocabulary=*/1111, /*context=*/200);
 
 void write_checkpoint(const fs::path& folder, const fs::path& tokenizer) {
-  using Loaded = LoadedModel<small, P>;
-  const auto vision = test::drawn<Loaded::Vision, P>(1);
-  const auto connector = test::drawn<Loaded::Connector, P>(2);
-  const auto lm = test::drawn<Loaded::Decoder, P>(3);
-  fs::create_directories(folder / "lm");
-  TensorWriter tower(io::DType::f32), decoder(io::DType::f32), trained(io::DType::f32);
-  tower.add<Loaded::Vision>(vision.views, open_clip_vit_names(small.vision).within("", "visual."));
-  tower.save(folder / "vision.safetensors");
-  decoder.add<Loaded::Decoder>(lm.views, mpt_names(small.lm));
-  decoder.save(folder / "lm" / "model.safetensors");
-  trained.add<Loaded::Connector>(connector.views, open_flamingo_names(small));
-  auto tensors = trained.tensors();
-  tensors.push_back(decoder.tensors()[0]);
-  tensors.back().name = "lang_encoder.transformer.wte.weight";
-  io::write_torch(folder / "checkpoint.pt", tensors);
-  std::ofstream(folder / "lm" / "config.json")
-      << R"({"model_type": "mpt", "d_model": 12, "n_layers": 2, "n_heads": 3, "expansion_ratio": 2,
-             "vocab_size": 1114, "max_seq_len": 200})";
-  std::ofstream(folder / "open_flamingo.json")
-      << R"({"vision": {"image_size": 20, "patch_size": 5, "width": 12, "layers": 1, "head_width": 4},
-             "perceiver": {"depth": 1, "dim_head": 4, "heads": 2, "num_latents": 3},
-             "cross_attention": {"dim_head": 4, "heads": 2}})";
+  test::OpenFlamingoWeights<small, P>().write(folder);
   for (const auto& file : fs::directory_iterator(tokenizer))
     if (file.is_regular_file()) fs::copy_file(file.path(), folder / "lm" / file.path().filename());
 }

@@ -3,13 +3,11 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
 
 #include <flamingo/cpu.hpp>
-#include <flamingo/io/torch_writer.hpp>
 
 #include "io/files.hpp"
-#include "support/layer.hpp"
+#include "model/open_flamingo_folder.hpp"
 
 namespace load_test {
 
@@ -22,48 +20,11 @@ namespace {
 
 using P = Cpu<float>;
 
-constexpr FlamingoConfig<Vit, Mpt> small{
-    .vision = {.image = 10, .patch = 5, .dim = 12, .layers = 1, .heads = 3},
-    .resampler =
-        {.dim = 12, .latents = 3, .layers = 1, .heads = 2, .head_dim = 4, .activation = Activation::gelu, .frames = 0},
-    .xattn = {.every = 2,
-              .offset = 1,
-              .heads = 2,
-              .head_dim = 4,
-              .activation = Activation::gelu,
-              .beyond_last = NoImage::uniform},
-    .lm = {.dim = 12, .layers = 2, .heads = 3, .hidden = 24, .vocabulary = 17, .added = 3, .context = 32}};
+constexpr auto small = small_open_flamingo(/*image=*/10, /*vocabulary=*/17, /*context=*/32);
 
-/// A folder as OpenFlamingo's is, of drawn weights.
-struct OpenFlamingoFolder {
-  using Loaded = LoadedModel<small, P>;
-  Store<Loaded::Vision, P> vision = drawn<Loaded::Vision, P>(1);
-  Store<Loaded::Connector, P> connector = drawn<Loaded::Connector, P>(2);
-  Store<Loaded::Decoder, P> lm = drawn<Loaded::Decoder, P>(3);
+struct OpenFlamingoFolder : OpenFlamingoWeights<small, P> {
   TemporaryFolder folder;
-
-  OpenFlamingoFolder() {
-    const auto path = folder.path();
-    std::filesystem::create_directories(path / "lm");
-    TensorWriter tower(io::DType::f32), decoder(io::DType::f32), trained(io::DType::f32);
-    tower.add<Loaded::Vision>(vision.views, open_clip_vit_names(small.vision).within("", "visual."));
-    tower.save(path / "vision.safetensors");
-    decoder.add<Loaded::Decoder>(lm.views, mpt_names(small.lm));
-    decoder.save(path / "lm" / "model.safetensors");
-    trained.add<Loaded::Connector>(connector.views, open_flamingo_names(small));
-    auto tensors = trained.tensors();
-    const auto tokens = decoder.tensors();
-    tensors.push_back(tokens[0]);
-    tensors.back().name = "lang_encoder.transformer.wte.weight";
-    io::write_torch(path / "checkpoint.pt", tensors);
-    std::ofstream(path / "lm" / "config.json")
-        << R"({"model_type": "mpt", "d_model": 12, "n_layers": 2, "n_heads": 3, "expansion_ratio": 2,
-               "vocab_size": 20, "max_seq_len": 32})";
-    std::ofstream(path / "open_flamingo.json")
-        << R"({"vision": {"image_size": 10, "patch_size": 5, "width": 12, "layers": 1, "head_width": 4},
-               "perceiver": {"depth": 1, "dim_head": 4, "heads": 2, "num_latents": 3},
-               "cross_attention": {"dim_head": 4, "heads": 2}})";
-  }
+  OpenFlamingoFolder() { write(folder.path()); }
 };
 
 /// Whether packed numbers, in float32, are those of a store.
