@@ -95,8 +95,9 @@ inline void add_document(Batch& batch, const flamingo::Document& document, const
   add_sequence(batch, flamingo::sequence_of(document, backbones.tokenizer, backbones.tags));
 }
 
-/// A picture with one of its captions, each in a document of its own.
-struct PairStream {
+/// Documents of one kind of members, which `Kind::add` writes.
+template <class Kind>
+struct Stream {
   Sources from;
   std::vector<std::size_t> members;
   int documents;
@@ -107,67 +108,54 @@ struct PairStream {
   Batch operator()(long step) {
     Batch batch;
     flamingo::Random random(seed, static_cast<std::uint64_t>(step));
-    for (int d = 0; d < documents; ++d) {
-      const std::size_t i = members[order.at((step - 1) * documents + d)];
-      const Picture& p = from.collection->pictures[i];
-      add_medium(batch, from.features->of(i, random.below(from.features->variations(i))), 0, disturb, random);
-      add_document(batch, flamingo::Document{}.image(p.path).text(" " + any_of(p.captions, random)), *from.backbones);
-    }
+    for (int d = 0; d < documents; ++d)
+      Kind::add(batch, from, members[order.at((step - 1) * documents + d)], disturb, random);
     return batch;
   }
 };
+
+/// A picture with one of its captions, each in a document of its own.
+struct Pairs {
+  static void add(Batch& batch, const Sources& from, std::size_t i, const Disturbed& disturb,
+                  flamingo::Random& random) {
+    const Picture& p = from.collection->pictures[i];
+    add_medium(batch, from.features->of(i, random.below(from.features->variations(i))), 0, disturb, random);
+    add_document(batch, flamingo::Document{}.image(p.path).text(" " + any_of(p.captions, random)), *from.backbones);
+  }
+};
+using PairStream = Stream<Pairs>;
 
 /// An animation with one of its captions.
-struct AnimationStream {
-  Sources from;
-  std::vector<std::size_t> members;
-  int documents;
-  std::uint64_t seed;
-  Disturbed disturb;
-  Order order{members.size(), seed};
-
-  Batch operator()(long step) {
-    Batch batch;
-    flamingo::Random random(seed, static_cast<std::uint64_t>(step));
-    for (int d = 0; d < documents; ++d) {
-      const Animation& a = from.collection->animations[members[order.at((step - 1) * documents + d)]];
-      std::vector<std::span<const flamingo::half>> frames;
-      for (const std::string& frame : a.frames) frames.push_back(from.features->of(from.features->place(frame)));
-      add_medium(batch, frames, 0, disturb, random);
-      add_document(batch, flamingo::Document{}.video(a.frames).text(" " + any_of(a.captions, random)), *from.backbones);
-    }
-    return batch;
+struct Animations {
+  static void add(Batch& batch, const Sources& from, std::size_t i, const Disturbed& disturb,
+                  flamingo::Random& random) {
+    const Animation& a = from.collection->animations[i];
+    std::vector<std::span<const flamingo::half>> frames;
+    for (const std::string& frame : a.frames) frames.push_back(from.features->of(from.features->place(frame)));
+    add_medium(batch, frames, 0, disturb, random);
+    add_document(batch, flamingo::Document{}.video(a.frames).text(" " + any_of(a.captions, random)), *from.backbones);
   }
 };
+using AnimationStream = Stream<Animations>;
 
-/// Windows of pages, at random places that have a picture.
-struct PageStream {
-  Sources from;
-  std::vector<std::size_t> members;
-  int documents;
-  std::uint64_t seed;
-  Disturbed disturb;
-  Order order{members.size(), seed};
-
-  Batch operator()(long step) {
-    Batch batch;
-    flamingo::Random random(seed, static_cast<std::uint64_t>(step));
+/// A window of a page, at a random place that has a picture.
+struct Pages {
+  static void add(Batch& batch, const Sources& from, std::size_t i, const Disturbed& disturb,
+                  flamingo::Random& random) {
     const auto options = flamingo::WindowOptions::pages(from.recipe->page_tokens, from.recipe->page_media);
-    for (int d = 0; d < documents; ++d) {
-      const flamingo::Document& page = from.collection->pages[members[order.at((step - 1) * documents + d)]].document;
-      flamingo::DocumentWindow window;
-      for (int attempt = 0; attempt < 20 && window.sequence.media == 0; ++attempt)
-        window = flamingo::sample_window(page, from.backbones->tokenizer, from.backbones->tags, options, random);
-      const auto media = page.media();
-      for (int m = 0; m < window.sequence.media; ++m) {
-        const std::string& path = media[static_cast<std::size_t>(window.first_medium + m)]->frames.front();
-        add_medium(batch, from.features->of(from.features->place(path)), m, disturb, random);
-      }
-      add_sequence(batch, std::move(window.sequence));
+    const flamingo::Document& page = from.collection->pages[i].document;
+    flamingo::DocumentWindow window;
+    for (int attempt = 0; attempt < 20 && window.sequence.media == 0; ++attempt)
+      window = flamingo::sample_window(page, from.backbones->tokenizer, from.backbones->tags, options, random);
+    const auto media = page.media();
+    for (int m = 0; m < window.sequence.media; ++m) {
+      const std::string& path = media[static_cast<std::size_t>(window.first_medium + m)]->frames.front();
+      add_medium(batch, from.features->of(from.features->place(path)), m, disturb, random);
     }
-    return batch;
+    add_sequence(batch, std::move(window.sequence));
   }
 };
+using PageStream = Stream<Pages>;
 
 /// The documents as they are: to be scored, not trained on.
 template <class Stream>
