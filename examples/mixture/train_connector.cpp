@@ -156,7 +156,8 @@ int run(const Options& o) {
   const Recipe& recipe = o.recipe;
   std::filesystem::create_directories(o.out);
   flamingo::Context<P> ctx(o.threads);
-  const auto backbones = caption::Backbones::load(o.backbones, flamingo::Held::as_floats);
+  ctx.rounds_to_bf16 = true;
+  const auto backbones = caption::Backbones::load(o.backbones, flamingo::Held::as_bf16);
   const Collection collection = Collection::read(o.data);
   const Features features(ctx, backbones, o.data, collection.items(recipe.variations), o.out / "features.bin");
   const std::filesystem::path duplicates = o.out / "duplicates.txt";

@@ -92,7 +92,7 @@ TEMPLATE_LIST_TEST_CASE("no rows are rounded to bfloat16", "[bf16_pairs]", Platf
   kernels::over_rows(ctx.threads(), 0, 64, [](int, int) { FAIL("called for no rows"); });
 }
 
-TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows, and only forward", "[bf16_pairs]", Platforms) {
+TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows", "[bf16_pairs]", Platforms) {
   using P = TestType;
   using R = typename P::Real;
   constexpr int N = 9, in = 64, out = 40;
@@ -107,13 +107,52 @@ TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows, and only fo
     ops::linear(rounding, x.template rows_on<P>(), panels.view, y.template rows_on<P>());
     ops::linear(exact, x.template rows_on<P>(), panels.view, expected.template rows_on<P>());
     CHECK((y == expected) == (format != Format::bf16));
-    const auto back = [&](Context<P>& ctx, Tensor<R>& to) {
-      ops::linear_backward(ctx, NoGrad{}, panels.view, dy.template rows_on<P>(), to.template rows_on<P>(), NoGrad{});
-    };
-    back(rounding, dx);
-    back(exact, dexpected);
-    CHECK(dx == dexpected);
+    for (const auto& w : {packed.on<P>(), panels.view}) {
+      const auto back = [&](Context<P>& ctx, Tensor<R>& to) {
+        ops::linear_backward(ctx, NoGrad{}, w, dy.template rows_on<P>(), to.template rows_on<P>(), NoGrad{});
+      };
+      back(rounding, dx);
+      back(exact, dexpected);
+      CHECK((dx == dexpected) == (format != Format::bf16));
+    }
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("gradients that go back through matrices of bfloat16 are rounded to it", "[bf16_pairs]",
+                        Platforms) {
+  using P = TestType;
+  using R = typename P::Real;
+  Context<P> ctx(2, 1 << 22), alone(1, 1 << 22);
+  ctx.rounds_to_bf16 = alone.rounds_to_bf16 = true;
+  for (const int in : {1, 40, 301})          // columns of dx: less than a panel, a panel and a part, many
+    for (const int out : {2, 37, 544, 1120}) {  // odd numbers of rows have no pairs
+      const PackedTensor packed(Format::bf16, out, in, 5);
+      const auto rows = packed.on<P>();
+      const Panels<P> panels(rows);
+      for (const int count : {1, 5, 13, 250}) {
+        const auto dy = Tensor<R>::random(count, out, 1);
+        for (const auto& w : {rows, panels.view}) {
+          INFO(count << " rows of " << out << " to " << in << (w.panels ? " over panels" : ""));
+          Tensor<R> dx(count, in), on_one(count, in);
+          ops::linear_backward(ctx, NoGrad{}, w, dy.template rows_on<P>(), dx.template rows_on<P>(), NoGrad{});
+          ops::linear_backward(alone, NoGrad{}, w, dy.template rows_on<P>(), on_one.template rows_on<P>(), NoGrad{});
+          CHECK(dx.intact());
+          CHECK(dx == on_one);
+          int wrong = 0;
+          for (int n = 0; n < count; ++n)
+            for (int i = 0; i < in; ++i) {
+              double expected = 0, magnitude = 1;
+              for (int o = 0; o < out; ++o) {
+                const double product = rounded(static_cast<double>(dy(n, o))) * packed.numbers(o, i);
+                expected += product;
+                magnitude += std::abs(product);
+              }
+              wrong += std::abs(static_cast<double>(dx(n, i)) - expected) > 1e-6 * magnitude;
+            }
+          CHECK(wrong == 0);
+        }
+      }
+    }
 }
 
 }  // namespace bf16_pairs_test

@@ -103,6 +103,45 @@ void pair_panel(const std::byte* panel, int k0, int kn, float* to) {
   }
 }
 
+/// A matrix of bfloat16 that lies row after row, each two neighbours of a row as one number.
+struct PairedRows {
+  const std::byte* data;
+  std::size_t row;  ///< bytes
+
+  void read(int r, int first, int count, float* to) const {
+    std::memcpy(to, data + static_cast<std::size_t>(r) * row + static_cast<std::size_t>(first) * sizeof(float),
+                static_cast<std::size_t>(count) * sizeof(float));
+  }
+  /// Columns n0 .. n0 + nn of rows 2 k0 .. 2 (k0 + kn), a row with the next as pairs: panels of panel_rows columns, one
+  /// after the other, filled up with zeros.
+  template <Isa Set>
+  void pack_rows(int k0, int kn, int n0, int nn, float* to) const {
+    constexpr int n = vector_lanes<float, Set>;
+    using N = Neighbours<Set, n>;
+    using Pairs = typename N::template Vector<std::uint32_t>;
+    for (int i = n0; i < n0 + nn; i += panel_rows)
+      for (int k = k0; k < k0 + kn; ++k, to += panel_rows) {
+        const std::byte* even = data + 2 * static_cast<std::size_t>(k) * row + 2 * static_cast<std::size_t>(i);
+        const auto count = static_cast<std::size_t>(std::min(panel_rows, n0 + nn - i));
+        std::byte rest[std::size_t{2}][std::size_t{2} * panel_rows] = {};
+        const std::byte* odd = even + row;
+        if (count < panel_rows) {
+          std::memcpy(rest[0], even, 2 * count);
+          std::memcpy(rest[1], odd, 2 * count);
+          even = rest[0];
+          odd = rest[1];
+        }
+        for (int j = 0; j < panel_rows; j += n) {
+          const auto wide = [j](const std::byte* from) {
+            return __builtin_convertvector(N::template load<std::uint16_t>(from + 2 * j), Pairs);
+          };
+          const Pairs both = wide(even) | wide(odd) << 16;
+          std::memcpy(to + j, &both, sizeof(both));
+        }
+      }
+  }
+};
+
 /// Rows of x (rows, width) as pairs, row after row; width is even. They are this thread's, and live until the next
 /// call.
 template <Isa Set>
@@ -115,15 +154,14 @@ const float* paired(Threads& threads, const float* x, std::size_t row, int rows,
     for (auto n = static_cast<std::size_t>(first); n < static_cast<std::size_t>(last); ++n) {
       const float* from = x + n * row;
       float* pair = to + n * pairs;
-      for (std::size_t left = 2 * pairs; left > 0;) {
-        const std::size_t some = std::min<std::size_t>(left, 16);
-        const auto mask = static_cast<__mmask16>((1u << some) - 1);
-        const auto halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from)));
-        // 32 of 16 bits, of which at most 16 are stored: storing half a register would ask for AVX512VL.
-        _mm512_mask_storeu_epi16(pair, mask, _mm512_castsi256_si512(halves));
-        from += some;
-        pair += some / 2;
-        left -= some;
+      std::size_t left = 2 * pairs;
+      for (; left >= 16; from += 16, pair += 8, left -= 16) {
+        const auto halves = _mm512_cvtneps_pbh(_mm512_loadu_ps(from));
+        std::memcpy(pair, &halves, sizeof(halves));
+      }
+      if (left > 0) {
+        const auto halves = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << left) - 1), from));
+        std::memcpy(pair, &halves, 2 * left);
       }
     }
   });

@@ -29,9 +29,15 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
 
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
+    const auto width = static_cast<std::size_t>(dy.width);
+    typename G::Left a{dy.data, width, 1};
+    if constexpr (requires { w.panels; })
+      if (ctx.rounds_to_bf16 && w.format == Format::bf16 && dy.rows > 0) {
+        if (multiply_row_pairs(ctx, w, dy, dx)) return;
+        a.data = rounded_to_bf16(ctx.threads(), dy.data, width, dy.rows, dy.width);
+      }
     const auto source = source_of<R>(w);
-    G::run(ctx.threads(), dy.rows, w.columns, w.rows, {dy.data, static_cast<std::size_t>(dy.width), 1},
-           {dx.data, static_cast<std::size_t>(dx.width), false},
+    G::run(ctx.threads(), dy.rows, w.columns, w.rows, a, {dx.data, static_cast<std::size_t>(dx.width), false},
            [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_rows(source, k0, kn, n0, nn, panels); });
   }
 
@@ -75,29 +81,55 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
         [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); }, finish, 1);
   }
 
-  /// The same of pairs of numbers rounded to bfloat16. False where there is no instruction for it, or w lies otherwise.
+  /// The same of pairs of numbers rounded to bfloat16. False where there is no instruction for it, or an odd width.
   template <class W>
   static bool multiply_pairs([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] In<P> x, [[maybe_unused]] const W& w,
                              [[maybe_unused]] const typename G::Finish& finish, [[maybe_unused]] Out<P> y) {
 #ifdef __AVX512BF16__
     if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
       using Pairs = Gemm<float, Set, PairProducts<Set>>;
-      if (!w.panels || w.columns % 2 != 0 || w.columns == 0) return false;
+      if (w.columns % 2 != 0 || w.columns == 0) return false;
       const int pairs = w.columns / 2;
       const auto row = static_cast<std::size_t>(pairs), width = static_cast<std::size_t>(x.width),
                  to_width = static_cast<std::size_t>(y.width);
       const float* numbers = paired<Set>(ctx.threads(), x.data, width, x.rows, x.width);
       const typename Pairs::Finish ends{finish.scales, finish.bias};
-      if (x.rows <= FewRows<Set>::most)
+      if (w.panels && x.rows <= FewRows<Set>::most)
         FewRows<Set, PairProducts<Set>>::run(ctx.threads(), w, {numbers, row, y.data, to_width, x.rows}, ends);
       else
         Pairs::run(
             ctx.threads(), x.rows, w.rows, pairs, {numbers, row, 1}, {y.data, to_width, false},
             [&](int k0, int kn, int n0, int nn, float* panels) {
+              if (!w.panels)
+                return Pairs::pack_columns(PairedRows{w.data, w.row_bytes()}, k0, kn, n0, nn, panels);
               for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
                 pair_panel<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
             },
             ends, 1);
+      return true;
+    }
+#endif
+    return false;
+  }
+
+  /// dx = dy w of pairs: a row of w with the next. False where there is no instruction for it, an odd number of rows, or
+  /// panels, which have rows side by side.
+  template <class W>
+  static bool multiply_row_pairs([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] const W& w,
+                                 [[maybe_unused]] In<P> dy, [[maybe_unused]] Out<P> dx) {
+#ifdef __AVX512BF16__
+    if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
+      using Pairs = Gemm<float, Set, PairProducts<Set>>;
+      if (w.panels || w.rows % 2 != 0 || w.rows == 0) return false;
+      const int pairs = w.rows / 2;
+      const float* numbers =
+          paired<Set>(ctx.threads(), dy.data, static_cast<std::size_t>(dy.width), dy.rows, dy.width);
+      const PairedRows rows{w.data, w.row_bytes()};
+      Pairs::run(ctx.threads(), dy.rows, w.columns, pairs, {numbers, static_cast<std::size_t>(pairs), 1},
+                 {dx.data, static_cast<std::size_t>(dx.width), false},
+                 [&](int k0, int kn, int n0, int nn, float* panels) {
+                   rows.template pack_rows<Set>(k0, kn, n0, nn, panels);
+                 });
       return true;
     }
 #endif

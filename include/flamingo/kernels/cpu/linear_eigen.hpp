@@ -39,6 +39,9 @@ struct Linear<Cpu<R, Set, Products::eigen>> : LinearBias<Cpu<R, Set, Products::e
 
   template <class W>
   static void backward_input(Context<P>& ctx, const W& w, In<P> dy, Out<P> dx) {
+    if constexpr (requires { w.panels; })
+      if (ctx.rounds_to_bf16 && w.format == Format::bf16)
+        dy.data = rounded_to_bf16(ctx.threads(), dy.data, static_cast<std::size_t>(dy.width), dy.rows, dy.width);
     const auto source = source_of<R>(w);
     G::template run_source<false>(
         ctx.threads(), dy.rows, w.columns, w.rows, rows_of(dy), result(dx), source,
