@@ -36,7 +36,7 @@ inline constexpr const char* usage =
     "  --pages --episodes --noisy --clean --animations (documents an update; with -weight their weights)\n"
     "  --page-tokens --episode-media --same-picture --same-concept\n"
     "  --easy-picture --easy-concept --easy-steps --made-up --swapped --dropped-cells --dropped-channels\n"
-    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness\n";
+    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness --word --last-gate\n";
 
 inline Options parse(int argc, char** argv) {
   flamingo::check(argc >= 4 && argc % 2 == 0, "train_connector", usage);
@@ -71,9 +71,9 @@ inline Options parse(int argc, char** argv) {
             is("--swapped", r.swapped) || is("--dropped-cells", r.dropped_cells) ||
             is("--dropped-channels", r.dropped_channels) || is("--variations", r.variations) ||
             is("--warmup", r.warmup) || is("--warmup-pairs", r.warmup_pairs) || is("--contrast", r.contrast) ||
-            is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) || share("--pages", r.pages) ||
-            share("--episodes", r.episodes) || share("--noisy", r.noisy) || share("--clean", r.clean) ||
-            share("--animations", r.animations),
+            is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) || is("--word", r.word) ||
+            is("--last-gate", r.last_gate) || share("--pages", r.pages) || share("--episodes", r.episodes) ||
+            share("--noisy", r.noisy) || share("--clean", r.clean) || share("--animations", r.animations),
         "train_connector", "there is no option ", name, '\n', usage);
   }
   flamingo::check(r.steps > 0 && o.every > 0 && o.saves > 0 && r.variations > 0 && r.episode_media > 2,

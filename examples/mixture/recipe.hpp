@@ -40,6 +40,9 @@ struct Recipe {
   long warmup = 250;
   int warmup_pairs = 128, contrast_pairs = 64;
   double contrast = 0.5, loudness = 160;
+  double last_gate = 0.25;  ///< where the last block's gate begins
+  double word = 64;  ///< how loud the first block says a picture's name at first, in lengths of a word as it is read:
+                     ///< the residual stream is so much longer there
 };
 
 /// A share on its way from one to the other.

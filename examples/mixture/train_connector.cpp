@@ -132,9 +132,8 @@ struct HeldOut {
       all.push_back({"5 ways, made-up words/" + of, share(true, false)});
       all.push_back({"5 ways, names/" + of, share(false, false)});
       all.push_back({"5 ways, nearest prototype/" + of, prototype_accuracy(classes, features, {.shots = shots})});
-      if (shots > 1)
-        all.push_back({"5 ways, made-up words/" + of + ", trained folders",
-                       few_shot.accuracy(trained, features, {.shots = shots})});
+      all.push_back({"5 ways, made-up words/" + of + ", trained folders",
+                     few_shot.accuracy(trained, features, {.shots = shots})});
       if (shots > 1) all.push_back({"5 ways, made-up words/" + of + ", labels shuffled", share(true, true)});
     }
     return all;
@@ -228,7 +227,8 @@ int run(const Options& o) {
   const std::vector<caption::Picture> named = named_pictures(collection);
   caption::WarmUp how{.steps = recipe.warmup,
                       .pairs = recipe.warmup_pairs,
-                      .disturb = {.cells = recipe.dropped_cells, .channels = recipe.dropped_channels}};
+                      .disturb = {.cells = recipe.dropped_cells, .channels = recipe.dropped_channels},
+                      .as_words = recipe.word > 0};
   std::vector<std::size_t> contrasted = members.noisy;
   for (const std::size_t i : members.clean)
     if (collection.pictures[i].source != "gimp") contrasted.push_back(i);
@@ -244,7 +244,13 @@ int run(const Options& o) {
     };
     amplify(last.attention.value);
     amplify(last.attention.out);
-    last.attention_gate.data[0] = 0.5f;
+    last.attention_gate.data[0] = static_cast<float>(recipe.last_gate);
+    if (recipe.word > 0) {  // a picture as a word of the prompt
+      auto& first = trainer.weights.views.gated.front();
+      first.attention_gate.data[0] = 0.5f;
+      const auto times = static_cast<float>(recipe.word * contrast.words_over_said() / std::tanh(0.5));
+      for (std::size_t i = 0; i < first.attention.out.size(); ++i) first.attention.out.data[i] *= times;
+    }
     save();
   }
   how.pairs = recipe.contrast_pairs;

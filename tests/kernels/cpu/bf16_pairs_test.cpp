@@ -124,7 +124,7 @@ TEMPLATE_LIST_TEST_CASE("gradients that go back through matrices of bfloat16 are
   using R = typename P::Real;
   Context<P> ctx(2, 1 << 22), alone(1, 1 << 22);
   ctx.rounds_to_bf16 = alone.rounds_to_bf16 = true;
-  for (const int in : {1, 40, 301})          // columns of dx: less than a panel, a panel and a part, many
+  for (const int in : {1, 40, 301})             // columns of dx: less than a panel, a panel and a part, many
     for (const int out : {2, 37, 544, 1120}) {  // odd numbers of rows have no pairs
       const PackedTensor packed(Format::bf16, out, in, 5);
       const auto rows = packed.on<P>();

@@ -25,9 +25,10 @@ class Context<Cpu<R, Set>> : public Memory {
       : Context(std::make_unique<Threads>(threads, std::move(host)), capacity) {}
   Threads& threads() { return *threads_; }
 
-  /// Products of rows with matrices held in bfloat16 round the rows to bfloat16 too, those of the gradient as well: twice
-  /// as fast with many rows where the processor multiplies such numbers (AVX512_BF16; gradients where matrices lie in
-  /// rows), and of the same meaning, not the same bits, elsewhere. Sums stay in float; so do gradients of weights.
+  /// Products of rows with matrices held in bfloat16 round the rows to bfloat16 too, those of the gradient as well:
+  /// twice as fast with many rows where the processor multiplies such numbers (AVX512_BF16; gradients where matrices
+  /// lie in rows), and of the same meaning, not the same bits, elsewhere. Sums stay in float; so do gradients of
+  /// weights.
   bool rounds_to_bf16 = false;
   /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t)> sum_over_processes;

@@ -100,8 +100,7 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
         Pairs::run(
             ctx.threads(), x.rows, w.rows, pairs, {numbers, row, 1}, {y.data, to_width, false},
             [&](int k0, int kn, int n0, int nn, float* panels) {
-              if (!w.panels)
-                return Pairs::pack_columns(PairedRows{w.data, w.row_bytes()}, k0, kn, n0, nn, panels);
+              if (!w.panels) return Pairs::pack_columns(PairedRows{w.data, w.row_bytes()}, k0, kn, n0, nn, panels);
               for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
                 pair_panel<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
             },
@@ -112,8 +111,8 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
     return false;
   }
 
-  /// dx = dy w of pairs: a row of w with the next. False where there is no instruction for it, an odd number of rows, or
-  /// panels, which have rows side by side.
+  /// dx = dy w of pairs: a row of w with the next. False where there is no instruction for it, an odd number of rows,
+  /// or panels, which have rows side by side.
   template <class W>
   static bool multiply_row_pairs([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] const W& w,
                                  [[maybe_unused]] In<P> dy, [[maybe_unused]] Out<P> dx) {
@@ -122,14 +121,12 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
       using Pairs = Gemm<float, Set, PairProducts<Set>>;
       if (w.panels || w.rows % 2 != 0 || w.rows == 0) return false;
       const int pairs = w.rows / 2;
-      const float* numbers =
-          paired<Set>(ctx.threads(), dy.data, static_cast<std::size_t>(dy.width), dy.rows, dy.width);
+      const float* numbers = paired<Set>(ctx.threads(), dy.data, static_cast<std::size_t>(dy.width), dy.rows, dy.width);
       const PairedRows rows{w.data, w.row_bytes()};
-      Pairs::run(ctx.threads(), dy.rows, w.columns, pairs, {numbers, static_cast<std::size_t>(pairs), 1},
-                 {dx.data, static_cast<std::size_t>(dx.width), false},
-                 [&](int k0, int kn, int n0, int nn, float* panels) {
-                   rows.template pack_rows<Set>(k0, kn, n0, nn, panels);
-                 });
+      Pairs::run(
+          ctx.threads(), dy.rows, w.columns, pairs, {numbers, static_cast<std::size_t>(pairs), 1},
+          {dx.data, static_cast<std::size_t>(dx.width), false},
+          [&](int k0, int kn, int n0, int nn, float* panels) { rows.template pack_rows<Set>(k0, kn, n0, nn, panels); });
       return true;
     }
 #endif
