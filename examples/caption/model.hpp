@@ -31,6 +31,8 @@ inline constexpr flamingo::FlamingoConfig<flamingo::EfficientNetLite, flamingo::
     .lm = smollm2,
 };
 inline constexpr flamingo::PixelScale pixel_scale = flamingo::PixelScale::efficientnet_lite();
+/// About how long the residual stream is before the first gated block, in lengths of a word's embedding.
+inline constexpr double stream_in_words = 64;
 
 }  // namespace caption
 #endif

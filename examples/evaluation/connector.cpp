@@ -76,7 +76,8 @@ int run(int argc, char** argv) {
   const auto o =
       evaluation::Options::parse(std::span(argv + 3, argv + argc), usage + std::string(evaluation::options_text));
   flamingo::Context<P> ctx(o.threads);
-  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_stored, flamingo::Arrangement::panels);
+  ctx.rounds_to_bf16 = true;  // as it was trained
+  const Backbones backbones = Backbones::load(argv[1], flamingo::Held::as_bf16, flamingo::Arrangement::panels);
   Connector connector;
   flamingo::load_connector<config, P>(argv[2], connector.views);
   auto engine = flamingo::make_engine<Model>(ctx, connector.views, backbones.lm.views,

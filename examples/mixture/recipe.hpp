@@ -26,13 +26,13 @@ struct Recipe {
   // picture, and of pictures of one thing, go from what is easy to bind to these within the first steps.
   float same_picture = 0.15f, same_concept = 0.25f;  ///< else: of one folder, keyword, category or race
   float easy_picture = 0.4f, easy_concept = 0.35f;
-  long easy_steps = 500;
+  long easy_steps = 400;
   float made_up = 0.4f, swapped = 0.25f;  ///< words made up for the sequence, names of other classes; else real
 
-  float dropped_cells = 0.3f, dropped_channels = 0.1f;  ///< of a training picture's features
+  float dropped_cells = 0.4f, dropped_channels = 0.2f;  ///< of a training picture's features
   int variations = 4;  ///< of each training picture: itself, and cut, mirrored, coloured
 
-  long steps = 800, rate_warmup = 20;
+  long steps = 1600, rate_warmup = 20;
   double rate = 7e-4, floor = 0.05;
   double resampler_rate = 0.4, gate_rate = 10, decay = 0.1;
 
@@ -41,8 +41,7 @@ struct Recipe {
   int warmup_pairs = 128, contrast_pairs = 64;
   double contrast = 0.5, loudness = 160;
   double last_gate = 0.25;  ///< where the last block's gate begins
-  double word = 64;  ///< how loud the first block says a picture's name at first, in lengths of a word as it is read:
-                     ///< the residual stream is so much longer there
+  double word = 1;          ///< how loud the first block says a picture's name at first, in words of the prompt; 0: not
 };
 
 /// A share on its way from one to the other.

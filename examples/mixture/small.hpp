@@ -30,5 +30,6 @@ inline constexpr flamingo::FlamingoConfig<flamingo::NfNet, flamingo::Chinchilla>
     .lm = longer(pretrain::config, 1024),
 };
 inline constexpr flamingo::PixelScale pixel_scale = flamingo::PixelScale::imagenet();
+inline constexpr double stream_in_words = 1;  ///< the first gated block stands before all blocks
 
 }  // namespace caption

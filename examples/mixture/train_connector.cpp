@@ -248,7 +248,8 @@ int run(const Options& o) {
     if (recipe.word > 0) {  // a picture as a word of the prompt
       auto& first = trainer.weights.views.gated.front();
       first.attention_gate.data[0] = 0.5f;
-      const auto times = static_cast<float>(recipe.word * contrast.words_over_said() / std::tanh(0.5));
+      const auto times =
+          static_cast<float>(recipe.word * caption::stream_in_words * contrast.words_over_said() / std::tanh(0.5));
       for (std::size_t i = 0; i < first.attention.out.size(); ++i) first.attention.out.data[i] *= times;
     }
     save();
