@@ -32,7 +32,7 @@ struct Recipe {
   float dropped_cells = 0.4f, dropped_channels = 0.2f;  ///< of a training picture's features
   int variations = 4;  ///< of each training picture: itself, and cut, mirrored, coloured
 
-  long steps = 1600, rate_warmup = 20;
+  long steps = 1200, rate_warmup = 20;
   double rate = 7e-4, floor = 0.05;
   double resampler_rate = 0.4, gate_rate = 10, decay = 0.1;
 

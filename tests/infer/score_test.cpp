@@ -117,6 +117,50 @@ TEST_CASE("A prompt and each node of the tree are read once, and passes of any s
                     "[score] candidate 1 has the id 13, expected 0 to 12");
 }
 
+TEMPLATE_LIST_TEST_CASE("The likeliest few of many names have their whole scores, others a bound below them", "",
+                        Platforms) {
+  Tiny<TestType> tiny;
+  std::vector<std::vector<int>> names;
+  for (int i = 0; i < 110; ++i) names.push_back({i % 13, i / 13, (i * 7) % 13});
+  names.push_back({4});
+  for (TextState& prompt : tiny.prompts()) {
+    const auto all = score(tiny.engine, prompt, names);
+    for (const std::size_t best : std::vector<std::size_t>{1, 5, 40, 111, 400}) {
+      const auto before = tiny.engine.tokens_read();
+      const BestScores found = score_best(tiny.engine, prompt, names, best);
+      CHECK(tiny.engine.tokens_read() - before == found.tokens);
+      std::vector<double> sums;
+      for (const Score& s : all) sums.push_back(s.sum);
+      std::sort(sums.begin(), sums.end(), std::greater<>());
+      const double least = sums[std::min(best, sums.size()) - 1];
+      int whole = 0;
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        const bool is_whole = found.scores[i].tokens == all[i].tokens;
+        whole += is_whole;
+        CHECK((is_whole || (all[i].sum < least && found.scores[i].sum < least && found.scores[i].sum >= all[i].sum)));
+      }
+      CHECK(whole >= static_cast<int>(std::min(best, names.size())));
+    }
+    CHECK_THROWS_WITH(score_best(tiny.engine, prompt, names, 0),
+                      "[score] the best 0 candidates are asked for, expected at least 1");
+  }
+}
+
+TEST_CASE("Names that begin less likely than a whole one are not read to their end") {
+  Tiny<Cpu<double>> tiny;
+  TextState prompt = tiny.prompts()[0];
+  const std::vector<int> likely = generate(tiny.engine, prompt, {.max_new_tokens = 1}).ids;
+  std::vector<std::vector<int>> names{likely};
+  for (int a = 0; a < tiny.V; ++a)
+    for (int b = 0; b < tiny.V; ++b)
+      for (int c = 0; c < tiny.V; ++c) names.push_back({a, b, c});
+  std::int64_t all = tiny.engine.tokens_read();
+  const ScoreOptions parts{.tokens_a_pass = 100};
+  score(tiny.engine, prompt, names, parts);
+  all = tiny.engine.tokens_read() - all;
+  CHECK(score_best(tiny.engine, prompt, names, 1, parts).tokens < all);
+}
+
 TEST_CASE("Several prompts' scores become one by the mean that was named") {
   const auto of = [](double a, double b) {
     return std::vector<Score>{{{std::log(a) / 2, std::log(a) / 2}, std::log(a)}, {{std::log(b)}, std::log(b)}};

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -79,27 +81,30 @@ struct ScoreOptions {
                             ///< time
 };
 
-/// The log-likelihood of each candidate after the state, which reads its waiting tokens but the last and is otherwise
-/// unchanged.
+namespace detail {
+
+/// Reads the waiting tokens but the last.
 template <class E>
-std::vector<Score> score(E& engine, TextState& state, std::span<const std::vector<int>> candidates,
-                         const ScoreOptions& options = {}) {
+void read_for_scores(E& engine, TextState& state, std::span<const std::vector<int>> candidates,
+                     const ScoreOptions& options) {
   check(!state.ids.empty(), "score", "the prompt has no token that waits to be read");
   check(options.tokens_a_pass > 0, "score", "tokens_a_pass is ", options.tokens_a_pass, ", expected a positive number");
-  std::vector<std::size_t> order(candidates.size());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    order[i] = i;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
     check(!candidates[i].empty(), "score", "candidate ", i, " is empty");
     for (const int id : candidates[i])
       check(id >= 0 && id < E::V, "score", "candidate ", i, " has the id ", id, ", expected 0 to ", E::V - 1);
   }
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return candidates[a] < candidates[b]; });
   TextState* const states[] = {&state};
-  {
-    const auto scope = engine.context().scope();
-    engine.read(states, 1);
-  }
-  std::vector<Score> scores(candidates.size());
+  const auto scope = engine.context().scope();
+  engine.read(states, 1);
+}
+
+/// Writes the scores of those candidates that `order` names; returns how many tokens were read.
+template <class E>
+std::int64_t score_some(E& engine, TextState& state, std::span<const std::vector<int>> candidates,
+                        std::vector<std::size_t> order, const ScoreOptions& options, std::span<Score> scores) {
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return candidates[a] < candidates[b]; });
+  std::int64_t read = 0;
   for (std::size_t from = 0; from < order.size();) {
     const auto scope = engine.context().scope();
     const CandidateTree tree = CandidateTree::of(state.ids.back(), candidates, order, from, options.tokens_a_pass);
@@ -108,13 +113,72 @@ std::vector<Score> score(E& engine, TextState& state, std::span<const std::vecto
     const NewTokens piece[] = {{&state, tree.ids, phi, tree.parents}};
     const auto result = engine.forward(piece);
     const std::vector<double> log_p = engine.log_likelihoods(result.hidden, tree.nodes, tree.next);
-    for (const CandidateTree::Path& path : tree.paths)
+    read += static_cast<std::int64_t>(tree.ids.size());
+    for (const CandidateTree::Path& path : tree.paths) {
+      scores[path.candidate] = {};
       for (const std::size_t edge : path.edges) {
         scores[path.candidate].tokens.push_back(log_p[edge]);
         scores[path.candidate].sum += log_p[edge];
       }
+    }
   }
+  return read;
+}
+
+}  // namespace detail
+
+/// The log-likelihood of each candidate after the state, which reads its waiting tokens but the last and is otherwise
+/// unchanged.
+template <class E>
+std::vector<Score> score(E& engine, TextState& state, std::span<const std::vector<int>> candidates,
+                         const ScoreOptions& options = {}) {
+  detail::read_for_scores(engine, state, candidates, options);
+  std::vector<std::size_t> all(candidates.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  std::vector<Score> scores(candidates.size());
+  detail::score_some(engine, state, candidates, std::move(all), options, scores);
   return scores;
+}
+
+struct BestScores {
+  std::vector<Score> scores;
+  std::int64_t tokens = 0;  ///< of candidates that were read
+};
+
+/// The same scores for the `best` candidates that are the likeliest in all (more where they are equal), at the price of
+/// not many more: log p only falls with every token, so a candidate whose first token is less likely than `best` whole
+/// candidates is none of them. Of such a candidate the score has that first token alone: its sum is a bound from above,
+/// not above the best ones' sums; its mean says nothing.
+template <class E>
+BestScores score_best(E& engine, TextState& state, std::span<const std::vector<int>> candidates, std::size_t best,
+                      const ScoreOptions& options = {}) {
+  check(best > 0, "score", "the best 0 candidates are asked for, expected at least 1");
+  detail::read_for_scores(engine, state, candidates, options);
+  BestScores found;
+  std::vector<std::vector<int>> first;
+  for (const std::vector<int>& candidate : candidates) first.push_back({candidate.front()});
+  std::vector<std::size_t> order(candidates.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  found.scores.resize(candidates.size());
+  found.tokens =
+      detail::score_some(engine, state, first, order, options, found.scores);  // one token: the prompt's last
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return found.scores[a].sum > found.scores[b].sum; });
+  const std::size_t at_once = std::max(best, candidates.size() / 16 + 1);
+  std::vector<double> sums;  // of whole candidates, falling
+  for (std::size_t from = 0; from < order.size();) {
+    std::vector<std::size_t> some;
+    for (; from < order.size() && some.size() < at_once; ++from) {
+      // Nor are those after it. A token's log p may be above 0 by rounding.
+      if (sums.size() >= best && found.scores[order[from]].sum < sums[best - 1] - 1e-3) break;
+      some.push_back(order[from]);
+    }
+    if (some.empty()) break;
+    found.tokens += detail::score_some(engine, state, candidates, some, options, found.scores);
+    for (const std::size_t i : some) sums.push_back(found.scores[i].sum);
+    std::sort(sums.begin(), sums.end(), std::greater<>());
+  }
+  return found;
 }
 
 /// The log-likelihood of each token of one continuation.

@@ -60,6 +60,11 @@ TEST_CASE("an engine writes and scores what a prompt asks, and its tokens are co
   // Read: the prompt, then of the tree what is not the last of its candidate: a, b, c.
   CHECK(scored.tokens.read == length + 3);
   CHECK(scored.tokens.one_by_one == 4 * length + 1 + 2 + 0 + 3);
+  s.best = 2;
+  const Answer few = model.score(prompt, candidates, s);
+  for (std::size_t c = 0; c < candidates.size(); ++c) CHECK(few.scores[c] >= scored.scores[c] - 1e-9);
+  CHECK(std::max_element(few.scores.begin(), few.scores.end()) - few.scores.begin() ==
+        std::max_element(scored.scores.begin(), scored.scores.end()) - scored.scores.begin());
   s.normalise_length = true;
   CHECK(model.score(prompt, candidates, s).scores[1] == Approx(scored.scores[1] / 3));
 

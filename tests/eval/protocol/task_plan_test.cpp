@@ -54,6 +54,8 @@ TEST_CASE("a plan that cannot be followed is refused at its place", "[eval][task
                        "text_only, shuffled_labels, single_frame, shuffled_frames"));
   CHECK(error(R"(, "shots": [])").ends_with("expected at least one"));
   CHECK(error(R"(, "ways": 5)").find("episodes are a number of queries") != std::string::npos);
+  CHECK(
+      error(R"(, "best": 5)").ends_with("best: found 5, expected 0, or 5 or more, of a task whose answers are chosen"));
   const auto twice = folder.write("twice.json", R"({"title": "", "tasks": [
     {"name": "a", "kind": "caption", "asking": "write", "items": "a", "metrics": ["accuracy"]},
     {"name": "a", "kind": "caption", "asking": "write", "items": "a", "metrics": ["accuracy"]}]})");

@@ -62,6 +62,12 @@ class EngineAnswerer {
       if (set_.closes_candidates) ids.back().insert(ids.back().end(), end_.begin(), end_.end());
       answer.tokens.one_by_one += length + static_cast<std::int64_t>(ids.back().size()) - 1;
     }
+    if (s.best > 0 && !s.normalise_length) {
+      const BestScores found = score_best(engine_, state, ids, s.best);
+      answer.tokens.read = length - 1 + found.tokens;
+      for (const Score& score : found.scores) answer.scores.push_back(score.sum);
+      return answer;
+    }
     answer.tokens.read = length - 1 + tree_tokens(ids);
     for (const Score& score : flamingo::score(engine_, state, ids))
       answer.scores.push_back(s.normalise_length ? score.mean() : score.sum);

@@ -45,8 +45,10 @@ struct EvaluationSettings {
   int beams = 3;
   double length_penalty = 0;
   int max_new_tokens = 20;
-  std::size_t permutations = 1;         ///< of demonstrations, over which closed-ended scores are averaged
-  bool normalise_length = false;        ///< closed-ended: the mean log-probability of a token instead of the sum
+  std::size_t permutations = 1;   ///< of demonstrations, over which closed-ended scores are averaged
+  bool normalise_length = false;  ///< closed-ended: the mean log-probability of a token instead of the sum
+  std::size_t best = 0;  ///< closed-ended: so many of the likeliest candidates get their whole score, the others a
+                         ///< bound below it (infer/score.hpp); 0: all
   std::string checkpoint{}, version{};  ///< a hash of the weights, and of the program
 
   /// Of a prompt: its own demonstrations, or those without pictures.
@@ -67,6 +69,7 @@ struct EvaluationSettings {
                             {"max_new_tokens", max_new_tokens},
                             {"permutations", static_cast<std::int64_t>(permutations)},
                             {"normalise_length", normalise_length},
+                            {"best", static_cast<std::int64_t>(best)},
                             {"checkpoint", checkpoint},
                             {"version", version}};
   }

@@ -46,6 +46,7 @@ struct PlannedTask {
   int ways = 0;             ///< classes of an episode; 0: no episodes
   bool made_up_names = false;
   int max_new_tokens = 20;
+  int best = 0;  ///< so many of the likeliest candidates get their whole score; 0: all (EvaluationSettings)
   std::vector<Reference> references{};
   std::string published{};  ///< the task's name in the papers' tables
 
@@ -61,7 +62,8 @@ struct PlannedTask {
             .queries = ways > 0 ? 0 : queries,
             .seed = seed,
             .max_new_tokens = max_new_tokens,
-            .normalise_length = asking == Asking::likelihood};
+            .normalise_length = asking == Asking::likelihood,
+            .best = static_cast<std::size_t>(best)};
   }
   /// All runs of a seed: shots × support, then controls with the first kind of support.
   std::vector<EvaluationSettings> runs(std::uint64_t seed) const {
@@ -105,10 +107,10 @@ inline std::vector<int> planned_shots(const TaskJson& json) {
 
 inline PlannedTask planned_task(const TaskJson& json) {
   using enum Control;
-  constexpr std::string_view known[] = {"name",     "title",         "about",          "kind",       "asking",
-                                        "items",    "support",       "metrics",        "shots",      "text_only_shots",
-                                        "supports", "controls",      "control_shots",  "seeds",      "queries",
-                                        "ways",     "made_up_names", "max_new_tokens", "references", "published"};
+  constexpr std::string_view known[] = {
+      "name",    "title", "about",           "kind",           "asking",   "items",         "support",
+      "metrics", "shots", "text_only_shots", "supports",       "controls", "control_shots", "seeds",
+      "queries", "ways",  "made_up_names",   "max_new_tokens", "best",     "references",    "published"};
   constexpr Control controls[] = {none, blank, shuffled, text_only, shuffled_labels, single_frame, shuffled_frames};
   constexpr Support supports[] = {Support::random, Support::rices};
   constexpr Asking askings[] = {Asking::write, Asking::choose, Asking::likelihood};
@@ -130,6 +132,12 @@ inline PlannedTask planned_task(const TaskJson& json) {
     t.metrics.push_back(named_value<TaskMetric>(metric, task_metrics));
   check(!t.metrics.empty(), "plan", json.where(), ".metrics: found none, expected at least one");
   if (json.has("shots")) t.shots = planned_shots(json.at("shots"));
+  if (json.has("best")) {
+    t.best = json.at("best").index(1 << 20);
+    // Accuracy and top-5 look at no more than five.
+    check(t.asking == Asking::choose && (t.best == 0 || t.best >= 5), "plan", json.where(), ".best: found ", t.best,
+          ", expected 0, or 5 or more, of a task whose answers are chosen");
+  }
   if (json.has("control_shots")) t.control_shots = planned_shots(json.at("control_shots"));
   if (json.has("text_only_shots")) t.text_only_shots = json.at("text_only_shots").index(1000);
   if (json.has("supports")) {
