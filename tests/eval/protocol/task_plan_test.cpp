@@ -1,5 +1,6 @@
 #include <flamingo/eval/protocol/task_plan.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "io/files.hpp"
@@ -37,6 +38,38 @@ TEST_CASE("a plan's file names tasks, shots, supports, controls and seeds", "[ev
   CHECK(plan.tasks[1].asking == Asking::likelihood);
   CHECK(plan.tasks[1].runs(0)[1].control == Control::text_only);
   CHECK(plan.tasks[1].runs(0)[1].normalise_length);
+}
+
+TEST_CASE("what no seed changes is run once", "[eval][task_plan]") {
+  PlannedTask task{.name = "a", .items = "a", .support = "b", .metrics = {TaskMetric::accuracy}, .shots = {0, 4}};
+  task.supports = {Support::random, Support::rices};
+  task.controls = {Control::blank, Control::shuffled, Control::text_only, Control::shuffled_labels};
+  task.control_shots = {0, 4};
+  task.seeds = {5, 6};
+  const auto again = [&] {
+    std::string names;
+    const std::vector<EvaluationSettings> all = task.runs();
+    for (const EvaluationSettings& s : all)
+      if (s.seed == 6)
+        names +=
+            std::to_string(s.shots) + std::string(name_of(s.support)) + " " + std::string(name_of(s.control)) + "\n";
+    CHECK(all.size() == task.runs(5).size() + static_cast<std::size_t>(std::count(names.begin(), names.end(), '\n')));
+    return names;
+  };
+  CHECK(
+      again() ==
+      "4random none\n4random blank\n0random shuffled\n4random shuffled\n4random text_only\n4random shuffled_labels\n");
+  task.supports = {Support::rices};
+  CHECK(again() == "0rices shuffled\n4rices shuffled\n4rices shuffled_labels\n");
+  task.supports = {Support::random};
+  task.controls = {};
+  task.text_only_shots = 2;  // drawn
+  CHECK(again() == "0random none\n4random none\n");
+  task.text_only_shots = 0;
+  task.queries = 3;  // a subset
+  CHECK(again() == "0random none\n4random none\n");
+  task.queries = 9, task.ways = 5;
+  CHECK(again() == "0random none\n4random none\n");
 }
 
 TEST_CASE("a plan that cannot be followed is refused at its place", "[eval][task_plan]") {

@@ -88,9 +88,8 @@ class PlanRunner {
       auto& data = tasks.emplace_back(&task, nullptr).second;
       if (!missing(task).empty()) continue;
       data = std::make_unique<PlannedData>(task, options_.data, options_.queries);
-      for (const std::uint64_t seed : data->task().seeds)
-        for (const EvaluationSettings& s : data->task().runs(seed))
-          at_.all += static_cast<std::int64_t>(data->queries()) * cost_of(data->task(), s);
+      for (const EvaluationSettings& s : data->task().runs())
+        at_.all += static_cast<std::int64_t>(data->queries()) * cost_of(data->task(), s);
     }
     io::Json::Array all;
     for (auto& [task, data] : tasks)
@@ -105,7 +104,7 @@ class PlanRunner {
 
  private:
   using Places = std::pair<std::vector<std::size_t>, std::vector<std::size_t>>;
-  /// One (shots, support, control) over all seeds.
+  /// One (shots, support, control) over all seeds on which it depends.
   struct Cell {
     EvaluationSettings settings;
     std::map<TaskMetric, TaskScores> scores{};
@@ -140,31 +139,30 @@ class PlanRunner {
     std::optional<FeatureIndex> index;
     check(!retrieves || !data.searched().empty(), "plan", task.name, " asks for rices and names no support to search");
     if (retrieves || has_prototypes(data)) index = index_of(data);
-    for (const std::uint64_t seed : task.seeds)
-      for (EvaluationSettings s : task.runs(seed)) {
-        s.checkpoint = options_.checkpoint;
-        s.version = stamp;
-        s.prompts = model_.prompts().name;
-        EvaluationData given = data.of(s, index ? &*index : nullptr);
-        given.prompts = &model_.prompts();
-        given.features = [this](const TaskItem& item) { return features_of(item); };
-        const auto path = options_.out / "runs" / detail::run_name(s);
-        RunFile file(path, s.json());
-        const std::int64_t cost = cost_of(task, s), before = at_.done;
-        const Evaluation run = evaluate(model_, s, given, file, [&](const EvaluationProgress& p) {
-          at_.done = before + static_cast<std::int64_t>(p.done) * cost;
-          if (p.done == p.all) at_.resumed += static_cast<std::int64_t>(p.resumed) * cost;
-          at_.what = task.name + ", " + std::to_string(s.shots) + " shots, " + std::string(name_of(s.support)) +
-                     (s.control == Control::none ? "" : ", control " + std::string(name_of(s.control)));
-          PlanProgress now = at_;
-          if (p.done < p.all) now.resumed += static_cast<std::int64_t>(p.resumed) * cost;
-          progress_(now);
-        });
-        add(cells, task, s, run);
-        if (s.control == Control::none && seed == task.seeds[0] && s.support == task.supports[0] &&
-            s.shots == shots_of_gallery(task))
-          examples = gallery(task, given, run, file);
-      }
+    for (EvaluationSettings s : task.runs()) {
+      s.checkpoint = options_.checkpoint;
+      s.version = stamp;
+      s.prompts = model_.prompts().name;
+      EvaluationData given = data.of(s, index ? &*index : nullptr);
+      given.prompts = &model_.prompts();
+      given.features = [this](const TaskItem& item) { return features_of(item); };
+      const auto path = options_.out / "runs" / detail::run_name(s);
+      RunFile file(path, s.json());
+      const std::int64_t cost = cost_of(task, s), before = at_.done;
+      const Evaluation run = evaluate(model_, s, given, file, [&](const EvaluationProgress& p) {
+        at_.done = before + static_cast<std::int64_t>(p.done) * cost;
+        if (p.done == p.all) at_.resumed += static_cast<std::int64_t>(p.resumed) * cost;
+        at_.what = task.name + ", " + std::to_string(s.shots) + " shots, " + std::string(name_of(s.support)) +
+                   (s.control == Control::none ? "" : ", control " + std::string(name_of(s.control)));
+        PlanProgress now = at_;
+        if (p.done < p.all) now.resumed += static_cast<std::int64_t>(p.resumed) * cost;
+        progress_(now);
+      });
+      add(cells, task, s, run);
+      if (s.control == Control::none && s.seed == task.seeds[0] && s.support == task.supports[0] &&
+          s.shots == shots_of_gallery(task))
+        examples = gallery(task, given, run, file);
+    }
     io::Json::Object found{{"name", task.name},
                            {"title", task.title},
                            {"about", task.about},

@@ -78,6 +78,23 @@ struct PlannedTask {
         if (s > 0 || control != Control::shuffled_labels) all.push_back(settings(s, supports[0], control, seed));
     return all;
   }
+  /// Whether a run's seed changes any of its prompts: it draws episodes, a subset of the items, random demonstrations,
+  /// orders of them, and what is dealt out anew. All items without demonstrations, or with the most similar ones, are
+  /// the same questions for every seed.
+  bool depends_on_seed(const EvaluationSettings& s) const {
+    if (ways > 0 || s.queries > 0) return true;
+    if (s.control == Control::shuffled || s.control == Control::shuffled_labels) return true;
+    return s.shown() > 0 && (s.support == Support::random || s.permutations > 1);
+  }
+  /// Those of all seeds. What does not depend on the seed is run once: asked again it would be the same answers, and no
+  /// trial more.
+  std::vector<EvaluationSettings> runs() const {
+    std::vector<EvaluationSettings> all;
+    for (const std::uint64_t seed : seeds)
+      for (const EvaluationSettings& s : runs(seed))
+        if (seed == seeds[0] || depends_on_seed(s)) all.push_back(s);
+    return all;
+  }
 };
 
 struct TaskPlan {
