@@ -111,11 +111,18 @@ TEST_CASE("an interrupted plan goes on, and features are computed once", "[eval]
   CHECK(rest.features_made == 18);  // the support's are in their file
   CHECK(last.resumed > 0);
   CHECK(last.resumed < last.all);
-  // Other items under the same names are not taken for these.
+  // Other pictures or items under the same names are not taken for these.
+  const auto refused = [&] {
+    const std::string error = error_of([&] { PlanRunner(rest, options, quiet).run(made.plan); });
+    return error.find("a run of other settings: version") != error.npos;
+  };
+  made.folder.write("data/c2p1.png", "another picture");
+  CHECK(refused());
+  std::filesystem::remove(made.data / "c2p1.png");
+  CHECK_FALSE(refused());
   std::string text = tests::read_bytes(made.data / "pages.jsonl");
   made.folder.write("data/pages.jsonl", text.replace(text.find("here"), 4, "this"));
-  CHECK(error_of([&] { PlanRunner(rest, options, quiet).run(made.plan); }).find("a run of other settings: version") !=
-        std::string::npos);
+  CHECK(refused());
 }
 
 TEST_CASE("answers to a task's other questions are refused", "[eval][run_plan]") {

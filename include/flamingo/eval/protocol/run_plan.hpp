@@ -1,6 +1,7 @@
 /// A whole plan with one model: every run of every task, resumed where it was interrupted, and all numbers as JSON.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -134,7 +135,9 @@ class PlanRunner {
     const PlannedTask& task = data.task();
     std::vector<Cell> cells;
     io::Json::Array examples;
-    const std::string stamp = run_stamp(task, options_.data, model_.prompts());
+    // The items, and what else demonstrations are taken from.
+    const std::array shown{media_.of(data.items()), media_.of(data.searched())};
+    const std::string stamp = run_stamp(task, options_.data, model_.prompts(), shown);
     const bool retrieves = std::find(task.supports.begin(), task.supports.end(), Support::rices) != task.supports.end();
     std::optional<FeatureIndex> index;
     check(!retrieves || !data.searched().empty(), "plan", task.name, " asks for rices and names no support to search");
@@ -308,6 +311,7 @@ class PlanRunner {
   Function<void(const PlanProgress&)> progress_;
   PlanProgress at_;
   std::map<std::string, std::vector<float>> features_;
+  MediaHashes media_;
 };
 
 }  // namespace flamingo

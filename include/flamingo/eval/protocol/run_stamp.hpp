@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,15 +47,54 @@ inline void add_prompts(Stamp& stamp, const PromptSet& set) {
   }
 }
 
-/// Of a task's files in a folder, of how its questions are made of them, and of the prompts: "data 123". A task of more
-/// episodes has the same, since it begins with the same ones.
-inline std::string run_stamp(const PlannedTask& task, const std::filesystem::path& folder, const PromptSet& set) {
+/// The bytes of a medium: of a picture, or of a folder of frames, with their names. What is not there adds nothing.
+inline void add_medium(Stamp& stamp, const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  if (fs::is_regular_file(path)) files.push_back(path);
+  if (fs::is_directory(path))
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) stamp.add(file.filename().string()).add(io::MappedFile(file).text());
+}
+
+/// Hashes of media, each of which is read once.
+class MediaHashes {
+ public:
+  std::uint64_t of(const std::string& path) {
+    const auto [known, added] = known_.try_emplace(path, 0);
+    if (added) {
+      Stamp stamp;
+      add_medium(stamp, path);
+      known->second = stamp.key();
+    }
+    return known->second;
+  }
+  /// Of the bytes of all media that items name, in the order of the items.
+  std::uint64_t of(std::span<const TaskItem> items) {
+    Stamp stamp;
+    for (const TaskItem& item : items)
+      for (const TaskMedium& medium : item.media) stamp.add(std::to_string(of(medium.path)));
+    return stamp.key();
+  }
+
+ private:
+  std::map<std::string, std::uint64_t> known_;
+};
+
+/// Of a task's files in a folder and of the pictures and frames that their items name (`media`: MediaHashes of all of
+/// them), of how its questions are made of them, and of the prompts: "data 123". A task of more episodes has the same,
+/// since it begins with the same ones.
+inline std::string run_stamp(const PlannedTask& task, const std::filesystem::path& folder, const PromptSet& set,
+                             std::span<const std::uint64_t> media) {
   Stamp stamp;
   for (const std::string& file : {task.items, task.support})
     if (file.empty())
       stamp.add("");
     else
       stamp.add(io::MappedFile(folder / file).text());
+  for (const std::uint64_t each : media) stamp.add(std::to_string(each));
   stamp.add(name_of(task.asking)).add(task.ways).add(task.made_up_names);
   // Episodes are drawn from the classes that have pictures for the most shots.
   if (task.ways > 0) stamp.add(*std::max_element(task.shots.begin(), task.shots.end()));
@@ -66,20 +106,12 @@ inline std::string run_stamp(const PlannedTask& task, const std::filesystem::pat
 /// frames), its item and its place. Throws where an item has no picture.
 inline std::string features_key(std::span<const TaskItem> items, std::string_view encoder,
                                 std::string_view checkpoint) {
-  namespace fs = std::filesystem;
   Stamp stamp;
   stamp.add(encoder).add(checkpoint);
   for (const TaskItem& item : items) {
     check(!item.media.empty(), "plan", "item ", item.id, " has no picture to be compared by");
-    const fs::path path = item.media[0].path;
-    stamp.add(item.id).add(path.string());
-    std::vector<fs::path> files;
-    if (fs::is_regular_file(path)) files.push_back(path);
-    if (fs::is_directory(path))
-      for (const auto& entry : fs::directory_iterator(path))
-        if (entry.is_regular_file()) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    for (const fs::path& file : files) stamp.add(file.filename().string()).add(io::MappedFile(file).text());
+    stamp.add(item.id).add(item.media[0].path);
+    add_medium(stamp, item.media[0].path);
   }
   return std::to_string(stamp.key());
 }
