@@ -24,9 +24,6 @@ namespace evaluation {
 
 using opened::P;
 
-/// Of features that are kept.
-inline constexpr std::size_t kept_bytes = std::size_t{1} << 30;
-
 /// The tags that a family adds, its prompts, and a picture as its encoder's grid covers it.
 template <auto C>
 struct Evaluated {

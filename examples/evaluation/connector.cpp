@@ -1,10 +1,8 @@
 // Evaluates a trained connector by a plan: scores against shots, controls, one page that shows them. examples/evaluate
 // runs it.
-#include <fstream>
-#include <unordered_map>
-
 #include "../caption/model.hpp"
 #include "program.hpp"
+#include "recent.hpp"
 #include "tagged_tokenizer.hpp"
 
 #include <flamingo/eval/protocol/engine_model.hpp>
@@ -33,7 +31,8 @@ flamingo::PromptSet prompts() {
   return set;
 }
 
-/// Features of pictures and of animations' frames. They are kept as halves: demonstrations come again and again.
+/// Features of pictures and of animations' frames. Those used last are kept, as halves: demonstrations come again and
+/// again.
 class See {
  public:
   See(flamingo::Context<P>& ctx, const Backbones& backbones) : ctx_(ctx), backbones_(backbones) {}
@@ -52,13 +51,18 @@ class See {
   }
 
  private:
+  using Halves = std::vector<flamingo::half>;
+
   void add(const evaluation::fs::path& file, std::vector<float>& rows) {
-    std::vector<flamingo::half>& kept = kept_[file.string()];
-    if (kept.empty()) {
+    const Halves* kept = kept_.find(file.string());
+    if (!kept) {
       const flamingo::io::Image image = file.empty() ? white() : flamingo::io::read_image(file);
-      for (const float x : encode(ctx_, backbones_, std::span(&image, 1))) kept.push_back(flamingo::half(x));
+      Halves seen;
+      for (const float x : encode(ctx_, backbones_, std::span(&image, 1))) seen.push_back(flamingo::half(x));
+      const std::size_t bytes = seen.size() * sizeof(flamingo::half);
+      kept = &kept_.put(file.string(), std::move(seen), bytes);
     }
-    for (const flamingo::half x : kept) rows.push_back(static_cast<float>(x));
+    for (const flamingo::half x : *kept) rows.push_back(static_cast<float>(x));
   }
   static flamingo::io::Image white() {
     flamingo::io::Image image{config.vision.image, config.vision.image, {}};
@@ -68,7 +72,7 @@ class See {
 
   flamingo::Context<P>& ctx_;
   const Backbones& backbones_;
-  std::unordered_map<std::string, std::vector<flamingo::half>> kept_;
+  evaluation::Recent<Halves> kept_{evaluation::kept_bytes};
 };
 
 int run(int argc, char** argv) {

@@ -8,6 +8,9 @@
 
 namespace evaluation {
 
+/// Of features that a program keeps.
+inline constexpr std::size_t kept_bytes = std::size_t{1} << 30;
+
 /// Values by name. The longest unused go where a new one would exceed the bytes; the newest stays whatever its size.
 template <class T>
 class Recent {
