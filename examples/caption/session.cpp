@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include <flamingo/infer/attention_overlay.hpp>
+
 template caption::CaptionEngine::Result caption::CaptionEngine::forward(std::span<const flamingo::NewTokens>);
 template flamingo::CachedMedium caption::CaptionEngine::add_medium(const caption::FeatureRows&, int, int, int);
 template flamingo::AttentionMaps flamingo::attention_maps<caption::Model>(
@@ -97,7 +99,7 @@ std::vector<double> Captioner::heat_of(const Seen& seen, std::string_view said) 
                                                     features, medium, words);
   std::vector<double> mean(cells, 0);
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto heat = maps.heat(static_cast<int>(i), 0);
+    const auto heat = flamingo::attention_heat(maps, static_cast<int>(i), 0);
     for (std::size_t s = 0; s < heat.size(); ++s) mean[s] += heat[s] / static_cast<double>(words.size());
   }
   return mean;

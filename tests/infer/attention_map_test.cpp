@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include <flamingo/cpu.hpp>
+#include <flamingo/infer/attention_overlay.hpp>
 
 #include "infer/tiny.hpp"
 
@@ -54,7 +55,7 @@ TEMPLATE_LIST_TEST_CASE("Each token's attention lies on the medium it sees, and 
       const bool seen = i == m + 1;
       for (int block = 0; block < maps.gated_blocks; ++block)
         for (int h = 0; h < maps.heads; ++h) CHECK(std::abs(sum(maps.cross(i, block, h, m)) - (seen ? 1 : 0)) <= bound);
-      const auto heat = maps.heat(i, m);
+      const auto heat = attention_heat(maps, i, m);
       CHECK(heat.size() == 5);
       CHECK(std::abs(sum(heat) - (seen ? 1 : 0)) <= 1e-12);
     }
@@ -112,8 +113,8 @@ TEST_CASE("Log-probabilities differ as scores of the engine's rows and the media
 TEST_CASE("A video's heat map covers its frames; media that are not the document's are refused") {
   Looked<Cpu<double>> looked(1);  // pictures 1, 2 (a video of two frames), 1
   const AttentionMaps maps = looked.maps();
-  CHECK(maps.heat(1, 1).size() == 10);
-  CHECK(sum(maps.heat(1, 2)) == Approx(1));  // token 3 announces the third medium
+  CHECK(attention_heat(maps, 1, 1).size() == 10);
+  CHECK(sum(attention_heat(maps, 1, 2)) == Approx(1));  // token 3 announces the third medium
   looked.media.pop_back();
   CHECK_THROWS_WITH(looked.maps(), "[attention_maps] the document has 3 media, 2 are given");
 }
@@ -121,7 +122,7 @@ TEST_CASE("A video's heat map covers its frames; media that are not the document
 TEST_CASE("Without a Resampler a heat map is the mean of what a token attends to") {
   Looked<Cpu<double>, bare_config> looked(0);  // token 3 still belongs to its document, which ends with it
   const AttentionMaps maps = looked.maps();
-  const auto heat = maps.heat(1, 0);
+  const auto heat = attention_heat(maps, 1, 0);
   REQUIRE(heat.size() == 5);
   for (std::size_t row = 0; row < heat.size(); ++row) {
     double mean = 0;
@@ -129,7 +130,7 @@ TEST_CASE("Without a Resampler a heat map is the mean of what a token attends to
       for (int h = 0; h < maps.heads; ++h) mean += maps.cross(1, block, h, 0)[row] / (maps.gated_blocks * maps.heads);
     CHECK(std::abs(heat[row] - mean) < 1e-12);
   }
-  CHECK(sum(maps.heat(1, 1)) == 0);
+  CHECK(sum(attention_heat(maps, 1, 1)) == 0);
 }
 
 }  // namespace attention_map_test

@@ -1,5 +1,5 @@
-/// Where a model looked: which latents a text token attends to, which grid cells the latents come from, and both
-/// together as a heat map over a picture.
+/// Where a model looked: which latents a text token attends to, and which grid cells the latents come from. Both
+/// together, as a heat map over a picture, are attention_heat (attention_overlay.hpp).
 ///
 /// Probabilities come from what a forward pass saves for its backward pass: queries, keys and log-sum-exps.
 #pragma once
@@ -32,31 +32,6 @@ struct AttentionMaps {
     const auto rows = static_cast<std::size_t>(m.rows);
     const int at = (layer * resampler_heads + head) * latents + latent;
     return std::span(resampled_[static_cast<std::size_t>(medium)]).subspan(static_cast<std::size_t>(at) * rows, rows);
-  }
-
-  /// How much of the i-th token's attention reaches each feature row of a medium: Σ over latents of the mean
-  /// cross-attention (blocks, heads) times the mean attention of the latent (layers, heads), scaled to sum to 1. All 0
-  /// where the token does not see the medium.
-  std::vector<double> heat(int i, int medium) const {
-    std::vector<double> map(static_cast<std::size_t>(of[static_cast<std::size_t>(medium)].rows), 0);
-    double total = 0;
-    for (int r = 0; r < latents; ++r) {
-      double weight = 0;
-      for (int block = 0; block < gated_blocks; ++block)
-        for (int h = 0; h < heads; ++h) weight += cross(i, block, h, medium)[static_cast<std::size_t>(r)];
-      if (weight == 0) continue;
-      for (int layer = 0; layer < layers; ++layer)
-        for (int h = 0; h < resampler_heads; ++h) {
-          const auto row = resampled(medium, layer, h, r);
-          for (std::size_t s = 0; s < map.size(); ++s) {
-            map[s] += weight * row[s];
-            total += weight * row[s];
-          }
-        }
-    }
-    if (total > 0)
-      for (double& x : map) x /= total;
-    return map;
   }
 
   std::size_t cross_at(int i, int block, int head, int medium) const {

@@ -60,8 +60,9 @@ inline void add_latent(const AttentionMaps& maps, int medium, int latent, const 
 
 /// How much of the i-th token's attention reaches each feature row of a medium through a part of the model:
 /// Σ_r cross(token, r) resampled(r, row), means over what the part leaves open, scaled to sum to 1 (frames by cells).
-/// All 0 where the token does not see the medium. The part that names nothing is AttentionMaps::heat.
-inline std::vector<double> attention_heat(const AttentionMaps& maps, int i, int medium, const AttentionPart& part) {
+/// All 0 where the token does not see the medium.
+inline std::vector<double> attention_heat(const AttentionMaps& maps, int i, int medium,
+                                          const AttentionPart& part = {}) {
   detail::check_medium(maps, medium);
   check(i >= 0 && i < static_cast<int>(maps.tokens.size()), "attention_overlay", "there is no token ", i, " among the ",
         maps.tokens.size(), " that were asked for");

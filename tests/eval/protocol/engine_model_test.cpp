@@ -77,7 +77,7 @@ TEST_CASE("An engine's model has features, gates and attention of words", "[eval
     const auto maps = attention_maps<Tiny<P>::Model>(
         tiny.ctx, tiny.connector.views, tiny.lm.views, document,
         Rows<P, 7, const double>{rows.data(), static_cast<int>(rows.size() / 7), {}}, media, at);
-    const auto heat = maps.heat(0, 1);
+    const auto heat = attention_heat(maps, 0, 1);
     for (std::size_t s = 0; s < 5; ++s) CHECK(one[0].heat[s] == Approx(heat[s] + (b.frames > 1 ? heat[s + 5] : 0)));
   }
   CHECK(model.look({"Output:", {}}, "a").empty());

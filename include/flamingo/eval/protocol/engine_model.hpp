@@ -106,7 +106,7 @@ class EngineModel {
           parts = 0;
         }
         words.back().word += trimmed(piece);
-        const std::vector<double> heat = maps.heat(static_cast<int>(t), maps.media - 1);
+        const std::vector<double> heat = attention_heat(maps, static_cast<int>(t), maps.media - 1);
         for (double& x : words.back().heat) x *= parts / (parts + 1);
         parts += 1;
         for (std::size_t s = 0; s < heat.size(); ++s) words.back().heat[s % cells] += heat[s] / parts;
