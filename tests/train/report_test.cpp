@@ -30,7 +30,7 @@ std::string written(Report& report) {
 /// The points of the curves that an SVG draws.
 std::vector<std::vector<std::array<double, 2>>> drawn(const std::string& html) {
   std::vector<std::vector<std::array<double, 2>>> curves;
-  const std::regex path("fill=none[^>]* d=\"([^\"]*)\""), point("[ML]([-0-9.]+) ([-0-9.]+)");
+  const std::regex path("fill=\"none\"[^>]* d=\"([^\"]*)\""), point("[ML]([-0-9.]+) ([-0-9.]+)");
   for (std::sregex_iterator p(html.begin(), html.end(), path), end; p != end; ++p) {
     const std::string d = (*p)[1];
     curves.emplace_back();
@@ -82,6 +82,31 @@ TEST_CASE("a report draws what the log says, one chart a beginning of names", "[
     CHECK(lines[0][i][0] > lines[0][i - 1][0]);
   }
   for (const auto& p : lines[2]) CHECK(p[1] == lines[2][0][1]);  // a constant is a straight line inside the axes
+}
+
+TEST_CASE("a chart is a picture of its own", "[report]") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "loss.svg";
+  const std::vector<Curve> curves{{"a <b> & \"c\"", {{1, 4}, {2, 2}, {3, 1}}}, {"none", {}}};
+  write_chart(path, "loss & more", curves);
+  const std::string svg = read_bytes(path);
+  CHECK(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"340\""));
+  CHECK((count(svg, "loss &amp; more") == 1 && count(svg, "a &lt;b> &amp; &quot;c&quot; (last 1)") == 1));
+  CHECK(drawn(svg) == drawn(written(Report("r").chart("loss", curves))));
+  // As XML has it, which is stricter than HTML: every attribute is quoted, and all that is opened is closed.
+  const std::regex tag("<(/?)([a-z]+)((?: [a-zA-Z-]+=\"[^\"<]*\")*)(/?)>");
+  CHECK(std::regex_replace(svg, tag, "").find('<') == svg.npos);
+  std::vector<std::string> open;
+  for (std::sregex_iterator t(svg.begin(), svg.end(), tag), end; t != end; ++t) {
+    if ((*t)[1].length() > 0) {
+      REQUIRE_FALSE(open.empty());
+      CHECK(open.back() == (*t)[2]);
+      open.pop_back();
+    } else if ((*t)[4].length() == 0) {
+      open.push_back((*t)[2]);
+    }
+  }
+  CHECK(open.empty());
 }
 
 TEST_CASE("long curves are drawn by means, empty and odd ones at all", "[report]") {

@@ -1,4 +1,5 @@
-/// A report that opens anywhere: one HTML file with curves as SVG, tables and texts; no script, nothing fetched.
+/// A report that opens anywhere: one HTML file with curves as SVG, tables and texts; no script, nothing fetched. And
+/// one of its charts as a picture.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -40,81 +41,10 @@ inline std::vector<Curve> curves_of(const std::filesystem::path& log) {
   return curves;
 }
 
-class Report {
- public:
-  explicit Report(std::string_view title) {
-    html_ =
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>" +
-        escaped(title) +
-        "</title><style>body{font:16px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;"
-        "color:#222;background:#fff}main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(30rem,100%),"
-        "1fr));gap:1.5rem}figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto;font:12px "
-        "system-ui,sans-serif}ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0;padding:0;"
-        "font-size:.85rem}li i{display:inline-block;width:1em;height:.25em;margin-right:.4em;vertical-align:middle}"
-        "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .8rem;border-bottom:1px solid #ddd;"
-        "text-align:right}td:first-child,th:first-child{text-align:left}</style><h1>" +
-        escaped(title) + "</h1>";
-  }
+namespace detail {
 
-  Report& text(std::string_view words) {
-    close_charts();
-    html_ += "<p>" + escaped(words) + "</p>";
-    return *this;
-  }
-  /// The first row names the columns.
-  Report& table(const std::vector<std::vector<std::string>>& rows) {
-    close_charts();
-    html_ += "<table>";
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      html_ += "<tr>";
-      for (const std::string& cell : rows[r]) html_ += (r == 0 ? "<th>" : "<td>") + escaped(cell);
-    }
-    html_ += "</table>";
-    return *this;
-  }
-  /// Curves over one pair of axes. Numbers that are not finite are left out.
-  Report& chart(std::string_view name, const std::vector<Curve>& curves) {
-    if (!in_charts_) html_ += "<main>";
-    in_charts_ = true;
-    html_ += "<figure><figcaption>" + escaped(name) + "</figcaption>" + svg(curves) + "<ul>";
-    for (std::size_t c = 0; c < curves.size(); ++c) {
-      html_ += "<li><i style=\"background:" + colour(c) + "\"></i>" + escaped(curves[c].name);
-      if (!curves[c].points.empty()) html_ += " (last " + number(curves[c].points.back()[1]) + ")";
-      html_ += "</li>";
-    }
-    html_ += "</ul></figure>";
-    return *this;
-  }
-  /// A chart for each beginning of names, up to the last slash: "loss/pairs" and "loss/pages" share "loss".
-  Report& charts(const std::vector<Curve>& curves) {
-    std::vector<std::pair<std::string, std::vector<Curve>>> groups;
-    for (const Curve& curve : curves) {
-      const std::size_t slash = curve.name.rfind('/');
-      const std::string group = curve.name.substr(0, slash),
-                        name = slash == curve.name.npos ? curve.name : curve.name.substr(slash + 1);
-      auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == group; });
-      if (found == groups.end()) found = groups.insert(groups.end(), {group, {}});
-      found->second.push_back({name, curve.points});
-    }
-    for (const auto& [group, members] : groups) chart(group, members);
-    return *this;
-  }
-
-  /// Throws Error with the path where the file cannot be written.
-  void write(const std::filesystem::path& path) {
-    close_charts();
-    io::AtomicFile file(path);
-    file.write(html_ + "</html>\n");
-    file.commit();
-  }
-
- private:
-  static constexpr double left = 56, right = 628, top = 12, bottom = 248;
-
-  void close_charts() {
-    if (in_charts_) html_ += "</main>";
-    in_charts_ = false;
-  }
+/// How curves become an SVG.
+struct CurveChart {
   static std::string escaped(std::string_view text) {
     std::string safe;
     for (const char c : text) {
@@ -141,6 +71,11 @@ class Report {
     return text.data();
   }
 
+  /// A curve's name and its last value.
+  static std::string legend_of(const Curve& curve) {
+    return escaped(curve.name) + (curve.points.empty() ? "" : " (last " + number(curve.points.back()[1]) + ")");
+  }
+
   /// One axis: 1, 2 or 5 times a power of ten between ticks.
   struct Axis {
     double low = std::numeric_limits<double>::infinity(), high = -low, step = 1;
@@ -163,7 +98,9 @@ class Report {
     double at(double value, double from, double to) const { return from + (value - low) / (high - low) * (to - from); }
   };
 
-  static std::string svg(const std::vector<Curve>& curves) {
+  /// What an SVG of 640 x 272 shows: axes and curves.
+  static std::string drawn(const std::vector<Curve>& curves) {
+    constexpr double left = 56, right = 628, top = 12, bottom = 248;
     Axis x, y;
     const auto finite = [](const std::array<double, 2>& p) { return std::isfinite(p[0]) && std::isfinite(p[1]); };
     for (const Curve& curve : curves)
@@ -174,14 +111,14 @@ class Report {
         }
     x.finish();
     y.finish();
-    std::string svg = "<svg viewBox=\"0 0 640 272\" role=img>";
+    std::string svg;
     const auto line = [&](double x1, double y1, double x2, double y2) {
       svg += "<path stroke=\"#ddd\" d=\"M" + number(x1, "%.1f") + ' ' + number(y1, "%.1f") + 'L' + number(x2, "%.1f") +
              ' ' + number(y2, "%.1f") + "\"/>";
     };
     const auto label = [&](double px, double py, const char* anchor, double value) {
-      svg += "<text x=" + number(px, "%.1f") + " y=" + number(py, "%.1f") + " text-anchor=" + anchor +
-             " fill=\"#666\">" + number(value) + "</text>";
+      svg += "<text x=\"" + number(px, "%.1f") + "\" y=\"" + number(py, "%.1f") + "\" text-anchor=\"" + anchor +
+             "\" fill=\"#666\">" + number(value) + "</text>";
     };
     for (double tick = std::ceil(y.low / y.step) * y.step; tick <= y.high + 1e-9 * y.step; tick += y.step) {
       const double py = y.at(tick, bottom, top);
@@ -210,14 +147,111 @@ class Report {
       }
       if (points.size() == 1) path += "h2";
       if (!path.empty())
-        svg +=
-            "<path fill=none stroke-width=1.5 stroke-linejoin=round stroke=\"" + colour(c) + "\" d=\"" + path + "\"/>";
+        svg += "<path fill=\"none\" stroke-width=\"1.5\" stroke-linejoin=\"round\" stroke=\"" + colour(c) + "\" d=\"" +
+               path + "\"/>";
     }
-    return svg + "</svg>";
+    return svg;
+  }
+};
+
+}  // namespace detail
+
+class Report {
+ public:
+  explicit Report(std::string_view title) {
+    html_ =
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><title>" +
+        detail::CurveChart::escaped(title) +
+        "</title><style>body{font:16px/1.4 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;"
+        "color:#222;background:#fff}main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(30rem,100%),"
+        "1fr));gap:1.5rem}figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto;font:12px "
+        "system-ui,sans-serif}ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0;padding:0;"
+        "font-size:.85rem}li i{display:inline-block;width:1em;height:.25em;margin-right:.4em;vertical-align:middle}"
+        "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.15rem .8rem;border-bottom:1px solid #ddd;"
+        "text-align:right}td:first-child,th:first-child{text-align:left}</style><h1>" +
+        detail::CurveChart::escaped(title) + "</h1>";
   }
 
+  Report& text(std::string_view words) {
+    close_charts();
+    html_ += "<p>" + detail::CurveChart::escaped(words) + "</p>";
+    return *this;
+  }
+  /// The first row names the columns.
+  Report& table(const std::vector<std::vector<std::string>>& rows) {
+    close_charts();
+    html_ += "<table>";
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      html_ += "<tr>";
+      for (const std::string& cell : rows[r]) html_ += (r == 0 ? "<th>" : "<td>") + detail::CurveChart::escaped(cell);
+    }
+    html_ += "</table>";
+    return *this;
+  }
+  /// Curves over one pair of axes. Numbers that are not finite are left out.
+  Report& chart(std::string_view name, const std::vector<Curve>& curves) {
+    if (!in_charts_) html_ += "<main>";
+    in_charts_ = true;
+    html_ += "<figure><figcaption>" + detail::CurveChart::escaped(name) +
+             "</figcaption><svg viewBox=\"0 0 640 272\" role=img>" + detail::CurveChart::drawn(curves) + "</svg><ul>";
+    for (std::size_t c = 0; c < curves.size(); ++c) {
+      html_ += "<li><i style=\"background:" + detail::CurveChart::colour(c) + "\"></i>" +
+               detail::CurveChart::legend_of(curves[c]) + "</li>";
+    }
+    html_ += "</ul></figure>";
+    return *this;
+  }
+  /// A chart for each beginning of names, up to the last slash: "loss/pairs" and "loss/pages" share "loss".
+  Report& charts(const std::vector<Curve>& curves) {
+    std::vector<std::pair<std::string, std::vector<Curve>>> groups;
+    for (const Curve& curve : curves) {
+      const std::size_t slash = curve.name.rfind('/');
+      const std::string group = curve.name.substr(0, slash),
+                        name = slash == curve.name.npos ? curve.name : curve.name.substr(slash + 1);
+      auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == group; });
+      if (found == groups.end()) found = groups.insert(groups.end(), {group, {}});
+      found->second.push_back({name, curve.points});
+    }
+    for (const auto& [group, members] : groups) chart(group, members);
+    return *this;
+  }
+
+  /// Throws Error with the path where the file cannot be written.
+  void write(const std::filesystem::path& path) {
+    close_charts();
+    io::AtomicFile file(path);
+    file.write(html_ + "</html>\n");
+    file.commit();
+  }
+
+ private:
+  void close_charts() {
+    if (in_charts_) html_ += "</main>";
+    in_charts_ = false;
+  }
   std::string html_;
   bool in_charts_ = false;
 };
+
+/// A chart as a picture of its own: an SVG file, which browsers and drawing programs open. Throws Error with the path
+/// where it cannot be written.
+inline void write_chart(const std::filesystem::path& path, std::string_view name, const std::vector<Curve>& curves) {
+  using Chart = detail::CurveChart;
+  const double height = 304 + 18 * static_cast<double>(curves.size());
+  std::string svg =
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"" + Chart::number(height) +
+      "\" viewBox=\"0 0 640 " + Chart::number(height) +
+      "\" font-family=\"sans-serif\" font-size=\"12\"><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
+      "<text x=\"56\" y=\"18\" font-weight=\"bold\">" +
+      Chart::escaped(name) + "</text><g transform=\"translate(0 20)\">" + Chart::drawn(curves) + "</g>";
+  for (std::size_t c = 0; c < curves.size(); ++c) {
+    const double y = 312 + 18 * static_cast<double>(c);
+    svg += "<path stroke-width=\"3\" stroke=\"" + Chart::colour(c) + "\" d=\"M56 " + Chart::number(y - 4) +
+           "h16\"/><text x=\"78\" y=\"" + Chart::number(y) + "\">" + Chart::legend_of(curves[c]) + "</text>";
+  }
+  io::AtomicFile file(path);
+  file.write(svg + "</svg>\n");
+  file.commit();
+}
 
 }  // namespace flamingo
