@@ -1,7 +1,12 @@
 #include <flamingo/kernels/cpu/bf16_pairs.hpp>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include <flamingo/kernels/cpu/linear.hpp>
 
@@ -90,6 +95,24 @@ TEMPLATE_LIST_TEST_CASE("no rows are rounded to bfloat16", "[bf16_pairs]", Platf
   ops::linear(ctx, Rows<P, dynamic, const R>{nullptr, 0, Extent<dynamic>(64)}, packed.on<P>(),
               Rows<P, dynamic, R>{nullptr, 0, Extent<dynamic>(40)});
   kernels::over_rows(ctx.threads(), 0, 64, [](int, int) { FAIL("called for no rows"); });
+}
+
+TEST_CASE("as many rows as an int counts are divided among threads, each once", "[bf16_pairs]") {
+  Threads threads(2);
+  constexpr int rows = std::numeric_limits<int>::max();
+  std::vector<std::pair<int, int>> parts;
+  std::mutex mutex;
+  kernels::over_rows(threads, rows, 3, [&](int first, int last) {
+    const std::lock_guard lock(mutex);
+    parts.emplace_back(first, last);
+  });
+  REQUIRE(parts.size() == 64);
+  std::sort(parts.begin(), parts.end());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    CHECK(parts[i].first == (i == 0 ? 0 : parts[i - 1].second));
+    CHECK(parts[i].second > parts[i].first);
+  }
+  CHECK(parts.back().second == rows);
 }
 
 TEMPLATE_LIST_TEST_CASE("only matrices of bfloat16 round their rows", "[bf16_pairs]", Platforms) {

@@ -26,7 +26,8 @@ inline void over_rows(Threads& threads, int rows, int width, FunctionRef<void(in
   constexpr std::int64_t worth_a_task = 1 << 14;
   const int tasks =
       static_cast<int>(std::clamp<std::int64_t>(std::int64_t{rows} * width / worth_a_task, 1, std::min(rows, 64)));
-  threads.run(tasks, [&](int i) { f(rows * i / tasks, rows * (i + 1) / tasks); });
+  const auto begin = [=](int i) { return static_cast<int>(std::int64_t{rows} * i / tasks); };
+  threads.run(tasks, [&](int i) { f(begin(i), begin(i + 1)); });
 }
 
 /// Rows of x (rows, width), `row` apart, each number rounded to bfloat16 and widened again; they are this thread's, and
