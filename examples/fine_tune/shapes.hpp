@@ -1,10 +1,9 @@
-/// Made-up pictures to fine-tune on: a coloured shape, with one to four dots on it.
+/// Made-up pictures to fine-tune on: a coloured shape, plain or with fine stripes on it.
 #pragma once
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include <flamingo/core/random.hpp>
 #include <flamingo/io/image.hpp>
@@ -13,15 +12,17 @@ namespace shapes {
 
 /// What a picture shows; places and sizes are shares of its side.
 struct Scene {
-  int colour = 0;  ///< of 4
-  int shape = 0;   ///< circle, square, triangle
-  int number = 0;  ///< what is said of it, 0 .. 3: one less than the dots, where it has any
+  int colour = 0;   ///< of 4
+  int shape = 0;    ///< circle, square, triangle
+  int pattern = 0;  ///< what is said of its stripes: 1 more where wide, 2 where upright; without any, anything
   float x = 0.5f, y = 0.5f, radius = 0.35f, grey = 0.9f;
-  std::vector<std::array<float, 2>> dots{};
+  float depth = 0;  ///< of the stripes: the share of the colour that they take away; 0: plain
+  float phase = 0;  ///< of the stripes
 };
+inline constexpr float narrow = 0.075f, wide = 0.11f;  ///< from one stripe to the next: 1.8 and 2.6 of 24 pixels
 
-/// The scene of a key. Without dots the number is anything.
-inline Scene scene_of(std::uint64_t seed, std::uint64_t key, bool dotted) {
+/// The scene of a key.
+inline Scene scene_of(std::uint64_t seed, std::uint64_t key, bool striped) {
   flamingo::Random draw(seed, key);
   const auto between = [&](float low, float high) { return low + (high - low) * draw.uniform(); };
   Scene s{draw.below(4), draw.below(3), draw.below(4)};
@@ -29,14 +30,9 @@ inline Scene scene_of(std::uint64_t seed, std::uint64_t key, bool dotted) {
   s.x = between(s.radius, 1 - s.radius);
   s.y = between(s.radius, 1 - s.radius);
   s.grey = between(0.75f, 1);
-  if (!dotted) return s;
-  std::array<int, 5> places{0, 1, 2, 3, 4};  // the middle, and around it
-  for (std::size_t i = 5; i > 1; --i)
-    std::swap(places[i - 1], places[static_cast<std::size_t>(draw.below(static_cast<int>(i)))]);
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(s.number); ++i) {
-    const float angle = 0.8f + 1.5708f * static_cast<float>(places[i]), far = places[i] == 4 ? 0.0f : 0.42f * s.radius;
-    s.dots.push_back({s.x + far * std::cos(angle), s.y + far * std::sin(angle)});
-  }
+  if (!striped) return s;
+  s.depth = between(0.5f, 0.9f);
+  s.phase = between(0, 1);
   return s;
 }
 
@@ -50,6 +46,10 @@ inline flamingo::io::Image render(const Scene& s, int side) {
     if (s.shape == 1) return std::abs(dx) < 0.85f && std::abs(dy) < 0.85f;
     return dy < 0.8f && std::abs(dx) < 0.55f * (dy + 1.2f);
   };
+  const auto left = [&](float x, float y) {  // of the colour
+    const float at = (s.pattern / 2 ? x : y) / (s.pattern % 2 ? wide : narrow) + s.phase;
+    return at - std::floor(at) < 0.5f ? 1 : 1 - s.depth;
+  };
   flamingo::io::Image image{side, side, {}};
   for (int row = 0; row < side; ++row)
     for (int column = 0; column < side; ++column) {
@@ -58,10 +58,9 @@ inline flamingo::io::Image render(const Scene& s, int side) {
         const float x = (static_cast<float>(column) + static_cast<float>(i % 3) / 3 + 1 / 6.0f) /
                         static_cast<float>(side),
                     y = (static_cast<float>(row) + static_cast<float>(i / 3) / 3 + 1 / 6.0f) / static_cast<float>(side);
-        bool dot = false;
-        for (const auto& d : s.dots) dot = dot || std::hypot(x - d[0], y - d[1]) < 0.055f;
+        const bool in = inside(x, y);
         for (std::size_t c = 0; c < 3; ++c)
-          sum[c] += dot ? 0.1f : inside(x, y) ? colours[static_cast<std::size_t>(s.colour)][c] : s.grey;
+          sum[c] += in ? left(x, y) * colours[static_cast<std::size_t>(s.colour)][c] : s.grey;
       }
       for (const float c : sum) image.rgb.push_back(static_cast<std::uint8_t>(c * 255 / 9 + 0.5f));
     }
