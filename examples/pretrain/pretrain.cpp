@@ -25,7 +25,7 @@ using Trains = flamingo::LanguageModelTrainer<config, P>;
 struct Options {
   std::filesystem::path tokenizer, text, held_out, out;
   long steps = 1200, every = 100;
-  double minutes = 1e9, rate = 3e-3;
+  double minutes = 1e9, rate = 3e-3, repeats = 0;
   int batch = 16, threads = 0, warmup = 60;
 };
 
@@ -39,6 +39,8 @@ constexpr const char* usage =
     "  --batch N        windows of 256 tokens a step (default 16)\n"
     "  --rate X         peak learning rate (default 3e-3)\n"
     "  --warmup N       steps to reach it (default 60)\n"
+    "  --repeats X      share of windows that say a passage over and over (default 0): copying from context, which\n"
+    "                   demonstrations need, is learned from far more text than this else\n"
     "  --every N        steps from one look at held-out text to the next (default 100)\n"
     "  --threads N      (default: all cores)\n";
 
@@ -55,7 +57,8 @@ Options parse(int argc, char** argv) {
       return true;
     };
     if (!(is("--steps", o.steps) || is("--minutes", o.minutes) || is("--batch", o.batch) || is("--rate", o.rate) ||
-          is("--warmup", o.warmup) || is("--every", o.every) || is("--threads", o.threads)))
+          is("--warmup", o.warmup) || is("--every", o.every) || is("--threads", o.threads) ||
+          is("--repeats", o.repeats)))
       flamingo::fail("pretrain", "unknown option ", name, '\n', usage);
   }
   flamingo::check(o.steps > 0 && o.batch > 0 && o.every > 0, "pretrain",
@@ -90,6 +93,32 @@ std::vector<flamingo::Sequence> spread(const flamingo::TextWindows& windows, std
   for (std::size_t i = 0; i < count; ++i)
     some.push_back(windows.at(i * all / count * static_cast<std::size_t>(windows.length)));
   return some;
+}
+
+/// A window that says its first `period` tokens over and over.
+flamingo::Sequence repeating(flamingo::Sequence window, std::size_t period) {
+  for (std::size_t i = period; i < window.ids.size(); ++i) window.ids[i] = window.ids[i - period];
+  for (std::size_t i = 0; i + 1 < window.ids.size(); ++i) window.targets[i] = window.ids[i + 1];
+  window.targets.back() = window.ids[window.ids.size() - period];
+  return window;
+}
+
+/// The same windows, asked for the tokens after places `from` to `to` alone.
+std::vector<flamingo::Sequence> asked(std::vector<flamingo::Sequence> windows, std::size_t from, std::size_t to) {
+  for (flamingo::Sequence& window : windows)
+    for (std::size_t i = 0; i < window.targets.size(); ++i)
+      if (i < from || i >= to) window.targets[i] = -1;
+  return windows;
+}
+
+/// A step's windows: drawn places of the text, of which a share repeat passages of 8 tokens to half a window.
+std::vector<flamingo::Sequence> drawn(const flamingo::TextWindows& windows, const Options& o, long step) {
+  std::vector<flamingo::Sequence> all = windows.drawn(/*seed=*/2, step, o.batch);
+  flamingo::Random random(/*seed=*/3, static_cast<std::uint64_t>(step));
+  for (flamingo::Sequence& window : all)
+    if (random.uniform() < o.repeats)
+      window = repeating(std::move(window), static_cast<std::size_t>(8 + random.below(windows.length / 2 - 7)));
+  return all;
 }
 
 std::string rounded(double x, int digits) {
@@ -128,6 +157,14 @@ int run(const Options& o) {
                       config.vocabulary, " ids: train it with --vocabulary ", config.vocabulary);
   const flamingo::TextWindows windows{text.ids, config.context}, others{held_out.ids, config.context};
   const auto seen = spread(others, 128);
+  constexpr std::size_t window = config.context, part = window / 4;
+  std::vector<flamingo::Sequence> again;  // passages said twice
+  for (const flamingo::Sequence& s : seen) again.push_back(repeating(s, window / 2));
+  // What context is worth: less is lost at the end of a window than at its beginning, least where it was said before.
+  const std::pair<const char*, std::vector<flamingo::Sequence>> places[] = {
+      {"held_out_first_quarter", asked(seen, 0, part)},
+      {"held_out_last_quarter", asked(seen, window - part, window)},
+      {"held_out_said_again", asked(again, window / 2, window)}};
   std::cerr << "text: " << text.ids.size() << " tokens to train on, " << held_out.ids.size()
             << " held out; model: " << flamingo::parameter_count<Trains::Decoder>() << " parameters\n";
 
@@ -150,6 +187,8 @@ int run(const Options& o) {
                                     {"train", recent},
                                     {"held_out", nats},
                                     {"held_out_bits_a_byte", nats * tokens_a_byte / std::log(2.0)}};
+    for (const auto& [name, windows_of] : places)
+      line.push_back({name, trainer.loss(windows_of, static_cast<std::size_t>(o.batch)).loss});
     log << flamingo::io::Json(line).dump() << std::endl;
     std::cerr << flamingo::io::Json(line).dump() << '\n';
   };
@@ -158,7 +197,7 @@ int run(const Options& o) {
   if (begun == 0) look(recent, seen);
   for (bool time_left = true; time_left && trainer.optimizer.steps() < o.steps;) {
     const long step = trainer.optimizer.steps() + 1;
-    const auto update = trainer.update(windows.drawn(/*seed=*/2, step, o.batch));
+    const auto update = trainer.update(drawn(windows, o, step));
     recent += (update.loss - recent) / static_cast<double>(std::min<long>(step - begun, 25));
     const double rate = static_cast<double>(update.tokens) * static_cast<double>(step - begun) / progress.elapsed();
     progress.report(step,
