@@ -33,6 +33,7 @@ inline constexpr flamingo::FlamingoConfig<flamingo::EfficientNetLite, flamingo::
 inline constexpr flamingo::PixelScale pixel_scale = flamingo::PixelScale::efficientnet_lite();
 /// About how long the residual stream is before the first gated block, in lengths of a word's embedding.
 inline constexpr double stream_in_words = 64;
+inline constexpr const char *begin_tag = "<|endoftext|>", *encoder_name = "efficientnet_lite0 160 px mean";
 
 }  // namespace caption
 #endif

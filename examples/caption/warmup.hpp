@@ -10,6 +10,7 @@
 /// frozen model does with words that come again, such as to expect what followed them, it does with pictures.
 #pragma once
 #include <cmath>
+#include <cstdint>
 #include <map>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct WarmUp {
   double rate = 1e-3, decay = 0;
   float sharpness = 20;   ///< the inverse temperature
   bool as_words = false;  ///< the first block learns too
+  std::uint64_t seed = 21;
 };
 
 /// `Seen` knows the features of pictures: of(picture, variation) and variations(picture).
@@ -74,7 +76,7 @@ class Contrast {
     const int pairs = how_.pairs;
     const auto kept = ctx_.kept_scope();
     const auto scope = ctx_.scope();
-    flamingo::Random random(21, static_cast<std::uint64_t>(step));
+    flamingo::Random random(how_.seed, static_cast<std::uint64_t>(step));
     Batch batch;
     std::vector<std::size_t> drawn;
     for (int n = 0; n < pairs; ++n) {
@@ -156,7 +158,7 @@ class Contrast {
     const auto& lm = backbones.lm.views;
     std::vector<float> mean(D, 0);
     for (auto& [caption, direction] : directions) {
-      const std::vector<int> ids = backbones.tokenizer.encode(" " + caption);
+      const std::vector<int> ids = backbones.tokenizer.encode(" " + caption, {.begins = false});
       const auto scope = ctx_.scope();
       const auto rows = flamingo::scratch<D>(ctx_, static_cast<int>(ids.size()));
       Lm::embed(ctx_, lm, flamingo::table(ctx_, ids), rows);
@@ -269,7 +271,7 @@ void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, Contrast<Seen>& contra
     const bool decays = std::string_view(spec.name).starts_with("resampler") && spec.role == flamingo::Role::matrix;
     return flamingo::Group{1, decays ? how.decay : 0.0};
   };
-  flamingo::Optimizer<Connector, P> optimizer(options);
+  flamingo::Optimizer<typename Trainer::Layer, P> optimizer(options);
   const flamingo::Schedule schedule{
       .peak = how.rate, .warmup = 20, .shape = flamingo::Schedule::Shape::cosine, .steps = how.steps, .floor = 0.02};
   flamingo::Progress progress(std::cerr, "warm-up", how.steps);

@@ -19,7 +19,7 @@ constexpr const char* usage = "usage: evaluate_plan BACKBONES CONNECTOR PLAN DAT
 flamingo::PromptSet prompts() {
   flamingo::PromptSet set = flamingo::paper_prompts();
   set.name = "connector";
-  set.begin = "<|endoftext|>";
+  set.begin = begin_tag;
   set.image = "<image>";
   set.end_of_chunk = "<EOC>";
   set.lead = " ";
@@ -86,10 +86,11 @@ int run(int argc, char** argv) {
   flamingo::load_connector<config, P>(argv[2], connector.views);
   auto engine = flamingo::make_engine<Model>(ctx, connector.views, backbones.lm.views,
                                              flamingo::EngineOptions{.text_rows = 32768, .media = 768});
-  const evaluation::TaggedTokenizer text(backbones.tokenizer,
-                                         {{"<image>", backbones.tags.image}, {"<EOC>", backbones.tags.end_of_chunk}});
+  const evaluation::TaggedTokenizer text(
+      backbones.tokenizer,
+      {{begin_tag, backbones.tags.begin}, {"<image>", backbones.tags.image}, {"<EOC>", backbones.tags.end_of_chunk}});
   See see(ctx, backbones);
-  flamingo::EngineModel model(engine, text, prompts(), "efficientnet_lite0 160 px mean",
+  flamingo::EngineModel model(engine, text, prompts(), encoder_name,
                               [&](const flamingo::TaskMedium& medium) { return see(medium); });
   return evaluation::run(
       model, o, evaluation::hash_of(flamingo::io::MappedFile(argv[2]).text()),

@@ -6,8 +6,8 @@ namespace mixture {
 
 using namespace caption;
 
-struct FewShot::Engine : flamingo::Engine<Model, ConnectorWeights, LmWeights> {
-  using flamingo::Engine<Model, ConnectorWeights, LmWeights>::Engine;
+struct FewShot::Engine : flamingo::Engine<Model, FewShot::ConnectorWeights, FewShot::LmWeights> {
+  using flamingo::Engine<Model, FewShot::ConnectorWeights, FewShot::LmWeights>::Engine;
 
   flamingo::CachedMedium see(const Features& features, std::size_t picture) {
     std::vector<float> rows;
@@ -16,10 +16,10 @@ struct FewShot::Engine : flamingo::Engine<Model, ConnectorWeights, LmWeights> {
   }
 };
 
-FewShot::FewShot(flamingo::Context<P>& ctx, const Backbones& backbones, const ConnectorWeights& connector)
+FewShot::FewShot(flamingo::Context<P>& ctx, const Backbones& backbones, const ConnectorWeights& connector,
+                 const LmWeights& lm)
     : backbones_(backbones),
-      engine_(std::make_unique<Engine>(ctx, connector, backbones.lm.views,
-                                       flamingo::EngineOptions{.text_rows = 8192, .media = 512})) {}
+      engine_(std::make_unique<Engine>(ctx, connector, lm, flamingo::EngineOptions{.text_rows = 8192, .media = 512})) {}
 FewShot::~FewShot() = default;
 
 namespace {
@@ -68,6 +68,21 @@ double share_right(const std::vector<Class>& classes, const FewShotOptions& o, c
   return static_cast<double>(right) / all;
 }
 
+/// The classes' names as they are answered.
+std::vector<std::vector<int>> answers(const std::vector<Class>& classes, const Backbones& backbones) {
+  std::vector<std::vector<int>> all;
+  for (const Class& c : classes) {
+    all.push_back(backbones.tokenizer.encode(" " + c.name, {.begins = false}));
+    all.back().insert(all.back().end(), backbones.tags.end_of_chunk.begin(), backbones.tags.end_of_chunk.end());
+  }
+  return all;
+}
+
+std::size_t likeliest(const std::vector<flamingo::Score>& scores) {
+  const auto best = std::ranges::max_element(scores, {}, [](const flamingo::Score& s) { return s.sum; });
+  return static_cast<std::size_t>(best - scores.begin());
+}
+
 }  // namespace
 
 double FewShot::accuracy(const std::vector<Class>& classes, const Features& features, const FewShotOptions& o) {
@@ -79,11 +94,7 @@ double FewShot::accuracy(const std::vector<Class>& classes, const Features& feat
       document.image(features.path(picture)).text(" " + episode.classes[label].name);
       media.push_back(engine_->see(features, picture));
     }
-    std::vector<std::vector<int>> candidates;
-    for (const Class& c : episode.classes) {
-      candidates.push_back(backbones_.tokenizer.encode(" " + c.name));
-      candidates.back().insert(candidates.back().end(), tags.end_of_chunk.begin(), tags.end_of_chunk.end());
-    }
+    const auto candidates = answers(episode.classes, backbones_);
     flamingo::TextState shown = engine_->begin(flamingo::sequence_of(document, backbones_.tokenizer, tags), media);
     const auto scope = engine_->context().scope();
     flamingo::TextState* const states[] = {&shown};
@@ -93,11 +104,25 @@ double FewShot::accuracy(const std::vector<Class>& classes, const Features& feat
       flamingo::TextState asked = shown;
       const flamingo::CachedMedium own[] = {engine_->see(features, picture)};
       engine_->append(asked, tags.image, std::vector<int>(tags.image.size(), seen + 1), own);
-      const auto scores = flamingo::score(*engine_, asked, std::span<const std::vector<int>>(candidates));
-      const auto best = std::ranges::max_element(scores, {}, [](const flamingo::Score& s) { return s.sum; });
-      return static_cast<std::size_t>(best - scores.begin());
+      return likeliest(flamingo::score(*engine_, asked, std::span<const std::vector<int>>(candidates)));
     };
   });
+}
+
+double FewShot::naming(const std::vector<Class>& named, const Features& features) {
+  const auto candidates = answers(named, backbones_);
+  std::size_t right = 0, all = 0;
+  for (std::size_t c = 0; c < named.size(); ++c)
+    for (const std::size_t picture : named[c].members) {
+      const auto scope = engine_->context().scope();
+      const flamingo::CachedMedium own[] = {engine_->see(features, picture)};
+      const auto shown = flamingo::Document{}.image(features.path(picture));
+      flamingo::TextState asked =
+          engine_->begin(flamingo::sequence_of(shown, backbones_.tokenizer, backbones_.tags), own);
+      right += likeliest(flamingo::score(*engine_, asked, std::span<const std::vector<int>>(candidates))) == c;
+      ++all;
+    }
+  return all ? static_cast<double>(right) / static_cast<double>(all) : 0;
 }
 
 double prototype_accuracy(const std::vector<Class>& classes, const Features& features, const FewShotOptions& o) {

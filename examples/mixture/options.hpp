@@ -18,6 +18,7 @@ struct Options {
   long every = 100;  ///< steps from one look at what is held out to the next
   long saves = 20;   ///< steps from one checkpoint to the next
   int threads = 0, prepare = 0, listed = 0;
+  int episodes = 10, all_shots = 0;  ///< of each look at naming in context
 };
 
 inline constexpr const char* usage =
@@ -31,12 +32,15 @@ inline constexpr const char* usage =
     "  --every N        steps from one look at what is held out to the next (default 100)\n"
     "  --saves N        steps from one checkpoint to the next (default 20)\n"
     "  --prepare 1      compute the features, write duplicates.txt, and end\n"
+    "  --look-episodes N  of each look at naming in context, ten questions each (default 10)\n"
+    "  --look-all 1     at 1, 2, 4 and 8 shots, not at 1 and 8 alone\n"
     "  --listed 1       leave out what OUT/duplicates.txt lists, as another encoder found it\n"
     "  and each choice of recipe.hpp: --steps --rate --floor --rate-warmup --resampler-rate --gate-rate --decay\n"
     "  --pages --episodes --noisy --clean --animations (documents an update; with -weight their weights)\n"
     "  --page-tokens --episode-media --same-picture --same-concept\n"
     "  --easy-picture --easy-concept --easy-steps --made-up --swapped --dropped-cells --dropped-channels\n"
-    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness --word --last-gate\n";
+    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness --word --last-gate\n"
+    "  --round-robin 1 (updates of one dataset in turn) --lm-rate --seed\n";
 
 inline Options parse(int argc, char** argv) {
   flamingo::check(argc >= 4 && argc % 2 == 0, "train_connector", usage);
@@ -72,8 +76,10 @@ inline Options parse(int argc, char** argv) {
             is("--dropped-channels", r.dropped_channels) || is("--variations", r.variations) ||
             is("--warmup", r.warmup) || is("--warmup-pairs", r.warmup_pairs) || is("--contrast", r.contrast) ||
             is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) || is("--word", r.word) ||
-            is("--last-gate", r.last_gate) || share("--pages", r.pages) || share("--episodes", r.episodes) ||
-            share("--noisy", r.noisy) || share("--clean", r.clean) || share("--animations", r.animations),
+            is("--last-gate", r.last_gate) || is("--round-robin", r.round_robin) || is("--lm-rate", r.lm_rate) ||
+            is("--seed", r.seed) || is("--look-episodes", o.episodes) || is("--look-all", o.all_shots) ||
+            share("--pages", r.pages) || share("--episodes", r.episodes) || share("--noisy", r.noisy) ||
+            share("--clean", r.clean) || share("--animations", r.animations),
         "train_connector", "there is no option ", name, '\n', usage);
   }
   flamingo::check(r.steps > 0 && o.every > 0 && o.saves > 0 && r.variations > 0 && r.episode_media > 2,

@@ -1,5 +1,6 @@
 /// All choices of the training of the connector in one place.
 #pragma once
+#include <cstdint>
 
 namespace mixture {
 
@@ -42,6 +43,18 @@ struct Recipe {
   double contrast = 0.5, loudness = 160;
   double last_gate = 0.25;  ///< where the last block's gate begins
   double word = 1;          ///< how loud the first block says a picture's name at first, in words of the prompt; 0: not
+
+  // The paper's ablations of the training; those of the model are ablation.hpp's.
+  int round_robin = 0;   ///< 1: an update is of one dataset in turn; a step is a round of them
+  double lm_rate = 0.1;  ///< of a decoder that is trained too, times rate: as the paper's
+  std::uint64_t seed = 1;
+
+  /// Updates of a step.
+  long turns() const {
+    long datasets = 0;
+    for (const Share* share : {&pages, &episodes, &noisy, &clean, &animations}) datasets += share->asked();
+    return round_robin ? datasets : 1;
+  }
 };
 
 /// A share on its way from one to the other.

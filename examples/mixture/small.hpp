@@ -7,6 +7,7 @@
 
 #include "../pretrain/contrastive_model.hpp"
 #include "../pretrain/model.hpp"
+#include "ablation.hpp"
 
 namespace caption {
 
@@ -16,7 +17,7 @@ constexpr flamingo::Chinchilla longer(flamingo::Chinchilla lm, int context) {
   return lm;
 }
 
-inline constexpr flamingo::FlamingoConfig<flamingo::NfNet, flamingo::Chinchilla> config{
+inline constexpr flamingo::FlamingoConfig<flamingo::NfNet, flamingo::Chinchilla> whole{
     .vision = contrastive::config.vision,  // 2 x 2 cells of 64 pixels
     .resampler = {.vision_dim = contrastive::config.vision.dim(),
                   .norm_input = true,
@@ -27,9 +28,11 @@ inline constexpr flamingo::FlamingoConfig<flamingo::NfNet, flamingo::Chinchilla>
                   .head_dim = 32,
                   .widening = 2},
     .xattn = {.every = pretrain::size == 3 ? 2 : 1, .heads = 4, .head_dim = 32, .widening = 2},
-    .lm = longer(pretrain::config, 1024),
+    .lm = longer(pretrain::config, 4096),
 };
+inline constexpr auto config = changed(whole, ablation);
 inline constexpr flamingo::PixelScale pixel_scale = flamingo::PixelScale::imagenet();
 inline constexpr double stream_in_words = 1;  ///< the first gated block stands before all blocks
+inline constexpr const char *begin_tag = "</s>", *encoder_name = "contrastive NFNet 64 px mean";
 
 }  // namespace caption

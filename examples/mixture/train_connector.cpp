@@ -5,9 +5,12 @@
 #include <iostream>
 #include <set>
 #include <sstream>
+#include <type_traits>
 
 #include "few_shot.hpp"
+#include "members.hpp"
 #include "options.hpp"
+#include "trained_lm.hpp"
 
 #include "../caption/warmup.hpp"
 
@@ -23,64 +26,15 @@ namespace {
 using namespace mixture;
 using caption::Connector;
 using caption::Lm;
-using caption::LmWeights;
 using caption::P;
-using Trainer = flamingo::Trainer<caption::config, P, LmWeights>;
+using FrozenLm = std::conditional_t<caption::trained.lm, flamingo::Nothing, caption::LmWeights>;
+using Trainer = flamingo::Trainer<caption::config, P, FrozenLm, caption::trained>;
 
 std::string rounded(double x, int digits) {
   std::ostringstream text;
   text.precision(digits);
   text << std::fixed << x;
   return text.str();
-}
-
-/// Which things each stream draws, and which are looked at beside it.
-struct Members {
-  std::vector<std::size_t> noisy, clean, pages, animations;                      // to train on
-  std::vector<std::size_t> held_pairs, held_clean, held_pages, held_animations;  // to validate
-  std::vector<Class> held_classes;                                               // folders to choose by
-};
-
-Members members_of(const Collection& c, const Features& features, const std::vector<char>& dropped) {
-  Members m;
-  std::map<std::string, Class> folders;
-  for (std::size_t i = 0; i < c.pictures.size(); ++i) {
-    const Picture& p = c.pictures[i];
-    if (dropped[i]) continue;
-    if (p.stream == "noisy") m.noisy.push_back(i);
-    if (p.stream == "clean") m.clean.push_back(i);
-    if (p.split == "validation" && !p.captions.empty())
-      (p.source == "openclipart" || p.source == "tanuki" ? m.held_pairs : m.held_clean).push_back(i);
-    if (p.split == "folder_validation" && !p.classes.empty())
-      for (const std::string& k : p.classes)
-        if (k.starts_with("folder:")) {
-          folders[k].name = k.substr(7);
-          folders[k].members.push_back(i);
-        }
-  }
-  for (auto& [key, folder] : folders) m.held_classes.push_back(std::move(folder));
-  const auto readable = [&](const std::string& path) { return features.variations(features.place(path)) > 0; };
-  for (std::size_t i = 0; i < c.pages.size(); ++i) {
-    const auto media = c.pages[i].document.media();
-    if (media.empty() || !std::ranges::all_of(media, [&](const auto* part) { return readable(part->frames[0]); }))
-      continue;
-    if (c.pages[i].split == "train") m.pages.push_back(i);
-    if (c.pages[i].split == "validation") m.held_pages.push_back(i);
-  }
-  for (std::size_t i = 0; i < c.animations.size(); ++i) {
-    if (!std::ranges::all_of(c.animations[i].frames, readable)) continue;
-    if (c.animations[i].split == "train") m.animations.push_back(i);
-    if (c.animations[i].split == "validation") m.held_animations.push_back(i);
-  }
-  return m;
-}
-
-/// "train/concept" pictures as the warm-up reads them: each with its shortest name.
-std::vector<caption::Picture> named_pictures(const Collection& c) {
-  std::vector<caption::Picture> named;
-  for (const Picture& p : c.pictures)
-    named.push_back({p.path, p.source, p.captions.empty() ? "" : p.captions.front(), p.concept_key, p.split});
-  return named;
 }
 
 void write_duplicates(const std::filesystem::path& path, const Collection& c, const std::vector<char>& dropped) {
@@ -112,7 +66,10 @@ std::vector<float> blank_features(flamingo::Context<P>& ctx, const caption::Back
 struct HeldOut {
   std::vector<std::pair<std::string, Batch>> batches;
   const std::vector<Class>&classes, &trained;  ///< folders held out, and some that are trained on
+  const std::vector<Class>& named;             ///< asked for by name, without demonstrations
   std::vector<float> blank;
+  int episodes;
+  bool all_shots;
 
   flamingo::Measures look(flamingo::Context<P>& ctx, Trainer& trainer, const caption::Backbones& backbones,
                           const Features& features) const {
@@ -123,31 +80,33 @@ struct HeldOut {
       all.push_back({"held out " + name + "/blank", losses.blank});
       all.push_back({"held out " + name + "/shuffled", losses.shuffled});
     }
-    FewShot few_shot(ctx, backbones, trainer.weights.views);
-    for (const int shots : shown()) {
+    FewShot few_shot(ctx, backbones, trainer.weights.views, lm_of(trainer));
+    if (!named.empty())
+      all.push_back({"named/among " + std::to_string(named.size()), few_shot.naming(named, features)});
+    for (const int shots : {1, 2, 4, 8}) {
+      if (!enough(classes, shots) || (!all_shots && (shots == 2 || shots == 4))) continue;
       const std::string of = std::to_string(shots) + " shots";
       const auto share = [&](bool made_up, bool shuffled) {
-        return few_shot.accuracy(classes, features, {.shots = shots, .made_up = made_up, .shuffled = shuffled});
+        return few_shot.accuracy(classes, features,
+                                 {.shots = shots, .made_up = made_up, .shuffled = shuffled, .episodes = episodes});
       };
       all.push_back({"5 ways, made-up words/" + of, share(true, false)});
       all.push_back({"5 ways, names/" + of, share(false, false)});
-      all.push_back({"5 ways, nearest prototype/" + of, prototype_accuracy(classes, features, {.shots = shots})});
-      all.push_back({"5 ways, made-up words/" + of + ", trained folders",
-                     few_shot.accuracy(trained, features, {.shots = shots})});
+      all.push_back({"5 ways, nearest prototype/" + of,
+                     prototype_accuracy(classes, features, {.shots = shots, .episodes = episodes})});
+      if (enough(trained, shots))
+        all.push_back({"5 ways, made-up words/" + of + ", trained folders",
+                       few_shot.accuracy(trained, features, {.shots = shots, .episodes = episodes})});
       if (shots > 1) all.push_back({"5 ways, made-up words/" + of + ", labels shuffled", share(true, true)});
     }
     return all;
   }
 
  private:
-  /// 1 and 8 pictures of each class, as far as five classes have as many.
-  std::vector<int> shown() const {
-    std::vector<int> shots;
-    for (const int k : {1, 8})
-      if (std::ranges::count_if(classes, [k](const Class& c) { return static_cast<int>(c.members.size()) >= k + 2; }) >=
-          5)
-        shots.push_back(k);
-    return shots;
+  /// Whether five classes have so many pictures, and two to ask for.
+  static bool enough(const std::vector<Class>& of, int shots) {
+    return std::ranges::count_if(of, [&](const Class& c) { return static_cast<int>(c.members.size()) >= shots + 2; }) >=
+           5;
   }
 };
 
@@ -176,12 +135,13 @@ int run(const Options& o) {
   needs("animations", recipe.animations, members.animations.size());
   const Sources sources{&collection, &features, &backbones, &recipe};
   const Disturbed disturb{recipe.dropped_cells, recipe.dropped_channels};
-  const PairStream noisy{sources, members.noisy, recipe.noisy.documents, 11, disturb},
-      clean{sources, members.clean, recipe.clean.documents, 12, disturb};
-  const PageStream pages{sources, members.pages, recipe.pages.documents, 13, disturb};
-  const AnimationStream animations{sources, members.animations, recipe.animations.documents, 14, disturb};
+  const std::uint64_t seeds = 1000 * (recipe.seed - 1);  // what the held-out documents are is the same for all
+  const PairStream noisy{sources, members.noisy, recipe.noisy.documents, seeds + 11, disturb},
+      clean{sources, members.clean, recipe.clean.documents, seeds + 12, disturb};
+  const PageStream pages{sources, members.pages, recipe.pages.documents, seeds + 13, disturb};
+  const AnimationStream animations{sources, members.animations, recipe.animations.documents, seeds + 14, disturb};
   const EpisodeStream episodes{
-      sources, classes_of(collection.pictures, dropped), members.noisy, recipe.episodes.documents, 15, disturb};
+      sources, classes_of(collection.pictures, dropped), members.noisy, recipe.episodes.documents, seeds + 15, disturb};
   if (recipe.episodes.asked()) episodes.check_classes();
   std::size_t classes = 0;
   for (const auto& [kind, all] : episodes.classes) classes += all.size();
@@ -191,7 +151,13 @@ int run(const Options& o) {
             << members.held_animations.size() << " animations, " << members.held_classes.size()
             << " folders held out\n";
 
-  HeldOut held_out{{}, members.held_classes, of_kind(episodes.classes, "folder"), blank_features(ctx, backbones)};
+  HeldOut held_out{{},
+                   members.held_classes,
+                   of_kind(episodes.classes, "folder"),
+                   members.named,
+                   blank_features(ctx, backbones),
+                   o.episodes,
+                   o.all_shots != 0};
   const auto hold_out = [&held_out](const char* name, const auto& stream, int documents) {
     if (!stream.members.empty()) held_out.batches.push_back({name, undisturbed(stream, documents, 1)});
   };
@@ -207,15 +173,18 @@ int run(const Options& o) {
   optimizer.group = [&recipe](const flamingo::Spec& spec) {
     const std::string_view name = spec.name;
     if (name.ends_with("gate")) return flamingo::Group{recipe.gate_rate, 0};
-    return flamingo::Group{name.starts_with("resampler") ? recipe.resampler_rate : 1.0,
+    return flamingo::Group{name.starts_with("resampler") ? recipe.resampler_rate
+                           : name.starts_with("lm.")     ? recipe.lm_rate
+                                                         : 1.0,
                            spec.role == flamingo::Role::matrix ? recipe.decay : 0.0};
   };
+  const long turns = recipe.turns(), updates = recipe.steps * turns;
   const flamingo::Schedule schedule{.peak = recipe.rate,
-                                    .warmup = recipe.rate_warmup,
+                                    .warmup = recipe.rate_warmup * turns,
                                     .shape = flamingo::Schedule::Shape::cosine,
-                                    .steps = recipe.steps,
+                                    .steps = updates,
                                     .floor = recipe.floor};
-  Trainer trainer(ctx, backbones.lm.views, /*seed=*/1, schedule, optimizer);
+  auto trainer = trainer_of<Trainer>(ctx, backbones, o.backbones, recipe.seed, schedule, optimizer);
   flamingo::Checkpoints checkpoints(o.out / "checkpoints");
   const auto save = [&] {
     checkpoints.save(trainer.optimizer.steps(),
@@ -228,28 +197,30 @@ int run(const Options& o) {
   caption::WarmUp how{.steps = recipe.warmup,
                       .pairs = recipe.warmup_pairs,
                       .disturb = {.cells = recipe.dropped_cells, .channels = recipe.dropped_channels},
-                      .as_words = recipe.word > 0};
-  std::vector<std::size_t> contrasted = members.noisy;
-  for (const std::size_t i : members.clean)
-    if (collection.pictures[i].source != "gimp") contrasted.push_back(i);
+                      .as_words = recipe.word > 0,
+                      .seed = seeds + 21};
+  std::vector<std::size_t> contrasted;  // of the pairs that are trained on
+  if (recipe.noisy.asked()) contrasted = members.noisy;
+  if (recipe.clean.asked())
+    for (const std::size_t i : members.clean)
+      if (collection.pictures[i].source != "gimp") contrasted.push_back(i);
   if (checkpoints.resume([&](const std::filesystem::path& path) { flamingo::load_checkpoint(path, trainer); })) {
     std::cerr << "going on after step " << trainer.optimizer.steps() << '\n';
-  } else {
+  } else if (recipe.warmup > 0 && !contrasted.empty()) {
     caption::Contrast contrast(ctx, named, features, backbones, contrasted, how);
     caption::warm_up(ctx, trainer, contrast, how, {members.held_pairs});
     // What was learned is a direction. It has to be heard in a residual stream much larger than a new block's output.
     auto& last = trainer.weights.views.gated.back();
-    const auto amplify = [&recipe](const auto& map) {
-      for (std::size_t i = 0; i < map.size(); ++i) map.data[i] *= static_cast<float>(std::sqrt(recipe.loudness));
+    const double loudness = recipe.loudness * open_gate(last, recipe.last_gate);
+    const auto amplify = [loudness](const auto& map) {
+      for (std::size_t i = 0; i < map.size(); ++i) map.data[i] *= static_cast<float>(std::sqrt(loudness));
     };
     amplify(last.attention.value);
     amplify(last.attention.out);
-    last.attention_gate.data[0] = static_cast<float>(recipe.last_gate);
     if (recipe.word > 0) {  // a picture as a word of the prompt
       auto& first = trainer.weights.views.gated.front();
-      first.attention_gate.data[0] = 0.5f;
-      const auto times =
-          static_cast<float>(recipe.word * caption::stream_in_words * contrast.words_over_said() / std::tanh(0.5));
+      const auto times = static_cast<float>(recipe.word * caption::stream_in_words * contrast.words_over_said() /
+                                            std::tanh(0.5) * open_gate(first, 0.5));
       for (std::size_t i = 0; i < first.attention.out.size(); ++i) first.attention.out.data[i] *= times;
     }
     save();
@@ -272,25 +243,27 @@ int run(const Options& o) {
   const long begun = trainer.optimizer.steps();
   flamingo::RunLog log(o.out, begun);
   flamingo::Speed speed(flamingo::measured_peak(ctx));
-  constexpr auto trained = static_cast<double>(flamingo::parameter_count<Connector>()),
-                 frozen = static_cast<double>(flamingo::parameter_count<Lm>());
-  flamingo::Progress progress(std::cerr, "step", recipe.steps, flamingo::rewrites_lines(STDERR_FILENO));
+  constexpr auto trained = static_cast<double>(flamingo::parameter_count<Trainer::Layer>()),
+                 frozen = caption::trained.lm ? 0 : static_cast<double>(flamingo::parameter_count<Lm>());
+  flamingo::Progress progress(std::cerr, "step", updates, flamingo::rewrites_lines(STDERR_FILENO));
   std::vector<double> recent(mixture.size(), 0);
-  while (trainer.optimizer.steps() < recipe.steps && progress.elapsed() < 60 * o.minutes) {
+  while (trainer.optimizer.steps() < updates && progress.elapsed() < 60 * o.minutes) {
     const long step = trainer.optimizer.steps() + 1;
     trainer.gradients.clear();
     flamingo::Measures measures;
     std::string said;
+    const long turn = (step - 1) % turns, batch = (step - 1) / turns + 1;
     for (std::size_t m = 0; m < mixture.size(); ++m) {
-      const auto pass = trainer.pass(mixture[m].batch(step), mixture[m].weight);
+      if (turns > 1 && static_cast<long>(m) != turn) continue;
+      const auto pass = trainer.pass(mixture[m].batch(batch), mixture[m].weight);
       measures.push_back({"loss/" + mixture[m].name, pass.loss});
       speed.add(pass.rows, flamingo::operations_of(pass.rows, trained, frozen));
       recent[m] += (pass.loss - recent[m]) / static_cast<double>(std::min<long>(step - begun, 25));
       said += mixture[m].name + ' ' + rounded(recent[m], 2) + "  ";
     }
     // The contrastive loss goes on, with new batches, so that captions do not undo what the warm-up found.
-    if (recipe.contrast > 0)
-      contrast.pass(trainer.weights.views, trainer.gradients.views, recipe.warmup + step,
+    if (recipe.contrast > 0 && !contrasted.empty() && turn == 0)
+      contrast.pass(trainer.weights.views, trainer.gradients.views, recipe.warmup + batch,
                     static_cast<float>(recipe.contrast));
     measures.push_back({"rate", schedule.rate(step)});
     measures.push_back(
@@ -298,7 +271,7 @@ int run(const Options& o) {
     const flamingo::Measures fast = speed.take();
     measures.insert(measures.end(), fast.begin(), fast.end());
     progress.report(step, said + rounded(fast[0].value, 0) + " tokens/s", begun);
-    if (step % o.every == 0 || step == recipe.steps) {
+    if (step % o.every == 0 || step == updates) {
       const flamingo::Measures found = held_out.look(ctx, trainer, backbones, features);
       const flamingo::Measures gates = flamingo::gates_of<Connector>(ctx, trainer.weights.views);
       measures.insert(measures.end(), found.begin(), found.end());
@@ -309,10 +282,13 @@ int run(const Options& o) {
       save_as("connector-" + std::to_string(step) + ".safetensors");
     }
     log.write(step, measures);
-    if (step % o.saves == 0 || step == recipe.steps || progress.elapsed() >= 60 * o.minutes) save();
+    if (step % o.saves == 0 || step == updates || progress.elapsed() >= 60 * o.minutes) save();
   }
   flamingo::Report("Training of the connector").charts(flamingo::curves_of(log.path())).write(o.out / "report.html");
-  if (trainer.optimizer.steps() >= recipe.steps) save_as("connector.safetensors");
+  if (trainer.optimizer.steps() >= updates) {
+    save_lm(o.out / "lm.safetensors", trainer);
+    save_as("connector.safetensors");
+  }
   return 0;
 }
 
