@@ -135,6 +135,7 @@ TEST_CASE("numbers of the host are read as rows, which an int counts", "[store]"
   const CountedNumbers<float> numbers(std::size_t{3} << 30), more(std::size_t{3} << 31);
   CHECK(readable_rows<3>(ctx, numbers).rows == 1 << 30);
   CHECK_THROWS_WITH(readable_rows<3>(ctx, more), "[rows] got 2147483648 rows of 3, expected at most 2147483647");
+  CHECK(rows_in(6, 3) == 2);
   const std::vector<float> host{1, 2, 3, 4, 5, 6};
   Context<P> cpu(1, 64);
   const auto rows = readable_rows<3>(cpu, host);

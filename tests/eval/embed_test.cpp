@@ -31,6 +31,9 @@ TEST_CASE("embeddings are the same however many are made at a time", "[eval]") {
   CHECK(embed_pictures<Net>(ctx, w.views, {}, {}).empty());
   CHECK_THROWS_WITH(embed_pictures<Net>(ctx, w.views, x, pictures, 0),
                     "[embed] got 0 pictures at a time, expected at least 1");
+  // More rows than an int counts, of which none is read.
+  CHECK_THROWS_WITH(embed_pictures<Net>(ctx, w.views, std::span(pixels.data(), std::size_t{3} << 31), pictures),
+                    "[rows] got 2147483648 rows of 3, expected at most 2147483647");
   CHECK_THROWS_WITH(embed_texts<Net>(ctx, w.views, texts, 0), "[embed] got 0 texts at a time, expected at least 1");
 }
 

@@ -147,14 +147,19 @@ template <class T, Platform P>
 const T* readable(Context<P>&, const std::vector<T>& host) {
   return host.data();
 }
+/// How many whole rows of `width` so many numbers are. Throws where an int does not count them.
+inline int rows_in(std::size_t numbers, int width) {
+  const std::size_t rows = numbers / static_cast<std::size_t>(width);
+  check(rows <= std::size_t{std::numeric_limits<int>::max()}, "rows", "got ", rows, " rows of ", width,
+        ", expected at most ", std::numeric_limits<int>::max());
+  return static_cast<int>(rows);
+}
 /// The same as whole rows of D. Throws where an int does not count the rows.
 template <int D, Platform P, class Numbers>
 auto readable_rows(Context<P>& ctx, const Numbers& host) {
-  const std::size_t rows = host.size() / std::size_t{D};
-  check(rows <= std::size_t{std::numeric_limits<int>::max()}, "rows", "got ", rows, " rows of ", D,
-        ", expected at most ", std::numeric_limits<int>::max());
+  const int rows = rows_in(host.size(), D);
   using T = std::remove_pointer_t<decltype(readable(ctx, host))>;
-  return Rows<P, D, T>{readable(ctx, host), static_cast<int>(rows), {}};
+  return Rows<P, D, T>{readable(ctx, host), rows, {}};
 }
 
 /// Host tables where P's kernels can read them, as readable() has it.

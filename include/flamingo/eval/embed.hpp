@@ -17,7 +17,7 @@ std::vector<typename P::Real> embed_pictures(Context<P>& ctx, const W& w, std::s
                                              std::span<const Grid> pictures, int at_a_time = 64) {
   using R = typename P::Real;
   check(at_a_time > 0, "embed", "got ", at_a_time, " pictures at a time, expected at least 1");
-  check_grids("embed", pictures, static_cast<int>(pixels.size() / 3));
+  check_grids("embed", pictures, rows_in(pixels.size(), 3));
   const int M = static_cast<int>(pictures.size());
   std::vector<R> all(static_cast<std::size_t>(M) * std::size_t{Net::J});
   for (int first = 0; first < M; first += at_a_time) {

@@ -254,8 +254,9 @@ class ContrastiveTrainer {
     std::vector<std::size_t> ends;
     for (const PairStream<R>& dataset : mixture) {
       const PairBatch<R> batch = dataset.batch(step);
-      const int rows = static_cast<int>(all.pixels.size() / 3);
+      const int rows = rows_in(all.pixels.size(), 3);
       all.pixels.insert(all.pixels.end(), batch.pixels.begin(), batch.pixels.end());
+      rows_in(all.pixels.size(), 3);  // what is added begins before that
       for (Grid grid : batch.pictures) {
         grid.first += rows;
         all.pictures.push_back(grid);
