@@ -40,10 +40,16 @@ class Server:
     def connect(self, timeout=60):
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
+    def begin_head(self, path, method="GET"):
+        """A socket on which a request has begun whose head goes on."""
+        client = socket.create_connection((self.host, self.port), timeout=60)
+        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n".encode())
+        return client
+
     def begin_body(self, path, size):
         """A socket on which a POST has begun whose body of `size` bytes is still to come."""
-        client = socket.create_connection((self.host, self.port), timeout=60)
-        client.sendall(f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Length: {size}\r\n\r\n".encode())
+        client = self.begin_head(path, "POST")
+        client.sendall(f"Content-Length: {size}\r\n\r\n".encode())
         return client
 
     def ask(self, method, path, body=None, headers=()):

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "patience.hpp"
 #include "service.hpp"
 
 namespace studio {
@@ -35,13 +36,19 @@ bool is_ours(const httplib::Request& request, const std::string& bound, const st
 }  // namespace
 
 struct Http::Parts {
+  static constexpr std::chrono::seconds head{10};  ///< to send a request's head, if a request may take as long
+  static constexpr std::chrono::seconds rest{2};   ///< to be told that the time is over
+
   Service service;
+  Patience patience;
   httplib::Server http;
   std::string host;
   std::vector<std::string> names;   ///< under which it is reached, besides those of this machine alone
   std::atomic<bool> ended = false;  ///< serve() has returned or thrown
 
-  Parts(Writer& writer, const Limits& limits, std::vector<Shot> shots) : service(writer, limits, std::move(shots)) {}
+  Parts(Writer& writer, const Limits& limits, std::vector<Shot> shots)
+      : service(writer, limits, std::move(shots)),
+        patience(std::min(head, limits.time), std::min(head, limits.time) + limits.time + rest) {}
 };
 
 Http::Http(Writer& writer, const Limits& limits, std::vector<Shot> shots)
@@ -66,6 +73,7 @@ Http::Http(Writer& writer, const Limits& limits, std::vector<Shot> shots)
        {"Content-Security-Policy",
         "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; frame-ancestors 'none'"}});
   http.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+    parts_->patience.head_of(request);
     if (is_ours(request, parts_->host, parts_->names)) return httplib::Server::HandlerResponse::Unhandled;
     answer(response, Refusal(403, "Pages of other sites, and other names of this machine, are refused.")
                          .as("invalid_request_error", "foreign_origin"));
