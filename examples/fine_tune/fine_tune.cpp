@@ -272,7 +272,7 @@ Arm fine_tune_by_grid(Context<P>& ctx, const Options& o, const Pretrained& from,
     }
     const double own = nats[static_cast<std::size_t>(scene.pattern)];
     arm.nats.push_back(own);
-    arm.right.push_back(own == std::ranges::min(nats));
+    arm.right.push_back(own == std::ranges::min(nats) && std::ranges::count(nats, own) == 1);
   }
   return arm;
 }

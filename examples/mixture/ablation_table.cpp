@@ -25,14 +25,15 @@ using flamingo::Interval;
 using flamingo::io::Json;
 using Numbers = std::map<std::string, double>;  // by name
 
-constexpr double paper_base = 68.4;  // the paper's overall score of its base, to which `paper` of a row compares
+constexpr double paper_base = 68.4;  // of the paper's first version, over seven sets; `paper` of a row is of that table
 constexpr std::string_view note =
     "Accuracies in %, chance 20 of five, 1 of a hundred. Score: the mean of all of them. Nats: a token of held-out "
     "documents, the mean of four kinds; saved: how many more they are with blank pictures. Each: the mean over seeds "
     "and "
     "its 95 % interval (Student's t). Differences are those to the base from the same seeds. Seen: whether the "
     "interval "
-    "of the score's difference, or that of the nats', lies wholly on the side that the paper found.";
+    "of the score's difference, or that of the nats', lies wholly on the side that the paper found (the ablations of "
+    "its first version, overall score of seven sets).";
 
 /// Of a run's last line. Empty where it has not ended.
 Numbers measured(const fs::path& run) {

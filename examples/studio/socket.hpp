@@ -18,7 +18,7 @@ namespace studio {
 inline std::string peer_of(const httplib::Request& request) {
   return request.remote_addr + ' ' + std::to_string(request.remote_port);
 }
-/// Calls f(descriptor, peer) for each connection of this process.
+/// Calls f(descriptor, peer) for each connection of this process over TCP: not for a standard stream that is a socket.
 template <class F>
 void each_connection(const F& f) {
   std::error_code ignored;
@@ -27,6 +27,7 @@ void each_connection(const F& f) {
     sockaddr_storage other{};
     socklen_t size = sizeof other;
     if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&other), &size) != 0) continue;
+    if (other.ss_family != AF_INET && other.ss_family != AF_INET6) continue;
     char host[NI_MAXHOST], port[NI_MAXSERV];
     if (getnameinfo(reinterpret_cast<const sockaddr*>(&other), size, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) == 0)

@@ -103,6 +103,10 @@ TEST_CASE("an interrupted evaluation resumes to the same result", "[eval][evalua
   RunFile file(b, c.settings.json());
   const Evaluation resumed = evaluate(second, c.settings, data, file, quiet);
   CHECK(second.asked == (7 - 3) * 6);
+  c.settings.best = 5;  // bounds of other candidates in each order do not add up
+  RunFile file_c(folder.path() / "c.jsonl", c.settings.json());
+  CHECK(error_of([&] { evaluate(whole, c.settings, data, file_c, quiet); }) ==
+        "[evaluate] the likeliest 5 alone are scored to their end: expected one order of the demonstrations, and sums");
   CHECK(resumed.predictions == expected.predictions);
   CHECK(resumed.tokens.read == expected.tokens.read);
   CHECK(tests::read_bytes(a) == tests::read_bytes(b));

@@ -196,6 +196,8 @@ Evaluation evaluate(Model& model, const EvaluationSettings& s, const EvaluationD
                                 : s.shots == 0                  ? PromptMedia::query_only
                                                                 : PromptMedia::all;
       const std::size_t most = candidates.empty() ? 1 : s.permutations;
+      check(s.best == 0 || (most <= 1 && !s.normalise_length), "evaluate", "the likeliest ", s.best,
+            " alone are scored to their end: expected one order of the demonstrations, and sums");
       std::vector<Prompt> prompts;
       Answer answer;
       for (const auto& order : orders(draw_for(s.seed, "orders of " + query.id), shots.size(), most)) {
