@@ -262,7 +262,8 @@ class Contrast {
   std::vector<Saying> sayings_;  ///< the last block's, then the first's
 };
 
-/// Trains the Resampler, and of the blocks that learn to say a picture their values and output maps; `watched` are pictures kept out, whose retrieval is printed.
+/// Trains the Resampler, and of the blocks that learn to say a picture their values and output maps; `watched` are
+/// pictures kept out, whose retrieval is printed.
 template <class Trainer, class Seen>
 void warm_up(flamingo::Context<P>& ctx, Trainer& trainer, Contrast<Seen>& contrast, const WarmUp& how,
              const std::vector<std::vector<std::size_t>>& watched) {
