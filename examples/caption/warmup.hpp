@@ -130,8 +130,7 @@ class Contrast {
     const auto value = flamingo::scratch<KV>(ctx_, count);
     const auto said = flamingo::scratch<D>(ctx_, count);
     pool(latents, pooled);
-    flamingo::ops::linear(ctx_, pooled, w.gated.back().attention.value, value);
-    flamingo::ops::linear(ctx_, value, w.gated.back().attention.out, said);
+    say(w.gated.back().attention, pooled, value, said);
     int found = 0;
     for (int n = 0; n < count; ++n) {
       const std::string& own = pictures_[members[static_cast<std::size_t>(n)]].caption;
@@ -190,8 +189,7 @@ class Contrast {
     const auto dpooled_here = flamingo::scratch<E>(ctx_, pairs);
     const auto& block = w.gated[saying.block].attention;
     const auto& dblock = g.gated[saying.block].attention;
-    flamingo::ops::linear(ctx_, pooled, block.value, value);
-    flamingo::ops::linear(ctx_, value, block.out, said);
+    say(block, pooled, value, said);
     const UnitRows unit(said);
     saying.length = 0;
     for (const float length : unit.lengths) saying.length += static_cast<double>(length) / pairs;
@@ -251,6 +249,13 @@ class Contrast {
     flamingo::ops::clear(ctx_, pooled);
     for (int n = 0; n < latents.rows; ++n)
       for (int d = 0; d < E; ++d) pooled.row(n / Model::R)[d] += latents.row(n)[d] / float(Model::R);
+  }
+
+  /// What a block's attention adds for each of them.
+  void say(const auto& block, const flamingo::Rows<P, E>& pooled, const flamingo::Rows<P, KV>& value,
+           const flamingo::Rows<P, D>& said) {
+    flamingo::ops::linear(ctx_, pooled, block.value, value);
+    flamingo::ops::linear(ctx_, value, block.out, said);
   }
 
   flamingo::Context<P>& ctx_;
