@@ -4,8 +4,8 @@
 //   decode    one token after it
 //   quality   64 tokens that the stored numbers, as floats, write greedily after each passage are read with each form
 //             of the weights, and counted where they are the likeliest there too; and the log-likelihood of passages.
-//             Forms: the file's own, int8 (a scale a row), the same with the table as it is stored, and blocks of q8_0
-//             and q4_0, rounded from numbers that lie on a grid of 4 bits already
+//             Forms: the file's own, int8 (a scale a row), the same with the table as it is stored, blocks of q8_0,
+//             those with the maps down in bf16, and q4_0, rounded from numbers that lie on a grid of 4 bits already
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -133,7 +133,14 @@ class Bench {
     int8.views.embedding = stored.views.embedding;
     tell("int8, table stored", int8.views);
     const Weights floats = load(Held::as_floats, Arrangement::rows);
-    tell("q8_0", Quantised<Model::Decoder, P>(floats.views, Format::q8_0).views);
+    {
+      Quantised<Model::Decoder, P> blocks(floats.views, Format::q8_0);
+      tell("q8_0", blocks.views);
+      const Weights rounded = load(Held::as_bf16);
+      for (std::size_t b = 0; b < blocks.views.blocks.size(); ++b)
+        blocks.views.blocks[b].dense.down = rounded.views.blocks[b].dense.down;
+      tell("q8_0, maps down bf16", blocks.views);
+    }
     tell("q4_0", Quantised<Model::Decoder, P>(floats.views, Format::q4_0).views);
   }
 

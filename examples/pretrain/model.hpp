@@ -18,9 +18,9 @@ inline constexpr int size = 2;
 static_assert(size >= 1 && size <= 3, "FLAMINGO_SMALL is 1, 2 or 3");
 
 /// Heads of 32, 4 D in the feed-forward, one tied table: as the paper's, but for the sizes.
-inline constexpr flamingo::Chinchilla config{.dim = std::array{64, 128, 224}[size - 1],
-                                             .layers = std::array{3, 4, 6}[size - 1],
-                                             .heads = std::array{2, 4, 7}[size - 1],
+inline constexpr flamingo::Chinchilla config{.dim = std::array{64, 128, 192}[size - 1],
+                                             .layers = std::array{3, 4, 5}[size - 1],
+                                             .heads = std::array{2, 4, 6}[size - 1],
                                              .head_dim = 32,
                                              .vocabulary = 4096,
                                              .context = 256};

@@ -13,6 +13,7 @@
 #include <flamingo/io/json.hpp>
 #include <flamingo/io/sentencepiece.hpp>
 #include <flamingo/model/config_fields.hpp>
+#include <flamingo/model/weights.hpp>
 #include <flamingo/train/language_model.hpp>
 #include <flamingo/train/progress.hpp>
 #include <flamingo/train/state_file.hpp>
@@ -23,7 +24,7 @@ using namespace pretrain;
 using Trains = flamingo::LanguageModelTrainer<config, P>;
 
 struct Options {
-  std::filesystem::path tokenizer, text, held_out, out;
+  std::filesystem::path tokenizer, text, held_out, out, from;
   long steps = 1200, every = 100;
   double minutes = 1e9, rate = 3e-3, repeats = 0;
   int batch = 16, threads = 0, warmup = 60;
@@ -42,6 +43,7 @@ constexpr const char* usage =
     "  --repeats X      share of windows that say a passage over and over (default 0): copying from context, which\n"
     "                   demonstrations need, is learned from far more text than this else\n"
     "  --every N        steps from one look at held-out text to the next (default 100)\n"
+    "  --from FILE      begin with these weights, of an lm.safetensors, instead of drawn ones\n"
     "  --threads N      (default: all cores)\n";
 
 Options parse(int argc, char** argv) {
@@ -49,6 +51,10 @@ Options parse(int argc, char** argv) {
   Options o{.tokenizer = argv[1], .text = argv[2], .held_out = argv[3], .out = argv[4]};
   for (int i = 5; i < argc; i += 2) {
     const std::string_view name = argv[i];
+    if (name == "--from") {
+      o.from = argv[i + 1];
+      continue;
+    }
     const double value = std::strtod(argv[i + 1], nullptr);
     const auto is = [&](const char* option, auto& field) {
       if (name != option) return false;
@@ -111,13 +117,16 @@ std::vector<flamingo::Sequence> asked(std::vector<flamingo::Sequence> windows, s
   return windows;
 }
 
-/// A step's windows: drawn places of the text, of which a share repeat passages of 8 tokens to half a window.
+/// A step's windows: drawn places of the text, of which a share repeat passages of 4 tokens to half a window. Short
+/// ones are as many as long ones on the scale of their logarithm: said often and not far apart, they are learned from
+/// first.
 std::vector<flamingo::Sequence> drawn(const flamingo::TextWindows& windows, const Options& o, long step) {
   std::vector<flamingo::Sequence> all = windows.drawn(/*seed=*/2, step, o.batch);
   flamingo::Random random(/*seed=*/3, static_cast<std::uint64_t>(step));
   for (flamingo::Sequence& window : all)
     if (random.uniform() < o.repeats)
-      window = repeating(std::move(window), static_cast<std::size_t>(8 + random.below(windows.length / 2 - 7)));
+      window =
+          repeating(std::move(window), static_cast<std::size_t>(4 * std::pow(windows.length / 8.0, random.uniform())));
   return all;
 }
 
@@ -176,6 +185,8 @@ int run(const Options& o) {
   if (std::filesystem::exists(state))
     std::cerr << "going on after step " << flamingo::load_state(state, trainer.weights, trainer.optimizer, metadata)
               << '\n';
+  else if (!o.from.empty())
+    flamingo::load_numbers<Trains::Decoder>(flamingo::io::Safetensors(o.from), trainer.weights.views);
 
   const double tokens_a_byte = static_cast<double>(held_out.ids.size()) / static_cast<double>(held_out.bytes);
   std::ofstream log(o.out / "log.jsonl", std::ios::app);
