@@ -49,6 +49,7 @@ class Bench {
       : o_(std::move(options)), format_(format_of(o_.text("--dtype"))), ctx_(o_.number("--threads")) {
     for (const std::string& n : o_.list("--shots")) shots_.push_back(std::atoi(n.c_str()));
     ctx_.rounds_to_bf16 = o_.text("--dtype") == "bfloat16_rounded";
+    ctx_.rounds_to_int16 = o_.text("--dtype") == "int8_rounded";
   }
 
   void run() {

@@ -4,8 +4,9 @@
 //   decode    one token after it
 //   quality   64 tokens that the stored numbers, as floats, write greedily after each passage are read with each form
 //             of the weights, and counted where they are the likeliest there too; and the log-likelihood of passages.
-//             Forms: the file's own, int8 (a scale a row), the same with the table as it is stored, blocks of q8_0,
-//             those with the maps down in bf16, and q4_0, rounded from numbers that lie on a grid of 4 bits already
+//             Forms: the file's own, int8 (a scale a row), the same with rows in 16 bits, with the table as it is
+//             stored, blocks of q8_0, those with the maps down in bf16, and q4_0, rounded from numbers that lie on a
+//             grid of 4 bits already
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -130,6 +131,9 @@ class Bench {
     Weights int8 = load(Held::as_int8);
     tell("stored", stored.views);
     tell("int8", int8.views);
+    ctx_.rounds_to_int16 = true;
+    tell("int8, rows in 16 bits", int8.views);
+    ctx_.rounds_to_int16 = false;
     int8.views.embedding = stored.views.embedding;
     tell("int8, table stored", int8.views);
     const Weights floats = load(Held::as_floats, Arrangement::rows);

@@ -55,12 +55,13 @@ class Options {
   std::map<std::string, std::string> values_;
 };
 
-/// The formats that bench/run asks for, by the names that PyTorch has for them; bfloat16_rounded: what is multiplied
-/// with such weights is rounded too.
+/// The formats that bench/run asks for, by the names that PyTorch has for them; in those that end in _rounded what
+/// is multiplied with such weights is rounded too.
 inline Format format_of(std::string_view dtype) {
-  check(dtype == "float32" || dtype == "bfloat16" || dtype == "bfloat16_rounded" || dtype == "int8", "bench",
-        "--dtype ", dtype, ", expected float32, bfloat16, bfloat16_rounded or int8");
-  return dtype == "float32" ? Format::f32 : dtype == "int8" ? Format::int8 : Format::bf16;
+  check(dtype == "float32" || dtype == "bfloat16" || dtype == "bfloat16_rounded" || dtype == "int8" ||
+            dtype == "int8_rounded",
+        "bench", "--dtype ", dtype, ", expected float32, bfloat16, bfloat16_rounded, int8 or int8_rounded");
+  return dtype == "float32" ? Format::f32 : dtype.starts_with("int8") ? Format::int8 : Format::bf16;
 }
 
 inline double now() {

@@ -17,7 +17,7 @@ AIMS_INT8 = {"small": {("decode", 0): 8, ("decode", 32): 20}, "3b": {("decode", 
 def aim_of(size, task, shots, dtype):
     if size == "smollm2-135m":
         return 1.5
-    if dtype == "int8":
+    if dtype.startswith("int8"):
         return AIMS_INT8.get(size, {}).get((task, shots))
     if dtype != "float32":
         return None
@@ -109,7 +109,7 @@ class Results:
                 continue
             own = statistics.median(seconds)
             achieved = statistics.median(wide) / own
-            limit = {"int8": 4, "bfloat16": 2, "bfloat16_rounded": 2}[dtype]
+            limit = {"int8": 4, "bfloat16": 2, "bfloat16_rounded": 2, "int8_rounded": 4}[dtype]
             yield self.record((task + " over float32", size, shots, dtype), own) | {
                 "achieved": achieved, "limit": limit, "share": achieved / limit}
 
@@ -128,15 +128,15 @@ def limit_lines(record, bf16_units):
     if task == "equal_text":
         return (f"{1000 * achieved:.2f} ms", f"{1000 * limit:.2f} ms after one image", f"{share:.3f}", "≤ 1.10", share <= 1.1)
     if task.endswith(" over float32"):
-        aim = 3.3 if whole and task.startswith("decode") and dtype == "int8" else \
+        aim = 3.3 if whole and task.startswith("decode") and dtype.startswith("int8") else \
             1.6 if whole and bf16_units and task.startswith("prefill") and dtype == "bfloat16_rounded" else None
         return f"{achieved:.2f} ×", f"{limit:.0f} × fewer bytes", f"{share:.2f}", aim and f"≥ {aim} ×", aim and achieved >= aim
     if task == "train memory":
         aim = 0.6 if whole else None
         return f"{achieved / 2**20:.0f} MiB", f"{limit / 2**20:.0f} MiB of the peer's", f"{share:.3f}", aim and f"≤ {aim}", aim and share <= aim
     if task == "memory":
-        fits = not (size == "3b" and dtype == "int8") or achieved <= 4 << 30
-        aim = "within 5 %" + (", ≤ 4 GiB" if size == "3b" and dtype == "int8" else "")
+        fits = not (size == "3b" and dtype.startswith("int8")) or achieved <= 4 << 30
+        aim = "within 5 %" + (", ≤ 4 GiB" if size == "3b" and dtype.startswith("int8") else "")
         reached = abs(share - 1) <= 0.05 and fits
         return f"{achieved / 2**30:.3f} GiB", f"{limit / 2**30:.3f} GiB planned", f"{share:.3f}", aim if whole else None, reached if whole else None
     aim = 0.99 if "int8" in dtype or dtype == "stored" else None

@@ -52,7 +52,9 @@ const R* rounded_to_bf16(Threads& threads, const R* x, std::size_t row, int rows
 template <Isa Set>
 struct PairProducts {
   using V = typename VectorMath<float, Set>::Vector;
+  using Sum = V;
   static constexpr int numbers = 2;  ///< of k
+  static constexpr Format format = Format::bf16;
 
   [[gnu::always_inline]] static V add(V sum, float a, V b) {
     std::int32_t bits;
@@ -61,6 +63,7 @@ struct PairProducts {
                                                 reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits)),
                                                 reinterpret_cast<__m512bh>(b)));
   }
+  [[gnu::always_inline]] static V ended(V sum) { return sum; }
 };
 
 /// The columns of a panel of bfloat16 two by two, in the place of a panel's columns (panels.hpp): each as vectors of n

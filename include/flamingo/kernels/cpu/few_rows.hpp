@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include <flamingo/kernels/cpu/bf16_pairs.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/int8_pairs.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
 
 namespace flamingo::kernels {
@@ -23,10 +25,16 @@ struct ColumnsOf<Set, PairProducts<Set>, F, n, parts> {
   using type = PairColumns<Set, n>;
 };
 #endif
+#ifdef FLAMINGO_INT8_PAIRS
+template <Isa Set, Format F, int n, int parts>
+struct ColumnsOf<Set, IntegerPairs<Set>, F, n, parts> {
+  using type = IntegerColumns<Set>;
+};
+#endif
 }  // namespace detail
 
 /// The bits are Gemm's: a chain over each block of kc columns, then the sum of the blocks, then scale and bias. Where a
-/// step takes two numbers, a column is two of them, x is pairs, and w is of bfloat16.
+/// step takes two numbers, a column is two of them, x is pairs, and w is of the step's format.
 template <Isa Set, class Step = MultiplyAdd<float, Set>>
 struct FewRows {
   using G = Gemm<float, Set, Step>;
@@ -58,7 +66,7 @@ struct FewRows {
       });
     };
     if constexpr (Step::numbers == 2)
-      multiply_all.template operator()<Format::bf16>();
+      multiply_all.template operator()<Step::format>();
     else
       with_format(w.format, multiply_all);
   }
@@ -108,21 +116,29 @@ struct FewRows {
       }
       for (int r = 0; r < all.rows; ++r)
         for (int v = 0; v < panel_rows; v += n)
-          N::store(total[r] + v, k0 ? load(total[r] + v) + load(sums[r] + v) : load(sums[r] + v));
+          N::store(total[r] + v,
+                   k0 ? load(total[r] + v) + Step::ended(sum_at(sums[r] + v)) : Step::ended(sum_at(sums[r] + v)));
     }
     for (int r = 0; r < all.rows; ++r) {
-      if constexpr (ColumnsOf<F, 2>::alternate) in_order(total[r]);
+      if constexpr (ColumnsOf<F, 2>::alternate) in_order<ColumnsOf<F, 2>>(total[r]);
       for (int v = 0; ends && v < panel_rows; v += n)
         N::store(total[r] + v, load(total[r] + v) * load(ends + v) + load(ends + panel_rows + v));
       std::copy_n(total[r], count, all.y + static_cast<std::size_t>(r) * all.y_row);
     }
   }
   static V load(const float* from) { return N::template load<float>(from); }
-  /// Sums of the even and of the odd rows of 2 n each (PanelColumns::alternate) in the rows' order.
+  /// A sum whose bits stand in a float's place.
+  static typename Step::Sum sum_at(const float* from) {
+    typename Step::Sum sum;
+    std::memcpy(&sum, from, sizeof(sum));
+    return sum;
+  }
+  /// Sums of 2 n rows each that stand elsewhere (PanelColumns::alternate) in the rows' order.
+  template <class Columns>
   static void in_order(float* sums) {
     for (int v = 0; v < panel_rows; v += 2 * n) {
       float rows[std::size_t{2 * n}];
-      for (int i = 0; i < 2 * n; ++i) rows[i] = sums[v + i % 2 * n + i / 2];
+      for (int i = 0; i < 2 * n; ++i) rows[i] = sums[v + Columns::place_of(i)];
       std::copy_n(rows, 2 * n, sums + v);
     }
   }
@@ -148,7 +164,7 @@ struct FewRows {
     constexpr bool in_twos = !Columns::in_blocks && 2 * sizeof...(c) <= registers;
     // Bytes of a column in a panel's part.
     constexpr int column = n * int{sizeof...(c)} / rows * size_of(F).bytes / size_of(F).numbers * Step::numbers;
-    V chain[] = {load(sums[c % rows] + j + c / rows * n)...};
+    typename Step::Sum chain[] = {sum_at(sums[c % rows] + j + c / rows * n)...};
     for (const int end = k + kn; k < end;) {
       const int some = Columns::together(k, end - k);
       const auto shared = Columns::shared(panel, k, j);
@@ -169,10 +185,10 @@ struct FewRows {
       }
       k += some;
     }
-    (N::store(sums[c % rows] + j + c / rows * n, chain[c]), ...);
+    (std::memcpy(sums[c % rows] + j + c / rows * n, &chain[c], sizeof(chain[c])), ...);
   }
   template <class Columns, int rows, int c>
-  [[gnu::always_inline]] static void add_product(V& sum, const float* x, std::size_t x_row,
+  [[gnu::always_inline]] static void add_product(typename Step::Sum& sum, const float* x, std::size_t x_row,
                                                  const typename Columns::Shared& shared, const std::byte* from) {
     sum = Step::add(sum, x[static_cast<std::size_t>(c % rows) * x_row],
                     Columns::template in_any_order<c / rows>(shared, from));

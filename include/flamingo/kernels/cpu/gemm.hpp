@@ -115,13 +115,14 @@ struct Gemm {
                                                                                     : left.column;
     if (add) (__builtin_prefetch(c + static_cast<std::size_t>(r) * c_row, 1), ...);
     const R* a = left.data;
-    V low[sizeof...(r)] = {}, high[sizeof...(r)] = {};
+    typename Step::Sum sum0[sizeof...(r)] = {}, sum1[sizeof...(r)] = {};
     for (int i = 0; i < k; ++i, panel += nr, a += column) {
       const V b0 = load(panel), b1 = load(panel + lanes);
-      ((low[r] = Step::add(low[r], a[static_cast<std::size_t>(r) * row], b0),
-        high[r] = Step::add(high[r], a[static_cast<std::size_t>(r) * row], b1)),
+      ((sum0[r] = Step::add(sum0[r], a[static_cast<std::size_t>(r) * row], b0),
+        sum1[r] = Step::add(sum1[r], a[static_cast<std::size_t>(r) * row], b1)),
        ...);
     }
+    V low[] = {Step::ended(sum0[r])...}, high[] = {Step::ended(sum1[r])...};
     if (add)
       ((low[r] = load(c + static_cast<std::size_t>(r) * c_row) + low[r],
         high[r] = load(c + static_cast<std::size_t>(r) * c_row + lanes) + high[r]),

@@ -6,6 +6,7 @@
 #include <flamingo/kernels/cpu/bf16_pairs.hpp>
 #include <flamingo/kernels/cpu/few_rows.hpp>
 #include <flamingo/kernels/cpu/gemm.hpp>
+#include <flamingo/kernels/cpu/int8_pairs.hpp>
 #include <flamingo/kernels/cpu/linear_bias.hpp>
 #include <flamingo/kernels/cpu/linear_eigen.hpp>
 #include <flamingo/kernels/cpu/panels.hpp>
@@ -61,6 +62,7 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
         if (multiply_pairs(ctx, x, w, finish, y)) return;
         a.data = rounded_to_bf16(ctx.threads(), x.data, width, x.rows, x.width);
       }
+      if (ctx.rounds_to_int16 && w.format == Format::int8 && multiply_integers(ctx, x, w, finish.bias, y)) return;
       finish.scales = std::exchange(w.scales, nullptr);
       if constexpr (std::same_as<R, float>)
         if (w.panels && x.rows <= FewRows<Set>::most && w.columns > 0)
@@ -105,6 +107,40 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
                 pair_panel<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
             },
             ends, 1);
+      return true;
+    }
+#endif
+    return false;
+  }
+
+  /// The same of int8 in panels, the rows rounded to whole numbers of 16 bits.
+  template <class W>
+  static bool multiply_integers([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] In<P> x, [[maybe_unused]] const W& w,
+                                [[maybe_unused]] const R* bias, [[maybe_unused]] Out<P> y) {
+#ifdef FLAMINGO_INT8_PAIRS
+    if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
+      using Step = IntegerPairs<Set>;
+      using Pairs = Gemm<float, Set, Step>;
+      if (!w.panels || w.columns % 2 != 0 || w.columns == 0) return false;
+      const int pairs = w.columns / 2;
+      const auto row = static_cast<std::size_t>(pairs), to_width = static_cast<std::size_t>(y.width);
+      const IntegerRows whole =
+          integers_of<Set>(ctx.threads(), x.data, static_cast<std::size_t>(x.width), x.rows, x.width);
+      if (x.rows <= FewRows<Set>::most)
+        FewRows<Set, Step>::run(ctx.threads(), w, {whole.pairs, row, y.data, to_width, x.rows}, {});
+      else
+        Pairs::run(
+            ctx.threads(), x.rows, w.rows, pairs, {whole.pairs, row, 1}, {y.data, to_width, false},
+            [&](int k0, int kn, int n0, int nn, float* panels) {
+              for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
+                pair_integers<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
+            },
+            {}, 1);
+      over_rows(ctx.threads(), x.rows, y.width, [&](int first, int last) {
+        for (int n = first; n < last; ++n)
+          for (int o = 0; o < y.width; ++o)
+            y.row(n)[o] = y.row(n)[o] * (whole.steps[n] * w.scales[o]) + (bias ? bias[o] : 0.0f);
+      });
       return true;
     }
 #endif

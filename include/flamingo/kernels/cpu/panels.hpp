@@ -164,6 +164,7 @@ struct PanelColumns {
   /// The rows of a column may be taken in another order, as long as all columns are: vector 2i has the even rows of
   /// 2 n, vector 2i + 1 the odd ones. A register of bf16 needs one instruction for each of them.
   static constexpr bool alternate = F == Format::bf16 && parts > 1;
+  static constexpr int place_of(int row) { return row % 2 * n + row / 2; }
   template <int i>
   [[gnu::always_inline]] static V in_any_order(const Shared& s, const std::byte* from) {
     if constexpr (alternate) {

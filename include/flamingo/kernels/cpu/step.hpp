@@ -8,9 +8,12 @@ namespace flamingo::kernels {
 template <class R, Isa Set>
 struct MultiplyAdd {
   using V = typename VectorMath<R, Set>::Vector;
+  using Sum = V;
   static constexpr int numbers = 1;  ///< of k
 
   [[gnu::always_inline]] static V add(V sum, R a, V b) { return sum + a * b; }
+  /// The sum of a block of k, as numbers.
+  [[gnu::always_inline]] static V ended(V sum) { return sum; }
 };
 
 }  // namespace flamingo::kernels
