@@ -5,6 +5,7 @@
 ///
 /// Nothing is widened to floats, and sums are exact: over 512 columns in whole numbers, over more of them in floats.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
