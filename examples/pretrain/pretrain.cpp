@@ -24,7 +24,7 @@ using namespace pretrain;
 using Trains = flamingo::LanguageModelTrainer<config, P>;
 
 struct Options {
-  std::filesystem::path tokenizer, text, held_out, out, from;
+  std::filesystem::path tokenizer, text, held_out, out, from = {};
   long steps = 1200, every = 100;
   double minutes = 1e9, rate = 3e-3, repeats = 0;
   int batch = 16, threads = 0, warmup = 60;
