@@ -130,6 +130,7 @@ std::string seen(const Interval& difference, bool better) {
 }
 
 std::string text(const Interval& i, int places, bool sign = false) {
+  if (std::isnan(i.mean)) return "–";
   const auto number = [&](double x) { return (sign && x >= 0 ? "+" : "") + flamingo::report::rounded(x, places); };
   return number(i.mean) + (std::isfinite(i.low) ? " (" + number(i.low) + " to " + number(i.high) + ")" : "");
 }

@@ -35,12 +35,11 @@ inline constexpr const char* usage =
     "  --look-episodes N  of each look at naming in context, ten questions each (default 10)\n"
     "  --look-all 1     at 1, 2, 4 and 8 shots, not at 1 and 8 alone\n"
     "  --listed 1       leave out what OUT/duplicates.txt lists, as another encoder found it\n"
-    "  and each choice of recipe.hpp: --steps --rate --floor --rate-warmup --resampler-rate --word-rate --gate-rate "
-    "--decay\n"
+    "  and each choice of recipe.hpp: --steps --rate --floor --rate-warmup --resampler-rate --gate-rate --decay\n"
     "  --pages --episodes --noisy --clean --animations (documents an update; with -weight their weights)\n"
     "  --page-tokens --episode-media --same-picture --same-concept\n"
     "  --easy-picture --easy-concept --easy-steps --made-up --swapped --dropped-cells --dropped-channels\n"
-    "  --variations --warmup --warmup-pairs --warmup-rate --contrast --contrast-pairs --loudness --word --last-gate\n"
+    "  --variations --warmup --warmup-pairs --contrast --contrast-pairs --loudness --word --last-gate\n"
     "  --round-robin 1 (updates of one dataset in turn) --lm-rate --seed\n";
 
 inline Options parse(int argc, char** argv) {
@@ -69,14 +68,13 @@ inline Options parse(int argc, char** argv) {
         is("--minutes", o.minutes) || is("--threads", o.threads) || is("--every", o.every) || is("--saves", o.saves) ||
             is("--prepare", o.prepare) || is("--listed", o.listed) || is("--steps", r.steps) || is("--rate", r.rate) ||
             is("--floor", r.floor) || is("--rate-warmup", r.rate_warmup) || is("--resampler-rate", r.resampler_rate) ||
-            is("--gate-rate", r.gate_rate) || is("--word-rate", r.word_rate) || is("--decay", r.decay) ||
-            is("--page-tokens", r.page_tokens) || is("--episode-media", r.episode_media) ||
-            is("--same-picture", r.same_picture) || is("--same-concept", r.same_concept) ||
-            is("--easy-picture", r.easy_picture) || is("--easy-concept", r.easy_concept) ||
-            is("--easy-steps", r.easy_steps) || is("--made-up", r.made_up) || is("--swapped", r.swapped) ||
-            is("--dropped-cells", r.dropped_cells) || is("--dropped-channels", r.dropped_channels) ||
-            is("--variations", r.variations) || is("--warmup", r.warmup) || is("--warmup-rate", r.warmup_rate) ||
-            is("--warmup-pairs", r.warmup_pairs) || is("--contrast", r.contrast) ||
+            is("--gate-rate", r.gate_rate) || is("--decay", r.decay) || is("--page-tokens", r.page_tokens) ||
+            is("--episode-media", r.episode_media) || is("--same-picture", r.same_picture) ||
+            is("--same-concept", r.same_concept) || is("--easy-picture", r.easy_picture) ||
+            is("--easy-concept", r.easy_concept) || is("--easy-steps", r.easy_steps) || is("--made-up", r.made_up) ||
+            is("--swapped", r.swapped) || is("--dropped-cells", r.dropped_cells) ||
+            is("--dropped-channels", r.dropped_channels) || is("--variations", r.variations) ||
+            is("--warmup", r.warmup) || is("--warmup-pairs", r.warmup_pairs) || is("--contrast", r.contrast) ||
             is("--contrast-pairs", r.contrast_pairs) || is("--loudness", r.loudness) || is("--word", r.word) ||
             is("--last-gate", r.last_gate) || is("--round-robin", r.round_robin) || is("--lm-rate", r.lm_rate) ||
             is("--seed", r.seed) || is("--look-episodes", o.episodes) || is("--look-all", o.all_shots) ||

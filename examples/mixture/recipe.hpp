@@ -35,12 +35,11 @@ struct Recipe {
 
   long steps = 1200, rate_warmup = 20;
   double rate = 7e-4, floor = 0.05;
-  double resampler_rate = 0.4, word_rate = 1, gate_rate = 10, decay = 0.1;
+  double resampler_rate = 0.4, gate_rate = 10, decay = 0.1;
 
   // Before it, and beside it: what the last block says of a picture finds its caption (examples/caption/warmup.hpp).
   long warmup = 250;
   int warmup_pairs = 128, contrast_pairs = 64;
-  double warmup_rate = 1e-3;
   double contrast = 0.5, loudness = 160;
   double last_gate = 0.25;  ///< where the last block's gate begins
   double word = 1;          ///< how loud the first block says a picture's name at first, in words of the prompt; 0: not

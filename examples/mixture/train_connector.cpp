@@ -173,10 +173,9 @@ int run(const Options& o) {
   optimizer.group = [&recipe](const flamingo::Spec& spec) {
     const std::string_view name = spec.name;
     if (name.ends_with("gate")) return flamingo::Group{recipe.gate_rate, 0};
-    return flamingo::Group{name.starts_with("resampler")           ? recipe.resampler_rate
-                           : name.starts_with("gated.0.attention") ? recipe.word_rate
-                           : name.starts_with("lm.")               ? recipe.lm_rate
-                                                                   : 1.0,
+    return flamingo::Group{name.starts_with("resampler") ? recipe.resampler_rate
+                           : name.starts_with("lm.")     ? recipe.lm_rate
+                                                         : 1.0,
                            spec.role == flamingo::Role::matrix ? recipe.decay : 0.0};
   };
   const long turns = recipe.turns(), updates = recipe.steps * turns;
@@ -198,7 +197,6 @@ int run(const Options& o) {
   caption::WarmUp how{.steps = recipe.warmup,
                       .pairs = recipe.warmup_pairs,
                       .disturb = {.cells = recipe.dropped_cells, .channels = recipe.dropped_channels},
-                      .rate = recipe.warmup_rate,
                       .as_words = recipe.word > 0,
                       .seed = seeds + 21};
   std::vector<std::size_t> contrasted;  // of the pairs that are trained on

@@ -2,9 +2,9 @@
 
   index_pages.py TRAIN OUT     TRAIN is text.py's train.txt, to which captions may have been added
 
-Half of OUT's documents are TRAIN's. The others name pictures, "image hill. image sand dune. image hill.", as the pages
+Half of OUT's text is TRAIN's. The rest are documents that name pictures, "image hill. image sand dune. image hill.", as the pages
 of a folder do: in three of four, two to five names come again and again, in the others each stands once. The names are
-WordNet's words, and the captions. A model that has read such pages spends nothing of its gated blocks on their form.
+what stands before a colon, which are WordNet's words but for a few clauses of novels, and short lines, which are captions. A model that has read such pages spends nothing of its gated blocks on their form.
 """
 import pathlib
 import random
@@ -29,18 +29,20 @@ def main(train, out):
     draw = random.Random(1)
     documents = pathlib.Path(train).read_text(encoding="utf-8").splitlines()
     names = [name for name in map(name_of, documents) if name]
-    half = draw.sample(documents, len(documents) // 4)
-    size, pages = sum(map(len, half)), []
+    if not names:
+        sys.exit(f"index_pages.py: {train} names nothing, expected lines such as \"hill: a local elevation\" or \"a red hill.\"")
+    kept = draw.sample(documents, len(documents) // 4)
+    size, pages = sum(map(len, kept)), []
     while size > 0:
         pages.append(index_page(names, draw))
         size -= len(pages[-1])
-    both = half + pages
+    both = kept + pages
     draw.shuffle(both)
     out = pathlib.Path(out)
     unfinished = out.with_suffix(".unfinished")
     unfinished.write_text("\n".join(both) + "\n", encoding="utf-8")
     unfinished.rename(out)
-    print(f"{out.name}: {len(pages)} index pages of {len(names)} names, {len(half)} other documents, {out.stat().st_size} bytes")
+    print(f"{out.name}: {len(pages)} index pages of {len(names)} names, {len(kept)} other documents, {out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

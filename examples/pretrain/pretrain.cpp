@@ -1,5 +1,6 @@
 // Pretrains the mini Chinchilla of model.hpp on a text. examples/pretrain/run calls it; --help tells the options.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <iomanip>

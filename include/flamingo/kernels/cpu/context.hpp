@@ -31,8 +31,9 @@ class Context<Cpu<R, Set>> : public Memory {
   /// weights.
   bool rounds_to_bf16 = false;
   /// Products of rows with matrices held in int8 round a row to whole numbers of 16 bits, 32,000 for its largest:
-  /// about twice as fast where the processor multiplies such numbers (AVX512_VNNI) and matrices lie in panels;
-  /// elsewhere it changes nothing.
+  /// about twice as fast where the processor multiplies such numbers (AVX512_VNNI, with AVX512_BF16) and matrices lie
+  /// in panels; elsewhere it changes nothing. A row that is not finite gives NaN, one of numbers below 2⁻¹⁰⁰ counts as
+  /// zero.
   bool rounds_to_int16 = false;
   /// Adds `count` numbers over all processes of a split model, in place. Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t)> sum_over_processes;

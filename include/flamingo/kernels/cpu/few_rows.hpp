@@ -28,7 +28,7 @@ struct ColumnsOf<Set, PairProducts<Set>, F, n, parts> {
 #ifdef FLAMINGO_INT8_PAIRS
 template <Isa Set, Format F, int n, int parts>
 struct ColumnsOf<Set, IntegerPairs<Set>, F, n, parts> {
-  using type = IntegerColumns<Set>;
+  using type = IntegerColumns<Set, n, parts>;
 };
 #endif
 }  // namespace detail

@@ -3,7 +3,7 @@
 ///
 ///   y[n][o] = step[n] scale[o] sum over k of round(x[n][k] / step[n]) w[o][k],   step[n] = max |x[n]| / 32,000
 ///
-/// Nothing is widened to floats, and sums are exact: over 512 columns in whole numbers, over more of them in floats.
+/// Nothing is widened to floats. Sums over 512 columns are exact; each is rounded to a float, and those are added.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -27,8 +27,9 @@
 namespace flamingo::kernels {
 #ifdef FLAMINGO_INT8_PAIRS
 
-/// sum + a₀ b₀ + a₁ b₁ in whole numbers, a and each lane of b a pair. 256 steps of numbers up to 32,000 and 128 stay
-/// below 2³¹.
+/// sum + a₀ b₀ + a₁ b₁ in whole numbers, a and each lane of b a pair. `most` leaves room for a block of the product's
+/// steps with numbers of 128. Processors that have products of bfloat16 have these: the instruction set in the types
+/// tells both.
 template <Isa Set>
 struct IntegerPairs {
   using V = typename VectorMath<float, Set>::Vector;
@@ -48,10 +49,10 @@ struct IntegerPairs {
 
 /// The columns of a panel of int8 two by two, in the place of a panel's columns (panels.hpp): rows 0 .. 7 and 16 .. 23
 /// as one vector of pairs, the others as another.
-template <Isa Set>
+template <Isa Set, int n, int parts>
 struct IntegerColumns {
   using V = typename VectorMath<float, Set>::Vector;
-  static_assert(panel_rows == 32);
+  static_assert(panel_rows == 32 && n == 16 && parts == 2, "a panel's row of columns is two vectors");
   static constexpr bool in_blocks = false, alternate = true;
   static constexpr std::size_t step = 2 * panel_rows;
   struct Shared {};
@@ -75,7 +76,7 @@ struct IntegerColumns {
 /// Pairs k0 .. k0 + kn of a panel of int8: to[k * panel_rows + row].
 template <Isa Set>
 void pair_integers(const std::byte* panel, int k0, int kn, float* to) {
-  using Columns = IntegerColumns<Set>;
+  using Columns = IntegerColumns<Set, 16, 2>;
   const std::byte* from = Columns::column(panel, k0, 0);
   for (int k = 0; k < kn; ++k, from += Columns::step, to += panel_rows) {
     const auto low = Columns::template in_any_order<0>({}, from), high = Columns::template in_any_order<1>({}, from);

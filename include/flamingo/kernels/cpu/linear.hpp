@@ -121,6 +121,7 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
     if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
       using Step = IntegerPairs<Set>;
       using Pairs = Gemm<float, Set, Step>;
+      static_assert(2.0 * Pairs::kc * Step::most * 128 < 2147483648.0, "a block's sum is a number of 32 bits");
       if (!w.panels || w.columns % 2 != 0 || w.columns == 0) return false;
       const int pairs = w.columns / 2;
       const auto row = static_cast<std::size_t>(pairs), to_width = static_cast<std::size_t>(y.width);

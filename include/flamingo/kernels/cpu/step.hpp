@@ -8,6 +8,7 @@ namespace flamingo::kernels {
 template <class R, Isa Set>
 struct MultiplyAdd {
   using V = typename VectorMath<R, Set>::Vector;
+  /// As large as V, and zero where its bits are; few_rows.hpp keeps its bits in the place of floats.
   using Sum = V;
   static constexpr int numbers = 1;  ///< of k
 
