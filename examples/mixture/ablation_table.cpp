@@ -218,11 +218,10 @@ int run(const fs::path& list, const fs::path& out) {
     }
     entry.push_back({"measures", std::move(measures)});
     if (&row != &base) {
-      std::vector<std::string> line_found{row.title};
+      std::vector<std::string> line_found{row.title, std::to_string(difference(row, base, "score").count)};
       for (const std::string measure : {"score", "bound", "nats"}) {
         const Interval i = difference(row, base, measure);
         const std::string by = seen(i, row.of_size != (measure == "nats"));
-        if (line_found.size() == 1) line_found.push_back(std::to_string(i.count));
         line_found.push_back(text(i, places(measure), true));
         line_found.push_back(by);
         entry.push_back({measure, json_of(i)});

@@ -10,6 +10,8 @@ import pathlib
 import random
 import sys
 
+import text
+
 
 def name_of(document):
     """What a document names: a synset's first word, or a caption."""
@@ -39,9 +41,7 @@ def main(train, out):
     both = kept + pages
     draw.shuffle(both)
     out = pathlib.Path(out)
-    unfinished = out.with_suffix(".unfinished")
-    unfinished.write_text("\n".join(both) + "\n", encoding="utf-8")
-    unfinished.rename(out)
+    text.write_whole(out, both)
     print(f"{out.name}: {len(pages)} index pages of {len(names)} names, {len(kept)} other documents, {out.stat().st_size} bytes")
 
 

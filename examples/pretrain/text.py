@@ -57,6 +57,13 @@ def novels(folder):
         yield lines[0].strip().lower(), paragraphs
 
 
+def write_whole(path, documents):
+    """A file of a document a line, whole or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text("\n".join(documents) + "\n", encoding="utf-8")
+    unfinished.rename(path)
+
+
 def main(wordnet, austen, out):
     train, heldout = [], []
     for place, text in synsets(pathlib.Path(wordnet)):
@@ -68,9 +75,7 @@ def main(wordnet, austen, out):
         (heldout if title == "persuasion" else train).extend(paragraphs)
     for name, lines in ("train", train), ("heldout", heldout):
         path = pathlib.Path(out) / f"{name}.txt"
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        unfinished.rename(path)
+        write_whole(path, lines)
         print(f"{path.name}: {len(lines)} documents, {path.stat().st_size} bytes")
 
 

@@ -13,6 +13,7 @@
 #include "support/bits.hpp"
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
+#include "support/rows_alone.hpp"
 
 namespace bf16_pairs_test {
 
@@ -65,25 +66,7 @@ TEMPLATE_LIST_TEST_CASE("rows and matrices of bfloat16 are multiplied as rounded
 
 TEMPLATE_LIST_TEST_CASE("a row rounded to bfloat16 has the same bits alone and on any number of threads",
                         "[bf16_pairs]", Platforms) {
-  using P = TestType;
-  using R = typename P::Real;
-  constexpr int N = 300, in = 1184, out = 67;
-  const auto x = Tensor<R>::random(N, in, 1);
-  const PackedTensor packed(Format::bf16, out, in, 5);
-  const Panels<P> panels(packed.on<P>());
-  Context<P> ctx(2, 1 << 20), alone(1, 1 << 20);
-  ctx.rounds_to_bf16 = alone.rounds_to_bf16 = true;
-  Tensor<R> all(N, out);
-  ops::linear(ctx, x.template rows_on<P>(), panels.view, all.template rows_on<P>());
-  for (const int first : {0, 5, 11, 12, 240, 291})
-    for (const int count : {1, 3, 8, 9}) {
-      Tensor<R> y(count, out), on_one(count, out);
-      const auto some = rows_of(x, first, count);
-      ops::linear(ctx, some.template rows_on<P>(), panels.view, y.template rows_on<P>());
-      ops::linear(alone, some.template rows_on<P>(), panels.view, on_one.template rows_on<P>());
-      CHECK(y == rows_of(all, first, count));
-      CHECK(y == on_one);
-    }
+  check_rows_alone<TestType>(Format::bf16, &Context<TestType>::rounds_to_bf16);
 }
 
 TEMPLATE_LIST_TEST_CASE("no rows are rounded to bfloat16", "[bf16_pairs]", Platforms) {

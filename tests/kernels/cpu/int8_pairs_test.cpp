@@ -10,6 +10,7 @@
 
 #include "support/packing.hpp"
 #include "support/platforms.hpp"
+#include "support/rows_alone.hpp"
 
 namespace int8_pairs_test {
 
@@ -103,25 +104,7 @@ TEMPLATE_LIST_TEST_CASE("whole numbers that are largest everywhere are summed ex
 
 TEMPLATE_LIST_TEST_CASE("a row in whole numbers has the same bits alone and on any number of threads", "[int8_pairs]",
                         Platforms) {
-  using P = TestType;
-  using R = typename P::Real;
-  constexpr int N = 300, in = 1184, out = 67;
-  const auto x = Tensor<R>::random(N, in, 1);
-  const PackedTensor packed(Format::int8, out, in, 5);
-  const Panels<P> panels(packed.on<P>());
-  Context<P> ctx(2, 1 << 20), alone(1, 1 << 20);
-  ctx.rounds_to_int16 = alone.rounds_to_int16 = true;
-  Tensor<R> all(N, out);
-  ops::linear(ctx, x.template rows_on<P>(), panels.view, all.template rows_on<P>());
-  for (const int first : {0, 5, 11, 12, 240, 291})
-    for (const int count : {1, 3, 8, 9}) {
-      Tensor<R> y(count, out), on_one(count, out);
-      const auto some = rows_of(x, first, count);
-      ops::linear(ctx, some.template rows_on<P>(), panels.view, y.template rows_on<P>());
-      ops::linear(alone, some.template rows_on<P>(), panels.view, on_one.template rows_on<P>());
-      CHECK(y == rows_of(all, first, count));
-      CHECK(y == on_one);
-    }
+  check_rows_alone<TestType>(Format::int8, &Context<TestType>::rounds_to_int16);
 }
 
 TEMPLATE_LIST_TEST_CASE("rows of zeros and rows that are not finite stay so, and to themselves", "[int8_pairs]",

@@ -83,30 +83,42 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
         [&](int k0, int kn, int n0, int nn, R* panels) { G::pack_columns(source, k0, kn, n0, nn, panels); }, finish, 1);
   }
 
+  /// y = x wᵀ of `rows` rows whose numbers lie in pairs, then what `finish` says; pack writes panels of pairs.
+  template <class Step, class W, class Pack>
+  static void multiply_steps(Context<P>& ctx, const float* numbers, int rows, const W& w,
+                             const typename Gemm<float, Set, Step>::Finish& finish, Out<P> y, const Pack& pack) {
+    const int pairs = w.columns / 2;
+    const auto row = static_cast<std::size_t>(pairs), to_width = static_cast<std::size_t>(y.width);
+    if (w.panels && rows <= FewRows<Set>::most)
+      FewRows<Set, Step>::run(ctx.threads(), w, {numbers, row, y.data, to_width, rows}, finish);
+    else
+      Gemm<float, Set, Step>::run(ctx.threads(), rows, w.rows, pairs, {numbers, row, 1}, {y.data, to_width, false},
+                                  pack, finish, 1);
+  }
+  /// Calls f(panel, to) for the panels of rows n0 .. n0 + nn, each of kn pairs.
+  template <class W, class F>
+  static void each_panel(const W& w, int kn, int n0, int nn, float* to, const F& f) {
+    for (int n = n0; n < n0 + nn; n += panel_rows, to += kn * panel_rows)
+      f(w.data + static_cast<std::size_t>(n) * w.row_bytes(), to);
+  }
+
   /// The same of pairs of numbers rounded to bfloat16. False where there is no instruction for it, or an odd width.
   template <class W>
   static bool multiply_pairs([[maybe_unused]] Context<P>& ctx, [[maybe_unused]] In<P> x, [[maybe_unused]] const W& w,
                              [[maybe_unused]] const typename G::Finish& finish, [[maybe_unused]] Out<P> y) {
 #ifdef __AVX512BF16__
     if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
-      using Pairs = Gemm<float, Set, PairProducts<Set>>;
       if (w.columns % 2 != 0 || w.columns == 0) return false;
-      const int pairs = w.columns / 2;
-      const auto row = static_cast<std::size_t>(pairs), width = static_cast<std::size_t>(x.width),
-                 to_width = static_cast<std::size_t>(y.width);
-      const float* numbers = paired<Set>(ctx.threads(), x.data, width, x.rows, x.width);
-      const typename Pairs::Finish ends{finish.scales, finish.bias};
-      if (w.panels && x.rows <= FewRows<Set>::most)
-        FewRows<Set, PairProducts<Set>>::run(ctx.threads(), w, {numbers, row, y.data, to_width, x.rows}, ends);
-      else
-        Pairs::run(
-            ctx.threads(), x.rows, w.rows, pairs, {numbers, row, 1}, {y.data, to_width, false},
-            [&](int k0, int kn, int n0, int nn, float* panels) {
-              if (!w.panels) return Pairs::pack_columns(PairedRows{w.data, w.row_bytes()}, k0, kn, n0, nn, panels);
-              for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
-                pair_panel<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
-            },
-            ends, 1);
+      using Step = PairProducts<Set>;
+      const float* numbers = paired<Set>(ctx.threads(), x.data, static_cast<std::size_t>(x.width), x.rows, x.width);
+      multiply_steps<Step>(
+          ctx, numbers, x.rows, w, {finish.scales, finish.bias}, y, [&](int k0, int kn, int n0, int nn, float* panels) {
+            if (!w.panels)
+              Gemm<float, Set, Step>::pack_columns(PairedRows{w.data, w.row_bytes()}, k0, kn, n0, nn, panels);
+            else
+              each_panel(w, kn, n0, nn, panels,
+                         [&](const std::byte* panel, float* to) { pair_panel<Set>(panel, k0, kn, to); });
+          });
       return true;
     }
 #endif
@@ -120,23 +132,15 @@ struct Linear<Cpu<R, Set, Products::own>> : LinearBias<Cpu<R, Set, Products::own
 #ifdef FLAMINGO_INT8_PAIRS
     if constexpr (std::same_as<R, float> && Set == Isa::avx512_bf16) {
       using Step = IntegerPairs<Set>;
-      using Pairs = Gemm<float, Set, Step>;
-      static_assert(2.0 * Pairs::kc * Step::most * 128 < 2147483648.0, "a block's sum is a number of 32 bits");
+      static_assert(2.0 * Gemm<float, Set, Step>::kc * Step::most * 128 < 2147483648.0,
+                    "a block's sum is a number of 32 bits");
       if (!w.panels || w.columns % 2 != 0 || w.columns == 0) return false;
-      const int pairs = w.columns / 2;
-      const auto row = static_cast<std::size_t>(pairs), to_width = static_cast<std::size_t>(y.width);
       const IntegerRows whole =
           integers_of<Set>(ctx.threads(), x.data, static_cast<std::size_t>(x.width), x.rows, x.width);
-      if (x.rows <= FewRows<Set>::most)
-        FewRows<Set, Step>::run(ctx.threads(), w, {whole.pairs, row, y.data, to_width, x.rows}, {});
-      else
-        Pairs::run(
-            ctx.threads(), x.rows, w.rows, pairs, {whole.pairs, row, 1}, {y.data, to_width, false},
-            [&](int k0, int kn, int n0, int nn, float* panels) {
-              for (int n = n0; n < n0 + nn; n += panel_rows, panels += kn * panel_rows)
-                pair_integers<Set>(w.data + static_cast<std::size_t>(n) * w.row_bytes(), k0, kn, panels);
-            },
-            {}, 1);
+      multiply_steps<Step>(ctx, whole.pairs, x.rows, w, {}, y, [&](int k0, int kn, int n0, int nn, float* panels) {
+        each_panel(w, kn, n0, nn, panels,
+                   [&](const std::byte* panel, float* to) { pair_integers<Set>(panel, k0, kn, to); });
+      });
       over_rows(ctx.threads(), x.rows, y.width, [&](int first, int last) {
         for (int n = first; n < last; ++n)
           for (int o = 0; o < y.width; ++o)
