@@ -14,8 +14,8 @@
 //   limits      beside what has bytes or operations: how many of them all threads do in a second just then
 //   memory      a process of its own: the longest prompt from pictures to `new` tokens, beside the memory plan
 //
-// Lines of decode tell the bytes that a token reads: weights, and keys and values of what it sees. Those of vision,
-// resample, prefill and products tell operations.
+// Caches hold floats where weights do, else bf16. Lines of decode tell the bytes that a token reads: weights, and keys
+// and values of what it sees. Those of vision, resample, prefill and products tell operations.
 #include <array>
 #include <functional>
 #include <iostream>
@@ -61,14 +61,25 @@ class Bench {
         asked("equal_text")) {
       const Weights<Model::Connect> connector(format_, frozen, 3);
       const Weights<Model::Decoder> lm(format_, frozen, 4);
-      for (const int shots : shots_) read(connector.views, lm.views, shots);
-      if (asked("equal_text")) equal_text(connector.views, lm.views);
+      with_cached_numbers([&]<class Cached>() {
+        for (const int shots : shots_) read<Cached>(connector.views, lm.views, shots);
+        if (asked("equal_text")) equal_text<Cached>(connector.views, lm.views);
+      });
     }
     if (asked("train")) train();
   }
 
  private:
   static constexpr int most_text = 8192;  ///< rows of the engines' pools: address space
+
+  /// f of the numbers that caches hold: float32's are exact, all others' are rounded to bf16.
+  template <class F>
+  void with_cached_numbers(const F& f) {
+    if (format_ == Format::f32)
+      f.template operator()<float>();
+    else
+      f.template operator()<bfloat16>();
+  }
 
   bool asked(std::string_view task) const { return o_.asks("--tasks", task); }
   int longest() const { return *std::max_element(shots_.begin(), shots_.end()); }
@@ -181,7 +192,7 @@ class Bench {
   }
   /// Bytes that one token reads after `cached` ones: all weights but those of keys and values of media and of the
   /// Resampler, which work once a picture; and keys and values, those of one picture in each gated block.
-  template <class Connector, class Lm>
+  template <class Cached, class Connector, class Lm>
   static double bytes_of_token(const Connector& connector, const Lm& lm, double cached) {
     const auto of_media = [](std::string_view name) {
       return name.starts_with("resampler.") || name.find(".attention.key") != name.npos ||
@@ -192,14 +203,14 @@ class Bench {
     return weight_bytes<Model::Connect>(connector, [&](std::string_view name) { return !of_media(name); }) +
            weight_bytes<Model::Decoder>(lm,
                                         [](std::string_view name) { return config.lm.tied || name != "embedding"; }) +
-           sizeof(float) * (text + picture);
+           sizeof(Cached) * (text + picture);
   }
 
-  template <class Connector, class Lm>
+  template <class Cached, class Connector, class Lm>
   void read(const Connector& connector, const Lm& lm, int shots) {
     const Sequence asked_for = prompt(random_, shots, o_.number("--text"));
     const int media_count = shots + 1;
-    auto engine = make_engine<Model>(ctx_, connector, lm, {.text_rows = most_text, .media = media_count});
+    auto engine = make_engine<Model, Cached>(ctx_, connector, lm, {.text_rows = most_text, .media = media_count});
     const auto media = add_media(engine, media_count);
     const auto latents = drawn(static_cast<std::size_t>(media_count * Model::R) * Model::E, 5);
     // The keys and values of the prompt's media once more: the engine has them, and the peer computes them here.
@@ -235,7 +246,7 @@ class Bench {
       }
       if (beams == 1)
         report(task, shots, median(times), "bytes",
-               bytes_of_token(connector, lm, static_cast<double>(asked_for.ids.size()) + 2 + written / 2.0));
+               bytes_of_token<Cached>(connector, lm, static_cast<double>(asked_for.ids.size()) + 2 + written / 2.0));
       else
         report(task, shots, median(times));
     }
@@ -252,12 +263,12 @@ class Bench {
     }
   }
 
-  template <class Connector, class Lm>
+  template <class Cached, class Connector, class Lm>
   void equal_text(const Connector& connector, const Lm& lm) {
     const int shots = longest();
     const Sequence many = prompt(random_, shots, o_.number("--text")),
                    one = prompt_of(random_, static_cast<int>(many.ids.size()));
-    auto engine = make_engine<Model>(ctx_, connector, lm, {.text_rows = most_text, .media = shots + 1});
+    auto engine = make_engine<Model, Cached>(ctx_, connector, lm, {.text_rows = most_text, .media = shots + 1});
     const auto media = add_media(engine, shots + 1);
     std::array states{engine.begin(many, media), engine.begin(one, std::span(media).first(1))};
     std::array<std::vector<double>, 2> times;
@@ -303,21 +314,24 @@ class Bench {
       const Weights<Vision> vision(format_, frozen, 1);
       const Weights<Model::Connect> connector(format_, frozen, 3);
       const Weights<Model::Decoder> lm(format_, frozen, 4);
-      auto engine = make_engine<Model>(ctx_, connector.views, lm.views, {.text_rows = tokens, .media = shots + 1});
-      std::vector<CachedMedium> media;
-      for (int m = 0; m <= shots; ++m) {
-        const auto scope = ctx_.scope();
-        const std::array grid{Grid{0, S, S}};
-        const auto pixels = scratch<3>(ctx_, S * S);
-        Random random(20260101, static_cast<std::uint64_t>(m));
-        for (std::size_t i = 0; i < pixels.size(); ++i) pixels.data[i] = random.normal();
-        const auto features = scratch<Vision::D>(ctx_, cells);
-        Vision::forward<no_gradients>(ctx_, vision.views, pixels, grid, features);
-        media.push_back(engine.add_medium(features));
-      }
-      TextState state = engine.begin(asked_for, media);
-      TextState* const one[] = {&state};
-      for (int i = 0; i < written; ++i) step(engine, one);
+      with_cached_numbers([&]<class Cached>() {
+        auto engine =
+            make_engine<Model, Cached>(ctx_, connector.views, lm.views, {.text_rows = tokens, .media = shots + 1});
+        std::vector<CachedMedium> media;
+        for (int m = 0; m <= shots; ++m) {
+          const auto scope = ctx_.scope();
+          const std::array grid{Grid{0, S, S}};
+          const auto pixels = scratch<3>(ctx_, S * S);
+          Random random(20260101, static_cast<std::uint64_t>(m));
+          for (std::size_t i = 0; i < pixels.size(); ++i) pixels.data[i] = random.normal();
+          const auto features = scratch<Vision::D>(ctx_, cells);
+          Vision::forward<no_gradients>(ctx_, vision.views, pixels, grid, features);
+          media.push_back(engine.add_medium(features));
+        }
+        TextState state = engine.begin(asked_for, media);
+        TextState* const one[] = {&state};
+        for (int i = 0; i < written; ++i) step(engine, one);
+      });
     }
     Line line;
     begin(line, "memory", shots);

@@ -67,7 +67,9 @@ double planned_bytes(Format format, int tokens, int media, int written) {
   return weight_memory<Encoder<config.vision, P>, P>(format).bytes() +
          weight_memory<model::Flamingo<config, P>::Connect, P>(format).bytes() +
          weight_memory<model::Flamingo<config, P>::Decoder, P>(format).bytes() +
-         inference_memory<config, P>({.tokens = tokens, .media = media}, written).most();
+         (format == Format::f32 ? inference_memory<config, P>({.tokens = tokens, .media = media}, written)
+                                : inference_memory<config, P, bfloat16>({.tokens = tokens, .media = media}, written))
+             .most();
 }
 
 }  // namespace flamingo::bench

@@ -62,7 +62,7 @@ class Bench {
     Sequence prompt;
     for (int i = 0; i < tokens; ++i)
       prompt.ids.push_back(static_cast<int>(std::int64_t{i} * 7919 % (smollm2.vocabulary - 10) + 5));
-    auto engine = make_engine<Model>(ctx_, lm.views, {.text_rows = tokens + written + 8});
+    auto engine = make_engine<Model, bfloat16>(ctx_, lm.views, {.text_rows = tokens + written + 8});
     std::vector<double> prefill, decode;
     for (int i = 0; i <= o_.number("--repeats"); ++i) {
       TextState state = engine.begin(prompt);
@@ -103,17 +103,17 @@ class Bench {
     return all;
   }
 
-  template <class Views, class F>
+  template <class Cached = float, class Views, class F>
   void with_engine(const Views& views, const F& f) {
-    auto engine = make_engine<Model>(ctx_, views, {.text_rows = 8192});
+    auto engine = make_engine<Model, Cached>(ctx_, views, {.text_rows = 8192});
     f(engine);
   }
   void quality() {
     const std::vector<Judged> all = passages();
     std::vector<std::vector<int>> written;
     Judgement exact;
-    const auto tell = [&](const char* dtype, const auto& views) {
-      with_engine(views, [&](auto& engine) {
+    const auto tell = [&]<class Cached = float>(const char* dtype, const auto& views, Cached = {}) {
+      with_engine<Cached>(views, [&](auto& engine) {
         const Judgement judged = judge(engine, all, written);
         Line line;
         line.with("task", "quality").with("size", "smollm2-135m").with("dtype", dtype).with_null("shots");
@@ -130,7 +130,9 @@ class Bench {
     const Weights stored = load(Held::as_stored);
     Weights int8 = load(Held::as_int8);
     tell("stored", stored.views);
+    tell("stored, caches bf16", stored.views, bfloat16{});
     tell("int8", int8.views);
+    tell("int8, caches bf16", int8.views, bfloat16{});
     ctx_.rounds_to_int16 = true;
     tell("int8, rows in 16 bits", int8.views);
     ctx_.rounds_to_int16 = false;
@@ -144,6 +146,7 @@ class Bench {
       for (std::size_t b = 0; b < blocks.views.blocks.size(); ++b)
         blocks.views.blocks[b].dense.down = rounded.views.blocks[b].dense.down;
       tell("q8_0, maps down bf16", blocks.views);
+      tell("q8_0, maps down bf16, caches bf16", blocks.views, bfloat16{});
     }
     tell("q4_0", Quantised<Model::Decoder, P>(floats.views, Format::q4_0).views);
   }

@@ -124,8 +124,8 @@ double encoding_memory(const Workload& w) {
 }
 
 /// The run: each frame is encoded by itself, then every medium resampled, then all tokens but the last `written` of
-/// each sequence are read in one pass; those are read one by one, which takes no more.
-template <auto C, Platform Q>
+/// each sequence are read in one pass; those are read one by one, which takes no more. Caches hold numbers of Cached.
+template <auto C, Platform Q, class Cached = typename Q::Real>
 InferenceMemory inference_memory(const Workload& w, int written = 0) {
   using P = Dry<Q>;
   using Model = model::Flamingo<C, P>;
@@ -139,8 +139,8 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   Context<P> ctx;
   const typename Model::Connect::template Parameters<Packed<P>> connector{};
   const typename Model::Decoder::template Parameters<Packed<P>> lm{};
-  auto engine = make_engine<Model>(ctx, connector, lm,
-                                   {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
+  auto engine = make_engine<Model, Cached>(
+      ctx, connector, lm, {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
   const std::size_t caches = ctx.arena().kept();
   memory.caches = static_cast<double>(caches);
   if constexpr (decltype(engine)::relative) {  // the engine has room for every distance of the context, and fills some

@@ -113,6 +113,25 @@ TEST_CASE("A sequence out of a file goes on as it would have, and none of it is 
         generate(own.engine, waits, {.max_new_tokens = 5}).log_likelihoods);
 }
 
+TEST_CASE("Caches in bfloat16 are kept as they are, and no other engine takes them") {
+  using Short = Tiny<P, tiny_config, bfloat16>;
+  const tests::TemporaryFolder folder;
+  const auto path = folder.path() / "shots.safetensors", exact = folder.path() / "exact.safetensors";
+  Short made, own;
+  TextState shots = made.begin({{4, 0, 7, 2, 9, 1, 3}, {1, 3}, {2, 0}});
+  TextState* const one[] = {&shots};
+  made.engine.read(one);
+  CacheFiles(made.engine).save_state(path, shots);
+  TextState loaded = CacheFiles(own.engine).load_state(path);
+  for (TextState* state : {&shots, &loaded}) state->append(5);
+  CHECK(generate(own.engine, loaded, {.max_new_tokens = 9}).log_likelihoods ==
+        generate(made.engine, shots, {.max_new_tokens = 9}).log_likelihoods);
+  Own others;
+  Files(others.engine).save_state(exact, shots_of(others));
+  CHECK_THROWS_WITH(Files(others.engine).load_state(path), Catch::Contains("'media.k.0' is bf16, expected f32"));
+  CHECK_THROWS_WITH(CacheFiles(own.engine).load_state(exact), Catch::Contains("'media.k.0' is f32, expected bf16"));
+}
+
 TEST_CASE("Another model's file is refused, and one that makes no sense") {
   const tests::TemporaryFolder folder;
   const auto path = folder.path() / "shots.safetensors", media = folder.path() / "media.safetensors",

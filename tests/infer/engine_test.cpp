@@ -5,6 +5,7 @@
 #include <flamingo/cpu.hpp>
 
 #include "infer/tiny.hpp"
+#include "support/compare.hpp"
 
 namespace engine_test {
 
@@ -191,6 +192,50 @@ TEST_CASE("A tree of tokens has the bits of each of its paths") {
                        together.hidden.row(node)));
     }
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("Caches in bfloat16 give the same bits however a sequence is read, near the platform's own", "",
+                        Platforms) {
+  using P = TestType;
+  Tiny<P> exact;
+  Tiny<P, tiny_config, bfloat16> rounded;
+  const auto documents = rounded.documents();
+  const auto expected = uncached<Tiny<P>, P>(exact, exact.documents());
+  Tensor<typename P::Real> whole(expected.rows(), 12);
+  for (int i = 0, at = 0; i < static_cast<int>(documents.size()); ++i) {
+    TextState state = rounded.begin(documents[static_cast<std::size_t>(i)]);
+    TextState* const one[] = {&state};
+    const auto scope = rounded.ctx.scope();
+    const auto hidden = rounded.engine.read(one);
+    for (int row = 0; row < hidden.rows; ++row, ++at) std::copy_n(hidden.row(row), 12, &whole(at, 0));
+  }
+  const double apart = distance(whole, expected).relative;
+  CHECK(apart > 1e-5);
+  CHECK(apart < 0.01);
+  // All of them a token at a time: their rows lie among each other's. Then a tree, whose rows are no run.
+  std::vector<TextState> states;
+  for (const auto& d : documents) states.push_back(rounded.begin(d));
+  for (std::size_t t = 0; t < 11; ++t) {
+    std::vector<TextState*> batch;
+    std::vector<int> counts, rows;
+    for (std::size_t i = 0, first = 0; i < states.size(); first += documents[i].ids.size(), ++i)
+      if (t < documents[i].ids.size()) {
+        batch.push_back(&states[i]);
+        counts.push_back(1);
+        rows.push_back(static_cast<int>(first + t));
+      }
+    const auto scope = rounded.ctx.scope();
+    const auto hidden = rounded.engine.read(batch, counts);
+    for (int row = 0; row < hidden.rows; ++row)
+      CHECK(same_bits(whole, rows[static_cast<std::size_t>(row)], hidden, row));
+  }
+  CHECK(states[0].rows.runs().size() > 1);
+  const TextState& state = states[0];
+  const std::vector<int> ids{4, 9, 2, 5}, parents{-1, 0, 0, 1}, phi(4, state.last_phi), path{4, 9, 5};
+  const NewTokens tree[] = {{&state, ids, phi, parents}}, chain[] = {{&state, path, std::span(phi).first(3), {}}};
+  const auto scope = rounded.ctx.scope();
+  const auto together = rounded.engine.forward(tree), alone = rounded.engine.forward(chain);
+  CHECK(std::equal(alone.hidden.row(2), alone.hidden.row(2) + 12, together.hidden.row(3)));
 }
 
 TEST_CASE("Media are computed once, shared, and make room when nobody holds them") {

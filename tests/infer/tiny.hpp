@@ -46,7 +46,8 @@ Store<Layer, P> random_weights(std::uint64_t seed) {
   return store;
 }
 
-template <Platform P, auto C = tiny_config>
+/// Cached: what the engine's caches hold.
+template <Platform P, auto C = tiny_config, class Cached = typename P::Real>
 struct Tiny {
   using Model = model::Flamingo<C, P>;
   using Real = typename P::Real;
@@ -57,8 +58,8 @@ struct Tiny {
   Connector connector = random_weights<typename Model::Connect, P>(1);
   Lm lm = random_weights<typename Model::Decoder, P>(2);
   Context<P> ctx{1};
-  Engine<Model, typename Connector::Views, typename Lm::Views> engine =
-      make_engine<Model>(ctx, connector.views, lm.views, {.media = 7});
+  Engine<Model, typename Connector::Views, typename Lm::Views, Cached> engine =
+      make_engine<Model, Cached>(ctx, connector.views, lm.views, {.media = 7});
 
   /// Features of picture i; every third is a video of two frames, if a Resampler makes as many rows of it.
   static int frames(int i) { return C.resampler.layers > 0 && i % 3 == 2 ? 2 : 1; }

@@ -174,17 +174,17 @@ class CacheRows {
   int count_ = 0;
 };
 
-/// The keys and values of text in each decoder block, grafted ones too: pools of `capacity` rows in the kept memory of
-/// a context.
-template <class M, Platform P>
+/// The keys and values of text in each decoder block, grafted ones too: pools of `capacity` rows of T in the kept
+/// memory of a context.
+template <class M, Platform P, class T = typename P::Real>
 struct TextCache {
   static constexpr int KV = M::Block::KV, pools = 2 * static_cast<int>(M::all_blocks);
-  Rows<P, KV> all;  ///< every pool's: those of block i begin at row 2 i capacity, keys before values
-  std::array<Rows<P, KV>, M::all_blocks> k, v;
+  Rows<P, KV, T> all;  ///< every pool's: those of block i begin at row 2 i capacity, keys before values
+  std::array<Rows<P, KV, T>, M::all_blocks> k, v;
   Shared<RowUses> uses;
 
   TextCache(Context<P>& ctx, int capacity)
-      : all(keep<KV>(ctx, pools * capacity)), uses(Shared<RowUses>::make(capacity)) {
+      : all(keep<KV, T>(ctx, pools * capacity)), uses(Shared<RowUses>::make(capacity)) {
     for (int i = 0; i < pools; i += 2) {
       k[static_cast<std::size_t>(i / 2)] = all.slice(i * capacity, capacity);
       v[static_cast<std::size_t>(i / 2)] = all.slice((i + 1) * capacity, capacity);
@@ -228,7 +228,7 @@ class CachedMedium {
   bool is(const CachedMedium& other) const { return place_ == other.place_; }
 
  private:
-  template <class M, Platform P>
+  template <class M, Platform P, class T>
   friend struct MediaCache;
   CachedMedium(int place, int rows) : place_(Shared<const int>::make(place)), rows_(rows) {}
   Shared<const int> place_;
@@ -252,18 +252,18 @@ inline std::uint64_t content_key(std::span<const std::byte> features, int frames
   return h;
 }
 
-/// Latents of media, and their keys and values in each gated block: R rows a medium, in the kept memory of a context.
-/// Media that nobody holds give way to new ones, the one that was asked for longest ago first.
-template <class M, Platform P>
+/// Latents of media, and their keys and values in each gated block, of T: R rows a medium, in the kept memory of a
+/// context. Media that nobody holds give way to new ones, the one that was asked for longest ago first.
+template <class M, Platform P, class T = typename P::Real>
 struct MediaCache {
   static constexpr int R = M::R, E = M::E, KV = M::Gated::KV;
   Rows<P, E> latents;
-  std::array<Rows<P, KV>, M::gated_blocks> k, v;
+  std::array<Rows<P, KV, T>, M::gated_blocks> k, v;
 
   MediaCache(Context<P>& ctx, int capacity) : latents(keep<E>(ctx, capacity * R)), capacity_(capacity) {
     for (std::size_t j = 0; j < M::gated_blocks; ++j) {
-      k[j] = keep<KV>(ctx, capacity * R);
-      v[j] = keep<KV>(ctx, capacity * R);
+      k[j] = keep<KV, T>(ctx, capacity * R);
+      v[j] = keep<KV, T>(ctx, capacity * R);
     }
   }
 

@@ -64,13 +64,15 @@ class CacheFiles {
   using M = typename E::Model;
   using P = typename E::P;
   using Real = typename P::Real;
+  using Cached = typename E::CacheReal;
   using Numbers = std::vector<double>;
   static constexpr bool has_media = E::has_media;
   static constexpr std::string_view kind = "flamingo cache 1";
-  static constexpr io::DType dtype = sizeof(Real) == 8                ? io::DType::f64
-                                     : sizeof(Real) == 4              ? io::DType::f32
-                                     : std::is_same_v<Real, bfloat16> ? io::DType::bf16
-                                                                      : io::DType::f16;
+  template <class T>
+  static constexpr io::DType dtype = sizeof(T) == 8                ? io::DType::f64
+                                     : sizeof(T) == 4              ? io::DType::f32
+                                     : std::is_same_v<T, bfloat16> ? io::DType::bf16
+                                                                   : io::DType::f16;
 
   static std::size_t place_of(std::span<const CachedMedium> media, const CachedMedium& m) {
     return static_cast<std::size_t>(
@@ -150,7 +152,8 @@ class CacheFiles {
     }
     std::vector<io::TensorInfo> infos = contents.infos;
     const auto declare = [&](std::string name, const auto& pool, std::int64_t count) {
-      infos.push_back({std::move(name), dtype, {count, int(pool.width)}});
+      using T = typename std::remove_cvref_t<decltype(pool)>::Element;
+      infos.push_back({std::move(name), dtype<T>, {count, int(pool.width)}});
     };
     each_media_pool([&](std::string name, const auto& pool) {
       declare(std::move(name), pool, static_cast<std::int64_t>(media.size()) * rows_of_medium());
@@ -193,8 +196,16 @@ class CacheFiles {
       check(found->second == compiled, "cache file", file.path().string(), ": its ", name, " is ", found->second,
             ", expected ", compiled);
     }
+    if constexpr (has_media) check_dtype(file, "media.k.0");
+    if (text) check_dtype(file, "text.k.0");
     check_fingerprint(file, "fingerprint", connector_fingerprint());
     if (text) check_fingerprint(file, "fingerprint.lm", lm_fingerprint(numbers<std::int32_t>(file, "state.read_ids")));
+  }
+  /// Before fingerprints, which differ too where caches hold other numbers.
+  static void check_dtype(const io::Safetensors& file, std::string_view name) {
+    const io::DType found = file.at(name).dtype;
+    check(found == dtype<Cached>, "cache file", file.path().string(), ": '", name, "' is ", found, ", expected ",
+          dtype<Cached>, ", which this engine's caches hold");
   }
   static void check_fingerprint(const io::Safetensors& file, std::string_view name, const Numbers& own) {
     const auto found = numbers<double>(file, name);
@@ -222,15 +233,17 @@ class CacheFiles {
   /// Rows of a tensor, `first` of it and those after, into rows of a pool.
   template <class Pool>
   void fill(const io::Safetensors& file, const std::string& name, std::int64_t total, int first, const Pool& to) {
+    using T = typename Pool::Element;
     const io::TensorView& tensor = file.at(name);
     const std::vector<std::int64_t> expected{total, int(to.width)};
-    check(tensor.dtype == dtype && tensor.shape == expected, "cache file", file.path().string(), ": '", name, "' is ",
-          tensor.dtype, ' ', io::shape_text(tensor.shape), ", expected ", dtype, ' ', io::shape_text(expected));
-    std::vector<Real> values(to.size());
+    check(tensor.dtype == dtype<T> && tensor.shape == expected, "cache file", file.path().string(), ": '", name,
+          "' is ", tensor.dtype, ' ', io::shape_text(tensor.shape), ", expected ", dtype<T>, ' ',
+          io::shape_text(expected));
+    std::vector<T> values(to.size());
     if (values.empty()) return;
-    const std::size_t row = static_cast<std::size_t>(int(to.width)) * sizeof(Real);
+    const std::size_t row = static_cast<std::size_t>(int(to.width)) * sizeof(T);
     std::memcpy(static_cast<void*>(values.data()), tensor.bytes.data() + static_cast<std::size_t>(first) * row,
-                values.size() * sizeof(Real));
+                values.size() * sizeof(T));
     upload(engine_.context(), values.data(), values.size(), to.data);
   }
   std::vector<CachedMedium> read_media(const io::Safetensors& file) {

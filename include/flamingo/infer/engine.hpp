@@ -90,12 +90,18 @@ struct EngineOptions {
 
 /// Borrows the weights and a context; owns the pools. The pools lie in the context's kept memory: whatever is kept
 /// after the engine was made must be released before it ends.
-template <class M, class Connector, class Lm>
+///
+/// Cached is the type of cached keys and values: the platform's own numbers, or bfloat16 on the CPU, which takes half
+/// the memory, and half the reading for each token. They are rounded before the first token sees them, so that a
+/// sequence's bits do not depend on how it is read.
+template <class M, class Connector, class Lm, class Cached = typename detail::PlatformOfModel<M>::Place::Real>
 class Engine {
  public:
   using P = typename detail::PlatformOfModel<M>::Place;
   using Model = M;
   using Real = typename P::Real;
+  using CacheReal = Cached;
+  static_assert(reads_keys_in<P, Cached>, "Engine: this platform does not read keys and values of this type");
   static constexpr int D = M::D, V = M::V, context_size = M::config.lm.context;
   static constexpr bool has_media = M::gated_blocks > 0;
   static constexpr bool relative = requires { requires M::Block::relative; };
@@ -120,7 +126,7 @@ class Engine {
   /// What the engine borrows, and the pools that it owns: for what saves and loads them.
   const Connector& connector() const { return connector_; }
   const Lm& lm() const { return lm_; }
-  TextCache<M, P>& text_cache() { return text_; }
+  TextCache<M, P, Cached>& text_cache() { return text_; }
   auto& media_cache() { return media_; }
   /// Rows of the text pool, and those that sequences use.
   int text_rows() const { return text_.uses->rows(); }
@@ -200,20 +206,34 @@ class Engine {
     const auto hidden = scratch<D>(ctx_, N);
     const auto scope = ctx_.scope();
     const auto kept = ctx_.kept_scope();
-    const auto fresh = scratch<KV>(ctx_, plan.apart ? 2 * N : 0), k = fresh.slice(0, N), v = fresh.slice(N, N);
-    const auto index = plan.apart ? table(ctx_, plan.places) : View<P, 1, const int>{};
+    const auto fresh = scratch<KV>(ctx_, rounds || plan.apart ? 2 * N : 0), k = fresh.slice(0, N),
+               v = fresh.slice(N, N);
+    const auto index = rounds || plan.apart ? table(ctx_, plan.places) : View<P, 1, const int>{};
     const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
-    const auto rows_of = [&](std::size_t i) {
-      auto all = pools(text_.k[i], text_.v[i]);
-      if (!plan.apart) return NewRows{text_.k[i].slice(plan.first, N), text_.v[i].slice(plan.first, N), all};
-      all.add({k, v});
-      return NewRows{k, v, all};
-    };
-    pass(at, positions_of(plan), hidden, watch, rows_of, [&](std::size_t i) {
-      if (!plan.apart) return;
+    const auto place = [&](std::size_t i) {
       ops::place(ctx_, k, index, text_.k[i]);
       ops::place(ctx_, v, index, text_.v[i]);
-    });
+    };
+    if constexpr (rounds) {
+      const auto rows_of = [&](std::size_t i) {
+        return NewRows{k, v, [&place, this, i] {
+                         place(i);
+                         return pools(text_.k[i], text_.v[i]);
+                       }};
+      };
+      pass(at, positions_of(plan), hidden, watch, rows_of, [](std::size_t) {});
+    } else {
+      const int first = plan.places.empty() ? 0 : plan.places[0];
+      const auto rows_of = [&](std::size_t i) {
+        auto all = pools(text_.k[i], text_.v[i]);
+        if (!plan.apart) return NewRows{text_.k[i].slice(first, N), text_.v[i].slice(first, N), all};
+        all.add({k, v});
+        return NewRows{k, v, all};
+      };
+      pass(at, positions_of(plan), hidden, watch, rows_of, [&](std::size_t i) {
+        if (plan.apart) place(i);
+      });
+    }
     return {hidden, std::move(plan.rows)};
   }
   /// The same, replayed where the platform can: a token of each sequence. Its keys and values get rows of their own, so
@@ -383,11 +403,16 @@ class Engine {
   };
   static constexpr int KV = M::Block::KV;
   static constexpr int most_logits = 1 << 24;  // that exist at a time
-  /// Where a block writes new keys and values, and all that it reads.
+  static constexpr bool rounds =
+      !std::is_same_v<Cached, Real>;  // new keys and values cannot be written where they stay
+  /// Where a block writes new keys and values, and all that it reads: pools, or what makes them.
+  template <class Seen>
   struct NewRows {
     Rows<P, KV> k, v;
-    Pools<P> pools;
+    Seen pools;
   };
+  template <class Seen>
+  NewRows(Rows<P, KV>, Rows<P, KV>, Seen) -> NewRows<Seen>;
   /// All blocks, from ids to hidden rows; rows_of(i) are block i's NewRows, and then(i) is called when it has run.
   template <class PositionsOf, class Watch, class RowsOf, class Then>
   void pass(const Tables& at, const PositionsOf& positions, const Rows<P, D>& hidden, const Watch& watch,
@@ -407,7 +432,7 @@ class Engine {
       if (i == M::all_blocks) break;
       M::with_block(connector_, lm_, i, [&](const auto& w) {
         const auto run = [&](const auto&... between) {
-          const NewRows rows = rows_of(i);
+          const auto rows = rows_of(i);
           M::Block::template forward<no_gradients>(ctx_, w, x, positions(i), rows.k, rows.v, rows.pools, at.self, z,
                                                    between...);
         };
@@ -440,16 +465,16 @@ class Engine {
     else
       return {};
   }
-  using Media = std::conditional_t<has_media, MediaCache<M, P>, Nothing>;
+  using Media = std::conditional_t<has_media, MediaCache<M, P, Cached>, Nothing>;
   static Media make_media(Context<P>& ctx, const EngineOptions& options) {
     if constexpr (has_media)
       return Media(ctx, options.media);
     else
       return {};
   }
-  template <int W>
-  static Pools<P> pools(const Rows<P, W>& k, const Rows<P, W>& v) {
-    Pools<P> p;
+  template <int W, class T>
+  static Pools<P, T> pools(const Rows<P, W, T>& k, const Rows<P, W, T>& v) {
+    Pools<P, T> p;
     p.add({k, v});
     return p;
   }
@@ -461,7 +486,6 @@ class Engine {
     std::vector<CacheRows> rows;  ///< of each piece
     std::vector<int> places;      ///< of each token, its row of the pools
     bool apart = false;           ///< new keys and values have a pool of their own first: their rows are not one run
-    int first = 0;                ///< else: the row of the first token
   };
   /// The positions of new tokens as block i reads them.
   auto positions_of(const Plan& plan) {
@@ -486,8 +510,7 @@ class Engine {
     }
     const auto broken =
         std::adjacent_find(plan.places.begin(), plan.places.end(), [](int row, int next) { return next != row + 1; });
-    plan.apart = apart || broken != plan.places.end();
-    plan.first = plan.apart || plan.places.empty() ? 0 : plan.places[0];
+    plan.apart = !rounds && (apart || broken != plan.places.end());
     tokens_read_ += static_cast<long>(plan.places.size());
     std::vector<SeenMedium> media;
     for (const NewTokens& piece : pieces) {
@@ -514,7 +537,6 @@ class Engine {
   /// run, and itself.
   static void add_self_spans(Plan& plan, const NewTokens& piece, int first) {
     const int tokens = static_cast<int>(piece.ids.size()), read = piece.state->rows.count();
-    const int fresh = plan.apart ? 1 : 0;  // the pool of the new rows
     const auto parent = [&](int t) {
       return piece.parents.empty() ? t - 1 : piece.parents[static_cast<std::size_t>(t)];
     };
@@ -536,9 +558,20 @@ class Engine {
       }
       for (std::size_t a = 0, b = 0; a < ancestors.size(); a = b) {
         while (b < ancestors.size() && ancestors[b] == ancestors[a] + static_cast<int>(b - a)) ++b;
-        plan.self.add({fresh, plan.first + first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0});
+        add_new_keys(plan, first + ancestors[a], static_cast<int>(b - a), at + static_cast<int>(a), 0);
       }
-      plan.self.add({fresh, plan.first + first + from, to - from, position, 1});
+      add_new_keys(plan, first + from, to - from, position, 1);
+    }
+  }
+  /// Of `count` new tokens, from `token` of the plan on.
+  static void add_new_keys(Plan& plan, int token, int count, int position, int causal) {
+    if (plan.apart) return plan.self.add({1, token, count, position, causal});
+    for (int n = 0; n < count;) {  // as runs of the pool's rows
+      const int row = plan.places[static_cast<std::size_t>(token + n)];
+      int run = 1;
+      while (n + run < count && plan.places[static_cast<std::size_t>(token + n + run)] == row + run) ++run;
+      plan.self.add({0, row, run, position + n, causal});
+      n += run;
     }
   }
 
@@ -548,7 +581,7 @@ class Engine {
   EngineOptions options_;
   std::size_t mark_;
   long tokens_read_ = 0;
-  TextCache<M, P> text_;
+  TextCache<M, P, Cached> text_;
   [[no_unique_address]] Distances distances_;
   [[no_unique_address]] Media media_;
   [[no_unique_address]] Replay<P> replay_;
@@ -556,16 +589,17 @@ class Engine {
 
 // Outside of the class, so that they are not inline: below these two lie all layers, and `extern template` keeps them
 // out of a translation unit (docs/performance.md).
-template <class M, class Connector, class Lm>
-typename Engine<M, Connector, Lm>::Result Engine<M, Connector, Lm>::forward(std::span<const NewTokens> pieces) {
+template <class M, class Connector, class Lm, class Cached>
+typename Engine<M, Connector, Lm, Cached>::Result Engine<M, Connector, Lm, Cached>::forward(
+    std::span<const NewTokens> pieces) {
   if constexpr (Replay<P>::replays && !relative)
     if (std::all_of(pieces.begin(), pieces.end(), [](const NewTokens& piece) { return piece.ids.size() == 1; }))
       return step(pieces);
   return forward(pieces, NoWatch{});
 }
-template <class M, class Connector, class Lm>
+template <class M, class Connector, class Lm, class Cached>
 template <class F>
-CachedMedium Engine<M, Connector, Lm>::add_medium(const F& features, int frames, int place, int visible) {
+CachedMedium Engine<M, Connector, Lm, Cached>::add_medium(const F& features, int frames, int place, int visible) {
   static_assert(has_media, "add_medium: this model has no gated blocks");
   static_assert(RowsOn<F, P>, "add_medium: features are rows on the engine's platform");
   using Resampler = typename M::ResamplerLayer;
@@ -584,22 +618,32 @@ CachedMedium Engine<M, Connector, Lm>::add_medium(const F& features, int frames,
     Resampler::template forward<no_gradients>(ctx_, connector_.resampler,
                                               {features.data, features.rows, Extent<Resampler::E>(features.width)},
                                               plan, latents);
-    for (std::size_t j = 0; j < M::gated_blocks; ++j)
-      M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, media_.k[j].slice(at * M::R, M::R),
-                                               media_.v[j].slice(at * M::R, M::R));
+    for (std::size_t j = 0; j < M::gated_blocks; ++j) {
+      const auto k = media_.k[j].slice(at * M::R, M::R), v = media_.v[j].slice(at * M::R, M::R);
+      if constexpr (rounds) {
+        const auto own_k = scratch<M::Gated::KV>(ctx_, M::R), own_v = scratch<M::Gated::KV>(ctx_, M::R);
+        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, own_k, own_v);
+        ops::convert(ctx_, own_k, k);
+        ops::convert(ctx_, own_v, v);
+      } else {
+        M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, k, v);
+      }
+    }
   });
 }
 
 /// An engine for model::Flamingo<C, P> over the parameters of its connector and decoder, under any storage policy.
-template <class M, Platform P, class Connector, class Lm>
-Engine<M, Connector, Lm> make_engine(Context<P>& ctx, const Connector& connector, const Lm& lm,
-                                     const EngineOptions& options = {}) {
+/// make_engine<M, bfloat16>: its caches hold bfloat16.
+template <class M, class Cached = typename detail::PlatformOfModel<M>::Place::Real, Platform P, class Connector,
+          class Lm>
+Engine<M, Connector, Lm, Cached> make_engine(Context<P>& ctx, const Connector& connector, const Lm& lm,
+                                             const EngineOptions& options = {}) {
   return {ctx, connector, lm, options};
 }
 /// An engine for LanguageModel<C, P>.
-template <class M, Platform P, class Lm>
+template <class M, class Cached = typename detail::PlatformOfModel<M>::Place::Real, Platform P, class Lm>
   requires(M::gated_blocks == 0)
-Engine<M, Nothing, Lm> make_engine(Context<P>& ctx, const Lm& lm, const EngineOptions& options = {}) {
+Engine<M, Nothing, Lm, Cached> make_engine(Context<P>& ctx, const Lm& lm, const EngineOptions& options = {}) {
   static constexpr Nothing nothing{};
   return {ctx, nothing, lm, options};
 }

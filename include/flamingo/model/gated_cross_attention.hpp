@@ -110,8 +110,8 @@ struct GatedCrossAttention {
 
   /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them, and `blind`
   /// rows nothing from the dense half where the config masks it.
-  template <Need need, class W>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Pools<P>& pools,
+  template <Need need, class W, class T>
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Pools<P, T>& pools,
                              const Spans<P>& spans, const Rows<P, D>& z, View<P, 1, const int> blind = {}) {
     const auto scope = ctx.scope();
     const int N = x.rows;

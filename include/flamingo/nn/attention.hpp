@@ -64,14 +64,14 @@ std::vector<T> alibi_slopes(int heads, float limit) {
   return slopes;
 }
 
-/// The pools that one attention reads.
-template <Platform P>
+/// The pools that one attention reads, in numbers of type T (reads_keys_in).
+template <Platform P, class T = typename P::Real>
 struct Pools {
-  std::array<KeyValue<P>, max_pools> list{};
+  std::array<KeyValue<P, T>, max_pools> list{};
   int count = 0;
 
-  void add(const KeyValue<P>& pool) { list[static_cast<std::size_t>(count++)] = pool; }
-  std::span<const KeyValue<P>> view() const { return {list.data(), static_cast<std::size_t>(count)}; }
+  void add(const KeyValue<P, T>& pool) { list[static_cast<std::size_t>(count++)] = pool; }
+  std::span<const KeyValue<P, T>> view() const { return {list.data(), static_cast<std::size_t>(count)}; }
 };
 /// Where rows stand in their sequences.
 template <Platform P>
@@ -250,9 +250,11 @@ struct Attention {
     If<C.relative && need.any(), In<P>> r;
   };
 
-  template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
+  /// Pools of other numbers than P's can be read, but nothing flows back into them.
+  template <Need need, class W, RowsOn<P> X, class T, RowsOn<P> Y>
   static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions,
-                            const Pools<P>& pools, const Spans<P>& spans, const Y& y) {
+                            const Pools<P, T>& pools, const Spans<P>& spans, const Y& y) {
+    static_assert(!need.any() || std::is_same_v<T, Real>, "Attention: gradients need keys and values in P's numbers");
     const auto scope = ctx.scope();
     Saved<need> saved;
     const auto q = take<need.any(), Q>(ctx, x.rows), attended = take<need.any(), Q>(ctx, x.rows);

@@ -79,11 +79,13 @@ struct TransformerBlock {
   };
 
   /// Pool 0 holds the rows' own keys and values, which are written to `own` first: rows of a cache, or of the arena.
-  /// Spans say what else of pool 0 and of further pools is seen. z may not be x. `between` gets the rows between the
-  /// halves and returns those that the second half reads: where a layer of another kind stands there (VANILLA XATTN).
-  template <Need need, class W, class Between = Straight>
+  /// Spans say what else of pool 0 and of further pools is seen. A cache that holds keys and values in another form
+  /// gives a function in place of its pools, which moves `own` there and returns them. z may not be x. `between` gets
+  /// the rows between the halves and returns those that the second half reads: where a layer of another kind stands
+  /// there (VANILLA XATTN).
+  template <Need need, class W, class Seen, class Between = Straight>
   static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Positions<P>& positions,
-                             const Rows<P, KV>& own_k, const Rows<P, KV>& own_v, const Pools<P>& pools,
+                             const Rows<P, KV>& own_k, const Rows<P, KV>& own_v, const Seen& pools,
                              const Spans<P>& spans, const Rows<P, D>& z, const Between& between = {}) {
     static_assert(!C.parallel || std::is_same_v<Between, Straight>,
                   "TransformerBlock: nothing is between halves that are parallel");
@@ -94,8 +96,9 @@ struct TransformerBlock {
     const auto normed = take<keeps_normed(need), D>(ctx, N), branch = take<branches_kept, D>(ctx, N);
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
-    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
-    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
+    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);  // (N, G K)
+    s.attention =
+        Attend::template attend<need>(ctx, w.attention, normed, positions, held(pools), spans, branch);  // (N, D)
     const auto sum = take < need.any() && !C.parallel, D > (ctx, N);
     add(ctx, x, w.attention_gate, branch, sum);
     const Rows<P, D> y = between(sum);
@@ -137,6 +140,13 @@ struct TransformerBlock {
   }
 
  private:
+  template <class Seen>
+  static decltype(auto) held(const Seen& pools) {
+    if constexpr (requires { pools(); })
+      return pools();
+    else
+      return (pools);
+  }
   template <class Gate>
   static void add(Context<P>& ctx, const Rows<P, D>& x, const Gate& gate, const Rows<P, D>& branch,
                   const Rows<P, D>& y) {

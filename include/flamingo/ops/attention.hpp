@@ -13,11 +13,17 @@
 
 namespace flamingo {
 
-/// A pool of keys and values (rows, G K).
-template <Platform P>
+/// A pool of keys and values (rows, G K), in numbers of type T.
+template <Platform P, class T = typename P::Real>
 struct KeyValue {
-  In<P> k, v;
+  In<P, T> k, v;
 };
+/// Whether P reads pools of T: of its own numbers, and of what its kernels name besides (narrower ones that a cache
+/// holds; forward alone).
+template <Platform P, class T>
+inline constexpr bool reads_keys_in = std::is_same_v<T, typename P::Real>;
+template <Platform P, class T>
+inline constexpr bool reads_keys_in<Dry<P>, T> = reads_keys_in<P, T>;
 /// Where their gradients are written; empty rows where none are wanted (a cached prefix).
 template <Platform P>
 struct KeyValueGradient {
@@ -59,27 +65,36 @@ struct Attention;
 
 namespace ops {
 
-template <Platform P>
-void check_attention(const AttentionShape& a, const In<P>& q, std::span<const KeyValue<P>> pools) {
+template <Platform P, class T>
+void check_attention(const AttentionShape& a, const In<P>& q, std::span<const KeyValue<P, T>> pools) {
   check(a.heads > 0 && a.kv_heads > 0 && a.heads % a.kv_heads == 0, "attention", a.heads, " heads over ", a.kv_heads,
         " key heads: the first must be a multiple of the second");
   check(int(q.width) == a.heads * a.head_dim, "attention", "q is ", q.shape(), ", expected width ",
         a.heads * a.head_dim);
   check(pools.size() <= max_pools, "attention", pools.size(), " pools, at most ", max_pools);
-  for (const KeyValue<P>& pool : pools)
+  for (const KeyValue<P, T>& pool : pools)
     check(int(pool.k.width) == a.kv_heads * a.head_dim && pool.k.shape() == pool.v.shape(), "attention", "keys are ",
           pool.k.shape(), " and values ", pool.v.shape(), ", expected width ", a.kv_heads * a.head_dim, " of both");
 }
 
-/// Position is NoPosition, Alibi<P> or Relative<P>.
+/// Position is NoPosition, Alibi<P> or Relative<P>; T is a type for which reads_keys_in<P, T>.
+template <Platform P, class T, class Position>
+void attention(Context<P>& ctx, const AttentionShape& shape, std::type_identity_t<In<P>> q,
+               std::span<const KeyValue<P, T>> pools, const Spans<P>& spans, const Position& position,
+               std::type_identity_t<Out<P>> y, const Rows<P, dynamic, AccumulateOf<P>>& lse) {
+  static_assert(reads_keys_in<P, T>, "attention: this platform does not read keys and values of this type");
+  check_attention<P, T>(shape, q, pools);
+  check(q.shape() == y.shape() && lse.rows == q.rows && int(lse.width) == shape.heads, "attention", "q is ", q.shape(),
+        ", y is ", y.shape(), " and lse is ", lse.shape(), ", expected (", q.rows, ", ", shape.heads, ')');
+  kernels::Attention<P>::forward(ctx, shape, q, pools, spans, position, y, lse);
+}
+
+/// The same of whatever is a list of pools of P's own numbers.
 template <Platform P, class Position>
 void attention(Context<P>& ctx, const AttentionShape& shape, std::type_identity_t<In<P>> q,
                std::type_identity_t<std::span<const KeyValue<P>>> pools, const Spans<P>& spans,
                const Position& position, std::type_identity_t<Out<P>> y, const Rows<P, dynamic, AccumulateOf<P>>& lse) {
-  check_attention<P>(shape, q, pools);
-  check(q.shape() == y.shape() && lse.rows == q.rows && int(lse.width) == shape.heads, "attention", "q is ", q.shape(),
-        ", y is ", y.shape(), " and lse is ", lse.shape(), ", expected (", q.rows, ", ", shape.heads, ')');
-  kernels::Attention<P>::forward(ctx, shape, q, pools, spans, position, y, lse);
+  attention<P, typename P::Real>(ctx, shape, q, pools, spans, position, y, lse);
 }
 
 /// Writes dq (zero for rows without a key) and, for each pool whose gradient is not empty, dk and dv (zero for keys
@@ -92,7 +107,7 @@ void attention_backward(Context<P>& ctx, const AttentionShape& shape, std::type_
                         std::type_identity_t<Out<P>> dq,
                         std::type_identity_t<std::span<const KeyValueGradient<P>>> dpools,
                         const PositionGradient& dposition) {
-  check_attention<P>(shape, q, pools);
+  check_attention<P, typename P::Real>(shape, q, pools);
   check(dpools.size() == pools.size(), "attention_backward", dpools.size(), " gradients for ", pools.size(), " pools");
   check(dy.shape() == q.shape() && dq.shape() == q.shape(), "attention_backward", "q is ", q.shape(), ", dy is ",
         dy.shape(), " and dq is ", dq.shape(), ": their shapes differ");

@@ -52,14 +52,36 @@ struct Cuts {
             v = Tensor<R>::random(N, G* K, 3), slopes = Tensor<R>::random(1, H, 4, 0, 0.1),
             r = Tensor<R>::random(N, H* K, 5), u = Tensor<R>::random(1, H* K, 6), w = Tensor<R>::random(1, H* K, 7);
 
+  Tensor<bfloat16> short_k = rounded(k), short_v = rounded(v);
+
+  /// In bfloat16; x becomes what they are.
+  static Tensor<bfloat16> rounded(Tensor<R>& x) {
+    Tensor<bfloat16> y(x.rows(), x.columns());
+    std::transform(x.begin(), x.end(), y.begin(), [](R number) { return bfloat16(static_cast<float>(number)); });
+    std::transform(y.begin(), y.end(), x.begin(),
+                   [](bfloat16 number) { return static_cast<R>(static_cast<float>(number)); });
+    return y;
+  }
+
   /// y of all rows of q, under a span's rows and segments.
   template <class P>
   Tensor<R> run(Context<P>& ctx, Positions kind, const SpanList& list, Tensor<R>& queries) {
+    const std::array<KeyValue<P>, 1> pools{{{k.template rows_on<P>(), v.template rows_on<P>()}}};
+    return run<P, R>(ctx, kind, list, queries, pools);
+  }
+  /// The same of keys and values in bfloat16.
+  template <class P>
+  Tensor<R> run_short(Context<P>& ctx, Positions kind, const SpanList& list, Tensor<R>& queries) {
+    const std::array<KeyValue<P, bfloat16>, 1> pools{{{short_k.template rows_on<P>(), short_v.template rows_on<P>()}}};
+    return run<P, bfloat16>(ctx, kind, list, queries, pools);
+  }
+  template <class P, class T>
+  Tensor<R> run(Context<P>& ctx, Positions kind, const SpanList& list, Tensor<R>& queries,
+                std::span<const KeyValue<P, T>> pools) {
     Tensor<R> y(queries.rows(), H * K, R(7)), lse(queries.rows(), H);
     const AttentionShape shape{.heads = H, .kv_heads = G, .head_dim = K, .scale = 0.3f};
     const Spans<P> spans{{list.spans.data(), {static_cast<int>(list.spans.size())}},
                          {list.segments.data(), {static_cast<int>(list.segments.size())}}};
-    const std::array<KeyValue<P>, 1> pools{{{k.template rows_on<P>(), v.template rows_on<P>()}}};
     const auto with = [&](const auto& position) {
       ops::attention(ctx, shape, queries.template rows_on<P>(), pools, spans, position, y.template rows_on<P>(),
                      lse.template rows_on<P>());
@@ -114,6 +136,30 @@ TEMPLATE_LIST_TEST_CASE("a row's bits do not tell how its keys were cut, nor wit
                         Platforms) {
   SECTION("whole registers") { check_cuts<TestType, 32>(); }
   SECTION("and a rest") { check_cuts<TestType, 33>(); }
+}
+
+template <class P, int K>
+void check_bfloat16() {
+  Cuts<typename P::Real, K> c;
+  Context<P> ctx(2, 1 << 20);
+  for (const Positions kind : {Positions::none, Positions::alibi, Positions::relative})
+    for (const int rows : {1, 3, 14, 300}) {  // of a tile, and of more than one
+      INFO("spans of " << rows << " rows");
+      SpanList list;
+      for (int row = 0; row + rows <= c.N; row += rows) {
+        list.begin(row, rows, row);
+        list.add({0, 0, row / 2, 0, 0});
+        list.add({0, row / 2, row - row / 2 + rows, row / 2, 1});
+      }
+      CHECK(c.run_short(ctx, kind, list, c.q) == c.run(ctx, kind, list, c.q));
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("keys and values in bfloat16 give the bits of the same numbers widened", "[attention]",
+                        Platforms) {
+  SECTION("two registers of features") { check_bfloat16<TestType, 64>(); }
+  SECTION("and a rest") { check_bfloat16<TestType, 41>(); }
+  SECTION("less than a register") { check_bfloat16<TestType, 5>(); }
 }
 
 /// The definition's gradients over 300 keys and as many rows, each of which sees those up to its own.

@@ -18,10 +18,12 @@ struct Arrange<Cpu<R, Set>> {
       for (int n = first; n < first + count; ++n) std::copy_n(x.row(index.data[n]), int(x.width), y.row(n));
     });
   }
-  static void place(Context<P>& ctx, In<P> x, View<P, 1, const int> index, Out<P> y) {
+  template <class Y>
+  static void place(Context<P>& ctx, In<P> x, View<P, 1, const int> index, const Y& y) {
     all_within("place", index, y.rows);
     parallel_rows(ctx.threads(), x.rows, x.width, [&](int first, int count) {
-      for (int n = first; n < first + count; ++n) std::copy_n(x.row(n), int(x.width), y.row(index.data[n]));
+      for (int n = first; n < first + count; ++n)
+        convert(x.row(n), static_cast<std::size_t>(int(x.width)), y.row(index.data[n]));
     });
   }
   static void scatter_add(Context<P>&, In<P> x, View<P, 1, const int> index, Out<P> y) {
@@ -73,17 +75,17 @@ struct Arrange<Cpu<R, Set>> {
 
   template <class X, class Y>
   static void convert(Context<P>&, const X& x, const Y& y) {
-    using From = std::remove_const_t<typename X::Element>;
-    using To = typename Y::Element;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      if constexpr (std::is_floating_point_v<From> && std::is_floating_point_v<To>)
-        y.data[i] = static_cast<To>(x.data[i]);
-      else
-        y.data[i] = static_cast<To>(static_cast<float>(x.data[i]));
-    }
+    convert(x.data, x.size(), y.data);
   }
 
  private:
+  template <class From, class To>
+  static void convert(const From* x, std::size_t count, To* y) {
+    if constexpr (std::is_same_v<From, To> || (std::is_floating_point_v<From> && std::is_floating_point_v<To>))
+      std::transform(x, x + count, y, [](From number) { return static_cast<To>(number); });
+    else
+      std::transform(x, x + count, y, [](From number) { return static_cast<To>(static_cast<float>(number)); });
+  }
   /// Those of row n of `rows`.
   static std::span<const Tap> taps_of(View<P, 1, const Tap> taps, int n, int rows) {
     const auto K = static_cast<std::size_t>(taps.shape[0] / rows);

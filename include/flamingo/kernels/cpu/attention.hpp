@@ -27,8 +27,8 @@ struct Attention<Cpu<R, Set, Products::own>> {
   using A = AccumulateOf<P>;
   using Statistics = Rows<P, dynamic, A>;
 
-  template <class Position>
-  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
+  template <class T, class Position>
+  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P, T>> pools,
                       const Spans<P>& spans, const Position& position, Out<P> y, Statistics lse) {
     check_attention_tables<P>(q, pools, spans, position);
     each_row_of_no_span(spans, y.rows, [&](int n) {
@@ -36,7 +36,7 @@ struct Attention<Cpu<R, Set, Products::own>> {
       std::fill_n(lse.row(n), int(lse.width), -std::numeric_limits<A>::infinity());
     });
     const int group = shape.heads / shape.kv_heads;
-    using Forward = AttentionForward<R, Set, Position>;
+    using Forward = AttentionForward<R, Set, Position, T>;
     const typename Forward::Walk walk(spans, std::max(1, queries_together / group), few);
     struct Task {
       const AttentionPiece* piece;

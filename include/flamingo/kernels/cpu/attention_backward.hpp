@@ -199,8 +199,8 @@ class AttentionBackward {
   R *dqueries_ = nullptr, *lse_of_ = nullptr, *delta_ = nullptr;                // <dy, y>
   R *weights_ = nullptr, *dscores_ = nullptr;                                   // (queries, block)
   R *keys_ = nullptr, *values_ = nullptr, *packed_ = nullptr;
-  typename Walk::Vectors vectors_;  // of the block
-  std::vector<int> ends_;           // of each tile, in this block
+  typename Walk::template Vectors<R> vectors_;  // of the block
+  std::vector<int> ends_;                       // of each tile, in this block
 };
 
 }  // namespace flamingo::kernels

@@ -24,8 +24,8 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
   using Product = EigenGemm<R, Set>;
   using Statistics = Rows<P, dynamic, A>;
 
-  template <class Position>
-  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
+  template <class T, class Position>
+  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P, T>> pools,
                       const Spans<P>& spans, const Position& position, Out<P> y, Statistics lse) {
     check_attention_tables<P>(q, pools, spans, position);
     line(y).setZero();
@@ -36,7 +36,7 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
     ctx.threads().run(static_cast<int>(pieces.size()) * shape.kv_heads, [&](int task) {
       const Piece& piece = pieces[static_cast<std::size_t>(task / shape.kv_heads)];
       const int g = task % shape.kv_heads;
-      const Keys keys(piece, spans, pools, g * K);
+      const Keys keys(piece, spans, pools, g * K, K);
       if (keys.count() == 0) return;
       Block queries(piece.rows * group, K), scores(piece.rows * group, keys.count()), out(piece.rows * group, K);
       attend(shape, q, piece, g, keys, position, queries, scores);
@@ -66,7 +66,7 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
     // of additions is fixed.
     ctx.threads().run(shape.kv_heads, [&](int g) {
       for (const Piece& piece : pieces) {
-        const Keys keys(piece, spans, pools, g * K);
+        const Keys keys(piece, spans, pools, g * K, K);
         if (keys.count() == 0) continue;
         const int M = piece.rows * group;
         Block queries(M, K), weights(M, keys.count()), dout(M, K), dscores(M, keys.count()), dqueries(M, K);
@@ -134,8 +134,10 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
     std::vector<Run> runs;
     std::vector<const R*> k, v;
     bool uniform;
+    std::vector<Line<R>> widened;  ///< the vectors of each run, where pools hold them in another type
 
-    Keys(const Piece& piece, const Spans<P>& spans, std::span<const KeyValue<P>> pools, int column)
+    template <class T>
+    Keys(const Piece& piece, const Spans<P>& spans, std::span<const KeyValue<P, T>> pools, int column, int K)
         : uniform(piece.span->uniform) {
       for (int i = 0; i < piece.span->segments; ++i) {
         const Segment& s = spans.segments.data[piece.span->first_segment + i];
@@ -144,10 +146,21 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
         if (i + 1 == piece.span->segments) run.count = run.visible(piece.last_position());
         if (run.count == 0) continue;
         runs.push_back(run);
-        const KeyValue<P>& pool = pools[static_cast<std::size_t>(s.pool)];
-        for (int j = 0; j < run.count; ++j) {
-          k.push_back(pool.k.row(s.first + j) + column);
-          v.push_back(pool.v.row(s.first + j) + column);
+        const KeyValue<P, T>& pool = pools[static_cast<std::size_t>(s.pool)];
+        add(pool.k, s.first, run.count, column, K, k);
+        add(pool.v, s.first, run.count, column, K, v);
+      }
+    }
+    template <class T>
+    void add(const In<P, T>& pool, int first, int rows, int column, int K, std::vector<const R*>& to) {
+      if constexpr (std::is_same_v<T, R>) {
+        for (int j = 0; j < rows; ++j) to.push_back(pool.row(first + j) + column);
+      } else {
+        Line<R>& own = widened.emplace_back(static_cast<Eigen::Index>(rows) * K);
+        for (int j = 0; j < rows; ++j) {
+          R* row = own.data() + static_cast<std::ptrdiff_t>(j) * K;
+          for (int i = 0; i < K; ++i) row[i] = static_cast<R>(static_cast<float>(pool.row(first + j)[column + i]));
+          to.push_back(row);
         }
       }
     }

@@ -15,7 +15,8 @@
 
 namespace flamingo::kernels {
 
-template <class R, Isa Set, class Position>
+/// T: the numbers of keys and values.
+template <class R, Isa Set, class Position, class T = R>
 class AttentionForward {
  public:
   using P = Cpu<R, Set, Products::own>;
@@ -25,7 +26,7 @@ class AttentionForward {
   using Walk = AttentionWalk<P, Tile::block>;
   using Block = typename Walk::Block;
 
-  AttentionForward(const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools, const Spans<P>& spans,
+  AttentionForward(const AttentionShape& shape, In<P> q, std::span<const KeyValue<P, T>> pools, const Spans<P>& spans,
                    const Position& position, Out<P> y, Rows<P, dynamic, A> lse)
       : shape_(shape),
         q_(q),
@@ -125,36 +126,39 @@ class AttentionForward {
     const int end = block.seen_by(queries(i, rows)), K = shape_.head_dim;
     for (int j = 0; j < end && !uniform_; j += keys_together) {
       const int count = std::min(keys_together, end - j);
-      Tile::transpose(
-          [&](int n) {
-            const R* key = vectors_.key(j + n);
-            prefetch_ahead(key, ahead_keys_);
-            prefetch_ahead(vectors_.value(j + n), ahead_values_);
-            return key;
-          },
-          count, K, columns_, keys_together);
-      score(i, rows, columns_, keys_together, Tile::whole(count), scores.data() + j);
+      const auto key = [&](int n) {
+        prefetch_ahead(vectors_.key(j + n), ahead_keys_);
+        prefetch_ahead(vectors_.value(j + n), ahead_values_);
+        return vectors_.key(j + n);
+      };
+      if (rows == 1) {
+        Tile::template product_with_rows<Tile::side_by_side>(key, count, K, asked_ + Tile::beside(i, K),
+                                                             scores.data() + j);
+      } else {
+        Tile::transpose(key, count, K, columns_, keys_together);
+        score(i, rows, columns_, keys_together, Tile::whole(count), scores.data() + j);
+      }
     }
-    weigh(block, i, rows, end, scores);
+    weigh(block, i, rows, end, scores, [&](int j) { return vectors_.value(j); });
   }
   /// How far behind a block's vectors those of the next one lie, as far as one number says it; 0 where it does not.
   void look_ahead(const Block& block, const Block& next) {
     ahead_keys_ = ahead_values_ = 0;
     if (block.size == 0 || next.size == 0 || block.all[0].pool != next.all[0].pool) return;
-    const KeyValue<P>& pool = pools_[static_cast<std::size_t>(next.all[0].pool)];
+    const KeyValue<P, T>& pool = pools_[static_cast<std::size_t>(next.all[0].pool)];
     const std::ptrdiff_t rows = next.all[0].key - block.all[0].key;
     ahead_keys_ = rows * int(pool.k.width);
     ahead_values_ = rows * int(pool.v.width);
   }
   /// Asks for what lies `ahead` of a vector. It arrives in the second-level cache, since the first one does not hold a
   /// block.
-  void prefetch_ahead(const R* vector, std::ptrdiff_t ahead) const {
-    const auto* at = reinterpret_cast<const char*>(vector) + ahead * static_cast<std::ptrdiff_t>(sizeof(R));
-    for (int k = 0; k < shape_.head_dim * static_cast<int>(sizeof(R)); k += 64) __builtin_prefetch(at + k, 0, 2);
+  void prefetch_ahead(const T* vector, std::ptrdiff_t ahead) const {
+    const auto* at = reinterpret_cast<const char*>(vector) + ahead * static_cast<std::ptrdiff_t>(sizeof(T));
+    for (int k = 0; k < shape_.head_dim * static_cast<int>(sizeof(T)); k += 64) __builtin_prefetch(at + k, 0, 2);
   }
   /// Asks for a head's vector, without waiting for it.
-  void prefetch(const R* vector) const {
-    for (int k = 0; k < shape_.head_dim; k += 64 / static_cast<int>(sizeof(R))) __builtin_prefetch(vector + k);
+  void prefetch(const T* vector) const {
+    for (int k = 0; k < shape_.head_dim; k += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(vector + k);
   }
   /// Many queries: keys and values are packed once for all of them.
   void pack(const Block& block, int first, int last) {
@@ -168,18 +172,17 @@ class AttentionForward {
           },
           block.count, K, columns_, Tile::block);
     for (int j = 0; j < block.count; ++j) {
-      const R*& value = vectors_.values[static_cast<std::size_t>(j)];
+      const T* value = vectors_.value(j);
       R* to = packed_ + j * width_;
-      for (int k = 0; k < K; ++k) to[k] = value[k];
+      for (int k = 0; k < K; ++k) to[k] = Tile::number(value[k]);
       for (int k = K; k < width_; ++k) to[k] = 0;
-      value = to;
     }
     for (int i = first; i < last;) {
       const int rows = std::min(Tile::mr - i % Tile::mr, last - i);
       Scores scores;
       const int end = block.seen_by(queries(i, rows));
       if (!uniform_) score(i, rows, columns_, Tile::block, Tile::whole(end), scores.data());
-      weigh(block, i, rows, end, scores);
+      weigh(block, i, rows, end, scores, [&](int j) { return packed_ + j * width_; });
       i += rows;
     }
   }
@@ -193,8 +196,9 @@ class AttentionForward {
         [&](int k) { return columns + k * stride; },
         [&](int r, int n, V sum) { Tile::Math::store(to + r * Tile::score_row + n, sum); });
   }
-  /// Scores of the first `end` columns become weights, and values are added by them.
-  void weigh(const Block& block, int i, int rows, int end, Scores& scores) {
+  /// Scores of the first `end` columns become weights, and values are added by them: value(j) is that of column j.
+  template <class Value>
+  void weigh(const Block& block, int i, int rows, int end, Scores& scores, const Value& value) {
     if (end == 0) return;
     const int width = Tile::whole(end);
     std::array<R, std::size_t{Tile::mr}> rescale;
@@ -209,12 +213,10 @@ class AttentionForward {
           Tile::softmax_step(score, width, maxima_[i + r], totals_ + (i + r) * Tile::lanes);
     }
     R* to = sums_ + i * width_;
-    Tile::template product<Tile::score_row, 1>(
-        rows, width_, end, scores.data(), [&](int j) { return vectors_.value(j); },
-        [&](int r, int n, V sum) {
-          R* at = to + r * width_ + n;
-          Tile::Math::store(at, Tile::Math::load(at) * rescale[static_cast<std::size_t>(r)] + sum);
-        });
+    Tile::template product<Tile::score_row, 1>(rows, width_, end, scores.data(), value, [&](int r, int n, V sum) {
+      R* at = to + r * width_ + n;
+      Tile::Math::store(at, Tile::Math::load(at) * rescale[static_cast<std::size_t>(r)] + sum);
+    });
   }
 
   void finish(int i) {
@@ -234,7 +236,7 @@ class AttentionForward {
 
   const AttentionShape& shape_;
   In<P> q_;
-  std::span<const KeyValue<P>> pools_;
+  std::span<const KeyValue<P, T>> pools_;
   typename Walk::Segments segments_;
   Out<P> y_;
   Rows<P, dynamic, A> lse_;
@@ -243,7 +245,7 @@ class AttentionForward {
   int g_ = 0, width_ = 0;  // head of keys; features, filled up to whole vectors
   bool uniform_ = false;
   R *asked_ = nullptr, *sums_ = nullptr, *totals_ = nullptr, *maxima_ = nullptr;
-  typename Walk::Vectors vectors_;                    // of the block
+  typename Walk::template Vectors<T> vectors_;        // of the block
   std::ptrdiff_t ahead_keys_ = 0, ahead_values_ = 0;  // numbers from a vector to the next block's
   R *columns_ = nullptr, *packed_ = nullptr;          // its keys, feature after feature; its values, one after another
 };

@@ -6,11 +6,17 @@
 
 #include <flamingo/ops/attention.hpp>
 
-namespace flamingo::kernels {
+namespace flamingo {
+
+/// The CPU's attention widens bfloat16 as it reads it.
+template <Real R, Isa Set, Products By>
+inline constexpr bool reads_keys_in<Cpu<R, Set, By>, bfloat16> = true;
+
+namespace kernels {
 
 /// Throws unless the tables stay within the tensors.
-template <Platform P, class Position>
-void check_attention_tables(In<P> q, std::span<const KeyValue<P>> pools, const Spans<P>& spans,
+template <Platform P, class T, class Position>
+void check_attention_tables(In<P> q, std::span<const KeyValue<P, T>> pools, const Spans<P>& spans,
                             const Position& position) {
   for (int s = 0; s < spans.spans.shape[0]; ++s) {
     const Span& span = spans.spans.data[s];
@@ -38,4 +44,5 @@ void check_attention_tables(In<P> q, std::span<const KeyValue<P>> pools, const S
   }
 }
 
-}  // namespace flamingo::kernels
+}  // namespace kernels
+}  // namespace flamingo

@@ -7,10 +7,13 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include <flamingo/kernels/cpu/eigen.hpp>
+#include <flamingo/kernels/cpu/panels.hpp>
 #include <flamingo/kernels/cpu/vector_math.hpp>
 
 namespace flamingo::kernels {
@@ -32,6 +35,14 @@ struct AttentionTile {
   static constexpr int whole(int n, int step = nr) { return (n + step - 1) / step * step; }
   static constexpr int side_by_side = whole(mr, lanes);
 
+  /// Numbers of keys and values, which a cache may hold in bfloat16.
+  [[gnu::always_inline]] static V load(const R* from) { return Math::load(from); }
+  [[gnu::always_inline]] static V load(const bfloat16* from) {
+    return __builtin_convertvector(Neighbours<Set, lanes>::bf16(reinterpret_cast<const std::byte*>(from)), V);
+  }
+  static R number(R x) { return x; }
+  static R number(bfloat16 x) { return static_cast<R>(static_cast<float>(x)); }
+
   /// `count` numbers of this thread; their place depends on `slot` alone, and grows to the most that was asked for.
   template <int slot>
   static R* memory(int count) {
@@ -47,8 +58,8 @@ struct AttentionTile {
       V sums[std::size_t{rows * vectors}] = {};
       const R* left = a;  // in a register: what is captured lies in memory
       for (int k = 0; k < steps; ++k, left += a_step) {
-        const R* b = right(k) + column;
-        ((sums[i] += left[i / vectors * a_row] * Math::load(b + i % vectors * lanes)), ...);
+        const auto* b = right(k) + column;
+        ((sums[i] += left[i / vectors * a_row] * load(b + i % vectors * lanes)), ...);
       }
       (use(i / vectors, column + i % vectors * lanes, sums[i]), ...);
     }(std::make_integer_sequence<int, rows * vectors>{});
@@ -65,12 +76,14 @@ struct AttentionTile {
       if (row < rows) use(row, column, sum);
     };
     // Enough chains to hide the latency of a multiply-add.
-    constexpr int wide = most == 1 ? 8 : most == 2 ? 4 : 2;
     int n = 0;
-    for (; n + wide * lanes <= columns; n += wide * lanes)
-      chains<most, wide, a_row, a_step>(steps, a, n, right, use_some);
-    if constexpr (wide > 2)
-      for (; n < columns; n += nr) chains<most, 2, a_row, a_step>(steps, a, n, right, use_some);
+    const auto as_wide = [&]<int wide>() {
+      for (; n + wide * lanes <= columns; n += wide * lanes)
+        chains<most, wide, a_row, a_step>(steps, a, n, right, use_some);
+    };
+    if constexpr (most == 1) as_wide.template operator()<8>();
+    if constexpr (most <= 2) as_wide.template operator()<4>();
+    as_wide.template operator()<2>();
   }
 
   /// The first `count` lanes of `sum`, at most all, are added to numbers.
@@ -82,19 +95,18 @@ struct AttentionTile {
   /// to[k * stride + j] = row(j)[k] for k < K, j < count. Columns up to the next multiple of `lanes` repeat the last.
   template <class Row>
   static void transpose(const Row& row, int count, int K, R* to, int stride) {
-    for (int j0 = 0; j0 < count; j0 += lanes) {
-      std::array<const R*, std::size_t{lanes}> rows;
-      for (int j = 0; j < lanes; ++j) rows[static_cast<std::size_t>(j)] = row(std::min(j0 + j, count - 1));
-      int k = 0;
-      for (; k + lanes <= K; k += lanes) {
-        V square[std::size_t{lanes}];
-        for (int j = 0; j < lanes; ++j) square[j] = Math::load(rows[static_cast<std::size_t>(j)] + k);
-        Math::transpose(square);
-        for (int j = 0; j < lanes; ++j) Math::store(to + (k + j) * stride + j0, square[j]);
-      }
-      for (; k < K; ++k)
-        for (int j = 0; j < lanes; ++j) to[k * stride + j0 + j] = rows[static_cast<std::size_t>(j)][k];
-    }
+    each_rows(row, count, [&](int j, const auto& rows) {
+      each_column(rows, K, [&](int k, V column) { Math::store(to + k * stride + j, column); });
+    });
+  }
+  /// to[j] = Σ a[k * a_step] row(j)[k], as product() of a row with these columns, which are in registers alone.
+  template <int a_step, class Row>
+  static void product_with_rows(const Row& row, int count, int K, const R* a, R* to) {
+    each_rows(row, count, [&](int j, const auto& rows) {
+      V sum{};
+      each_column(rows, K, [&](int k, V column) { sum += a[k * a_step] * column; });
+      Math::store(to + j, sum);
+    });
   }
 
   /// Rows of (count, K) as a product reads them: mr rows side by side, feature after feature. Row i is at
@@ -146,6 +158,47 @@ struct AttentionTile {
     R total = 0;
     for (int j = 0; j < lanes; ++j) total += sum[j];
     return total;
+  }
+
+ private:
+  /// use(j, rows j .. j + lanes - 1), the last one as often as it takes.
+  template <class Row, class Use>
+  [[gnu::always_inline]] static void each_rows(const Row& row, int count, const Use& use) {
+    for (int first = 0; first < count; first += lanes) {
+      std::array<const std::remove_pointer_t<decltype(row(0))>*, std::size_t{lanes}> rows;
+      for (int j = 0; j < lanes; ++j) rows[static_cast<std::size_t>(j)] = row(std::min(first + j, count - 1));
+      use(first, rows);
+    }
+  }
+  /// use(k, the numbers k of these rows), k = 0 .. K - 1.
+  template <class T, class Use>
+  [[gnu::always_inline]] static void each_column(const std::array<const T*, std::size_t{lanes}>& rows, int K,
+                                                 const Use& use) {
+    int k = 0;
+    if constexpr (std::is_same_v<T, bfloat16> && sizeof(R) == 4) {  // two neighbours move as one number
+      using Bits [[gnu::vector_size(sizeof(V))]] = typename detail::Fitted<R>::Integer;
+      for (; k + 2 * lanes <= K; k += 2 * lanes) {
+        V square[std::size_t{lanes}];
+        for (int j = 0; j < lanes; ++j) std::memcpy(&square[j], rows[static_cast<std::size_t>(j)] + k, sizeof(V));
+        Math::transpose(square);
+        for (int j = 0; j < lanes; ++j) {
+          const Bits pair = std::bit_cast<Bits>(square[j]);
+          use(k + 2 * j, std::bit_cast<V>(pair << 16));
+          use(k + 2 * j + 1, std::bit_cast<V>(pair & ~0xffff));
+        }
+      }
+    }
+    for (; k + lanes <= K; k += lanes) {
+      V square[std::size_t{lanes}];
+      for (int j = 0; j < lanes; ++j) square[j] = load(rows[static_cast<std::size_t>(j)] + k);
+      Math::transpose(square);
+      for (int j = 0; j < lanes; ++j) use(k + j, square[j]);
+    }
+    for (; k < K; ++k) {
+      V column;
+      for (int j = 0; j < lanes; ++j) column[j] = number(rows[static_cast<std::size_t>(j)][k]);
+      use(k, column);
+    }
   }
 };
 

@@ -76,15 +76,15 @@ struct AttentionWalk {
     }
   };
 
-  /// Where a block's keys and values of one head lie.
+  /// Where a block's keys and values of one head lie, numbers of type T.
+  template <class T>
   struct Vectors {
-    using R = typename P::Real;
-    std::array<const R*, std::size_t{width}> keys, values;
+    std::array<const T*, std::size_t{width}> keys, values;
 
     /// Of the head that begins at `column` of the pools.
-    void find(const Block& block, std::span<const KeyValue<P>> pools, int column) {
+    void find(const Block& block, std::span<const KeyValue<P, T>> pools, int column) {
       for (const AttentionPart& part : block.parts()) {
-        const KeyValue<P>& pool = pools[static_cast<std::size_t>(part.pool)];
+        const KeyValue<P, T>& pool = pools[static_cast<std::size_t>(part.pool)];
         for (int j = 0; j < part.count; ++j) {
           const auto at = static_cast<std::size_t>(part.column + j);
           keys[at] = pool.k.row(part.key + j) + column;
@@ -92,8 +92,8 @@ struct AttentionWalk {
         }
       }
     }
-    const R* key(int j) const { return keys[static_cast<std::size_t>(j)]; }
-    const R* value(int j) const { return values[static_cast<std::size_t>(j)]; }
+    const T* key(int j) const { return keys[static_cast<std::size_t>(j)]; }
+    const T* value(int j) const { return values[static_cast<std::size_t>(j)]; }
   };
 
   /// The keys of a strip's segments, one after another, from column `skip` on.

@@ -74,6 +74,12 @@ struct Neighbours {
       return floats(integers<std::int8_t>(from));
   }
   [[gnu::always_inline]] static Vector<float> bf16(const std::byte* from) {
+#ifdef __AVX512F__  // g++ widens halves and puts them together
+    if constexpr (n == 16) {
+      const __m256i shorts = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+      return as_float(reinterpret_cast<Vector<std::uint32_t>>(_mm512_maskz_cvtepu16_epi32(0xffff, shorts)) << 16);
+    }
+#endif
     return as_float(__builtin_convertvector(load<std::uint16_t>(from), Vector<std::uint32_t>) << 16);
   }
   /// The same bits as static_cast<float>(half): the exponent moves by a multiplication, which subnormal numbers

@@ -9,7 +9,8 @@ struct Arrange<Dry<Q>> {
   using P = Dry<Q>;
 
   static void gather(Context<P>&, In<P>, View<P, 1, const int>, Out<P>) {}
-  static void place(Context<P>&, In<P>, View<P, 1, const int>, Out<P>) {}
+  template <class Y>
+  static void place(Context<P>&, In<P>, View<P, 1, const int>, const Y&) {}
   static void scatter_add(Context<P>&, In<P>, View<P, 1, const int>, Out<P>) {}
   static void blend(Context<P>&, In<P>, View<P, 1, const Blend>, Out<P>) {}
   static void blend_backward(Context<P>&, In<P>, View<P, 1, const Blend>, Out<P>) {}

@@ -12,8 +12,8 @@ struct Attention<Dry<Q>> {
   using Statistics = Rows<P, dynamic, AccumulateOf<P>>;
 
   /// A score and a weighted value are a product of K terms each; Relative adds a second score.
-  template <class Position>
-  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P>, std::span<const KeyValue<P>>,
+  template <class T, class Position>
+  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P>, std::span<const KeyValue<P, T>>,
                       const Spans<P>& spans, const Position&, Out<P>, Statistics) {
     each_segment(spans, [&](const Span& span, const Segment&, double pairs) {
       ctx.count(2.0 * shape.heads * shape.head_dim * pairs * (span.uniform ? 1 : scores<Position> + 1));
