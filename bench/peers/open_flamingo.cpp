@@ -20,6 +20,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include <flamingo/infer/score.hpp>
 #include <flamingo/model/flamingo.hpp>
@@ -100,11 +101,14 @@ class Bench {
     begin(line, task, shots);
     line.with("seconds", seconds);
   }
-  /// With what was done in that time, and with what the machine does in a second just then: on a machine that is shared
-  /// that changes from one task to the next.
-  void report(std::string_view task, int shots, double seconds, std::string_view counted, double count) {
-    double limit = 0;
-    if (asked("limits")) limit = counted == "bytes" ? read_bandwidth(ctx_.threads()) : peak<float>(ctx_.threads());
+  /// With the operations of that time, and with what the machine does in a second just then: on a machine that is
+  /// shared that changes from one task to the next.
+  void report_operations(std::string_view task, int shots, double seconds, double operations) {
+    const double limit = asked("limits") ? peak<float>(ctx_.threads()) : 0;
+    report_beside(task, shots, seconds, "operations", operations, limit);
+  }
+  void report_beside(std::string_view task, int shots, double seconds, std::string_view counted, double count,
+                     double limit) const {
     Line line;
     begin(line, task, shots);
     line.with("seconds", seconds).with(counted, count);
@@ -129,7 +133,7 @@ class Bench {
       Vision::forward<no_gradients>(ctx_, weights.views, Rows<P, 3, const float>{pixels.data(), S * S, {}}, grid,
                                     scratch<Vision::D>(ctx_, cells));
     });
-    report("vision", -1, seconds, "operations", vision_operations());
+    report_operations("vision", -1, seconds, vision_operations());
   }
 
   void resample() {
@@ -143,7 +147,7 @@ class Bench {
                                        Rows<P, Resampler::E, const float>{features.data(), cells, {}}, plan,
                                        scratch<Resampler::O>(ctx_, Model::R));
     });
-    report("resample", -1, seconds, "operations", resample_operations());
+    report_operations("resample", -1, seconds, resample_operations());
   }
 
   /// One matrix, in panels as a loaded model's.
@@ -165,8 +169,8 @@ class Bench {
     const double seconds = seconds_of([&] {
       ops::linear(ctx_, Rows<P, D, const float>{x.data(), rows, {}}, weights.views.w, y);
     });
-    report("product " + std::to_string(rows) + " x " + std::to_string(D) + " -> " + std::to_string(O), -1, seconds,
-           "operations", 2.0 * rows * O * D);
+    report_operations("product " + std::to_string(rows) + " x " + std::to_string(D) + " -> " + std::to_string(O), -1,
+                      seconds, 2.0 * rows * O * D);
   }
   void products() {
     constexpr int D = config.lm.dim, F = config.lm.hidden_size();
@@ -230,7 +234,7 @@ class Bench {
       return state;
     };
     if (asked("prefill"))
-      report("prefill", shots, seconds_of([&] { prefilled(); }), "operations", prefill_operations(asked_for));
+      report_operations("prefill", shots, seconds_of([&] { prefilled(); }), prefill_operations(asked_for));
     const int written = o_.number("--new");
     for (const auto& [task, beams] : {std::pair("decode", 1), std::pair("beam", 3)}) {
       if (!asked(task)) continue;
@@ -238,15 +242,21 @@ class Bench {
       std::vector<TextState*> all;
       for (TextState& state : states) all.push_back(&state);
       for (TextState* state : all) state->append(word());
+      const double bytes =
+          bytes_of_token<Cached>(connector, lm, static_cast<double>(asked_for.ids.size()) + 2 + written);
+      std::optional<Reads> reads;
+      if (beams == 1 && asked("limits")) reads.emplace(ctx_.threads());
+      step(engine, all);
       std::vector<double> times;
-      for (int i = 0; i < written + 2; ++i) {
+      for (int i = 0; i < written; ++i) {
+        step(engine, all);  // finds the caches as a token leaves them, and so does the one that is timed
         const double begun = now();
         step(engine, all);
-        if (i > 1) times.push_back(now() - begun);
+        times.push_back(now() - begun);
+        if (reads) reads->read(static_cast<std::size_t>(bytes));
       }
       if (beams == 1)
-        report(task, shots, median(times), "bytes",
-               bytes_of_token<Cached>(connector, lm, static_cast<double>(asked_for.ids.size()) + 2 + written / 2.0));
+        report_beside(task, shots, median(times), "bytes", bytes, reads ? reads->rate() : 0);
       else
         report(task, shots, median(times));
     }

@@ -9,7 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
+#include <limits>
 #include <utility>
+#include <vector>
 
 #include <flamingo/core/arena.hpp>
 #include <flamingo/core/threads.hpp>
@@ -78,35 +81,55 @@ std::uint64_t sum_of(const std::byte* at, std::size_t bytes) {
   return all;
 }
 
-/// Bytes a second that all threads of a pool together read of a buffer far larger than the caches: the median of
-/// several runs, as the times are that are held against it, of the best way to read: a thread from one place or from
-/// four at once, in pages of the usual size or in huge ones where the system gives them.
-inline double read_bandwidth(Threads& threads, std::size_t bytes = std::size_t{1} << 29) {
-  using Clock = std::chrono::steady_clock;
-  constexpr int runs = 9;
-  const int parts = threads.count();
-  const std::size_t part = bytes / static_cast<std::size_t>(parts) / 4096 * 4096;
-  double best = 0;
-  for (const int pages : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
-    const AddressRange range(bytes);
-    madvise(range.data(), bytes, pages);
-    const auto mine = [&](int i) { return range.data() + static_cast<std::size_t>(i) * part; };
-    threads.run(parts, [&](int i) { std::memset(mine(i), i + 1, part); });
-    for (const auto sum : {sum_of<1>, sum_of<4>}) {
-      std::array<std::uint64_t, 64> sums{};
-      std::array<double, runs> rates{};
-      for (double& rate : rates) {
-        const auto begin = Clock::now();
-        threads.run(parts, [&](int i) { sums[static_cast<std::size_t>(i) % 64] = sum(mine(i), part); });
-        const std::chrono::duration<double> time = Clock::now() - begin;
-        rate = static_cast<double>(part) * parts / time.count();
-      }
-      keep_unknown(sums);
-      std::nth_element(rates.begin(), rates.begin() + runs / 2, rates.end());
-      best = std::max(best, rates[runs / 2]);
+/// Bytes a second that all threads of a pool together read of buffers far larger than the caches, measured in turns
+/// with what is held against them: a shared machine reads twice as much in one second as in another.
+class Reads {
+ public:
+  explicit Reads(Threads& threads, std::size_t bytes = std::size_t{1} << 29) : threads_(threads) {
+    part_ = bytes / static_cast<std::size_t>(threads.count()) / 4096 * 4096;
+    for (const int pages : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
+      const AddressRange& range = ranges_.emplace_back(bytes);
+      madvise(range.data(), bytes, pages);
+      threads_.run(threads_.count(), [&](int i) { std::memset(mine(range, i), i + 1, part_); });
     }
   }
-  return best;
-}
+
+  /// Reads at most so many bytes in the way whose turn it is: each thread from one place or from four at once, in pages
+  /// of the usual size or in huge ones where the system gives them.
+  void read(std::size_t bytes = std::numeric_limits<std::size_t>::max()) {
+    using Clock = std::chrono::steady_clock;
+    const auto sum = turn_ % 2 ? sum_of<4> : sum_of<1>;
+    const AddressRange& range = ranges_[turn_ / 2];
+    const std::size_t part = std::min(part_, bytes / static_cast<std::size_t>(threads_.count()));
+    std::array<std::uint64_t, 64> sums{};
+    const auto begin = Clock::now();
+    threads_.run(threads_.count(), [&](int i) { sums[static_cast<std::size_t>(i) % 64] = sum(mine(range, i), part); });
+    const std::chrono::duration<double> time = Clock::now() - begin;
+    keep_unknown(sums);
+    rates_[turn_].push_back(static_cast<double>(part) * threads_.count() / time.count());
+    turn_ = (turn_ + 1) % ways;
+  }
+  /// The median of the best way, as times are medians that are held against it.
+  double rate() const {
+    double best = 0;
+    for (std::vector<double> rates : rates_) {
+      if (rates.empty()) continue;
+      const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
+      std::nth_element(rates.begin(), middle, rates.end());
+      best = std::max(best, *middle);
+    }
+    return best;
+  }
+
+ private:
+  static constexpr std::size_t ways = 4;
+
+  std::byte* mine(const AddressRange& range, int i) const { return range.data() + static_cast<std::size_t>(i) * part_; }
+
+  Threads& threads_;
+  std::size_t part_ = 0, turn_ = 0;
+  std::deque<AddressRange> ranges_;  // of usual pages, and of huge ones
+  std::array<std::vector<double>, ways> rates_;
+};
 
 }  // namespace flamingo::bench

@@ -82,7 +82,7 @@ struct Attention<Cpu<R, Set, Products::own>> {
   }
 
  private:
-  static constexpr int queries_together = 192, few = 24;
+  static constexpr int queries_together = 264, few = 24;
 
   template <class F>
   static void each_row_of_no_span(const Spans<P>& spans, int rows, const F& f) {

@@ -45,13 +45,17 @@ class AttentionForward {
     begin();
     int rows = 0;
     for (const AttentionStrip& strip : strips) rows += strip.rows;
-    // Heads lie side by side in memory, so they take turns at a block. Meanwhile memory is asked for the next one.
+    // Heads lie side by side in memory, so they take turns at a block. Meanwhile memory is asked for the next one; for
+    // the first, which nobody has asked for, a head at a time.
+    bool at_first = true;
     const auto each_head = [&](const Block& block, const Block& next, int first, int last) {
       look_ahead(block, next);
       for (g_ = g; g_ < g + heads; ++g_) {
+        next_head_ = at_first && g_ + 1 < g + heads ? shape_.head_dim : 0;
         const int of_head = (g_ - g) * Tile::whole(rows * group, Tile::mr);
         attend(block, of_head + first * group, of_head + last * group);
       }
+      at_first = false;
     };
     Block now, next;
     int done = 0;
@@ -129,6 +133,10 @@ class AttentionForward {
       const auto key = [&](int n) {
         prefetch_ahead(vectors_.key(j + n), ahead_keys_);
         prefetch_ahead(vectors_.value(j + n), ahead_values_);
+        if (next_head_) {
+          prefetch_ahead(vectors_.key(j + n), next_head_);
+          prefetch_ahead(vectors_.value(j + n), next_head_);
+        }
         return vectors_.key(j + n);
       };
       if (rows == 1) {
@@ -247,6 +255,7 @@ class AttentionForward {
   R *asked_ = nullptr, *sums_ = nullptr, *totals_ = nullptr, *maxima_ = nullptr;
   typename Walk::template Vectors<T> vectors_;        // of the block
   std::ptrdiff_t ahead_keys_ = 0, ahead_values_ = 0;  // numbers from a vector to the next block's
+  std::ptrdiff_t next_head_ = 0;                      // to the next head's; 0: it was asked for
   R *columns_ = nullptr, *packed_ = nullptr;          // its keys, feature after feature; its values, one after another
 };
 
