@@ -26,8 +26,8 @@ constexpr auto grafting = [] {
 
 }  // namespace
 
-TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
-  const InferenceMemory plan = inference_memory<planned, P>(work, 7);
+TEMPLATE_TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]", float, bfloat16) {
+  const InferenceMemory plan = inference_memory<planned, P, TestType>(work, 7);
   Context<P> ctx(1, std::size_t{1} << 26);
   {
     const auto scope = ctx.scope();
@@ -43,7 +43,7 @@ TEST_CASE("a plan of inference is what the engine takes", "[memory_plan]") {
   ctx.arena().forget_peak();
   const Store<Model::Connect, P> connector(1);
   const Store<Model::Decoder, P> lm(2);
-  auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
+  auto engine = make_engine<Model, TestType>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
   CHECK(static_cast<double>(ctx.arena().kept()) == plan.caches);
   const std::vector<float> seen = planned_features(6);
   std::vector<TextState> states;

@@ -6,7 +6,7 @@
 //             of the weights, and counted where they are the likeliest there too; and the log-likelihood of passages.
 //             Forms: the file's own, int8 (a scale a row), the same with rows in 16 bits, with the table as it is
 //             stored, blocks of q8_0, those with the maps down in bf16, and q4_0, rounded from numbers that lie on a
-//             grid of 4 bits already
+//             grid of 4 bits already; some with caches in bf16
 #include <fstream>
 #include <iostream>
 #include <memory>

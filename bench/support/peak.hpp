@@ -81,8 +81,9 @@ std::uint64_t sum_of(const std::byte* at, std::size_t bytes) {
   return all;
 }
 
-/// Bytes a second that all threads of a pool together read of buffers far larger than the caches, measured in turns
-/// with what is held against them: a shared machine reads twice as much in one second as in another.
+/// Bytes a second that all threads of a pool together read of buffers far larger than the caches, and never what they
+/// read last, measured in turns with what is held against them: a shared machine reads twice as much in one second as
+/// in another.
 class Reads {
  public:
   explicit Reads(Threads& threads, std::size_t bytes = std::size_t{1} << 29) : threads_(threads) {
@@ -100,14 +101,17 @@ class Reads {
     using Clock = std::chrono::steady_clock;
     const auto sum = turn_ % 2 ? sum_of<4> : sum_of<1>;
     const AddressRange& range = ranges_[turn_ / 2];
-    const std::size_t part = std::min(part_, bytes / static_cast<std::size_t>(threads_.count()));
+    const std::size_t part = std::min(part_, bytes / static_cast<std::size_t>(threads_.count()) / 4096 * 4096);
+    if (at_ + part > part_) at_ = 0;
     std::array<std::uint64_t, 64> sums{};
     const auto begin = Clock::now();
-    threads_.run(threads_.count(), [&](int i) { sums[static_cast<std::size_t>(i) % 64] = sum(mine(range, i), part); });
+    threads_.run(threads_.count(),
+                 [&](int i) { sums[static_cast<std::size_t>(i) % 64] = sum(mine(range, i) + at_, part); });
     const std::chrono::duration<double> time = Clock::now() - begin;
     keep_unknown(sums);
     rates_[turn_].push_back(static_cast<double>(part) * threads_.count() / time.count());
     turn_ = (turn_ + 1) % ways;
+    if (turn_ == 0) at_ += part;
   }
   /// The median of the best way, as times are medians that are held against it.
   double rate() const {
@@ -127,7 +131,7 @@ class Reads {
   std::byte* mine(const AddressRange& range, int i) const { return range.data() + static_cast<std::size_t>(i) * part_; }
 
   Threads& threads_;
-  std::size_t part_ = 0, turn_ = 0;
+  std::size_t part_ = 0, turn_ = 0, at_ = 0;
   std::deque<AddressRange> ranges_;  // of usual pages, and of huge ones
   std::array<std::vector<double>, ways> rates_;
 };

@@ -7,6 +7,11 @@
 #include "infer/tiny.hpp"
 #include "support/compare.hpp"
 
+/// As `extern template` asks of a host's file.
+template class flamingo::Engine<flamingo::test::Tiny<flamingo::Cpu<float>>::Model,
+                                flamingo::test::Tiny<flamingo::Cpu<float>>::Connector::Views,
+                                flamingo::test::Tiny<flamingo::Cpu<float>>::Lm::Views, flamingo::bfloat16>;
+
 namespace engine_test {
 
 using namespace flamingo;
@@ -33,6 +38,12 @@ constexpr auto grafted = [] {
   c.xattn.gate = Gate::none;
   return c;
 }();
+
+constexpr FlamingoConfig<NoVision, Chinchilla> relative{
+    .vision = {},
+    .resampler = tiny_config.resampler,
+    .xattn = {.every = 2, .heads = 3, .head_dim = 4},
+    .lm = {.dim = 12, .layers = 3, .heads = 2, .head_dim = 5, .hidden = 13, .vocabulary = 13, .context = 41}};
 
 /// Hidden rows of all documents in one training pass, without any cache.
 template <class T, Platform P>
@@ -194,27 +205,37 @@ TEST_CASE("A tree of tokens has the bits of each of its paths") {
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("Caches in bfloat16 give the same bits however a sequence is read, near the platform's own", "",
-                        Platforms) {
-  using P = TestType;
-  Tiny<P> exact;
-  Tiny<P, tiny_config, bfloat16> rounded;
+template <class P, auto C>
+void check_rounded_caches() {
+  Tiny<P, C> exact;
+  Tiny<P, C, bfloat16> rounded;
+  using Model = typename Tiny<P, C>::Model;
   const auto documents = rounded.documents();
-  const auto expected = uncached<Tiny<P>, P>(exact, exact.documents());
-  Tensor<typename P::Real> whole(expected.rows(), 12);
+  const auto expected = uncached<Tiny<P, C>, P>(exact, exact.documents());
+  Tensor<typename P::Real> whole(expected.rows(), Model::D);
   for (int i = 0, at = 0; i < static_cast<int>(documents.size()); ++i) {
     TextState state = rounded.begin(documents[static_cast<std::size_t>(i)]);
     TextState* const one[] = {&state};
     const auto scope = rounded.ctx.scope();
     const auto hidden = rounded.engine.read(one);
-    for (int row = 0; row < hidden.rows; ++row, ++at) std::copy_n(hidden.row(row), 12, &whole(at, 0));
+    for (int row = 0; row < hidden.rows; ++row, ++at) std::copy_n(hidden.row(row), Model::D, &whole(at, 0));
   }
   const double apart = distance(whole, expected).relative;
   CHECK(apart > 1e-5);
   CHECK(apart < 0.01);
-  // All of them a token at a time: their rows lie among each other's. Then a tree, whose rows are no run.
+  // All of them a token at a time, in a pool so small that their rows lie among each other's.
+  auto small = make_engine<Model, bfloat16>(rounded.ctx, rounded.connector.views, rounded.lm.views,
+                                            {.text_rows = 24, .media = 7});
+  const auto begin = [&](std::size_t i) {
+    std::vector<CachedMedium> media;
+    for (const int picture : documents[i].pictures) {
+      auto x = rounded.features(picture);
+      media.push_back(small.add_medium(x.template rows_on<P>(), rounded.frames(picture)));
+    }
+    return small.begin(documents[i].sequence(), media);
+  };
   std::vector<TextState> states;
-  for (const auto& d : documents) states.push_back(rounded.begin(d));
+  for (std::size_t i = 0; i < documents.size(); ++i) states.push_back(begin(i));
   for (std::size_t t = 0; t < 11; ++t) {
     std::vector<TextState*> batch;
     std::vector<int> counts, rows;
@@ -225,17 +246,37 @@ TEMPLATE_LIST_TEST_CASE("Caches in bfloat16 give the same bits however a sequenc
         rows.push_back(static_cast<int>(first + t));
       }
     const auto scope = rounded.ctx.scope();
-    const auto hidden = rounded.engine.read(batch, counts);
+    const auto hidden = small.read(batch, counts);
     for (int row = 0; row < hidden.rows; ++row)
       CHECK(same_bits(whole, rows[static_cast<std::size_t>(row)], hidden, row));
   }
-  CHECK(states[0].rows.runs().size() > 1);
-  const TextState& state = states[0];
-  const std::vector<int> ids{4, 9, 2, 5}, parents{-1, 0, 0, 1}, phi(4, state.last_phi), path{4, 9, 5};
-  const NewTokens tree[] = {{&state, ids, phi, parents}}, chain[] = {{&state, path, std::span(phi).first(3), {}}};
+  REQUIRE(states[0].rows.runs().size() > 1);
+  // A prompt at once, into rows that are no run.
+  states.erase(states.begin());
+  TextState again = begin(0);
+  TextState* const one[] = {&again};
+  {
+    const auto scope = rounded.ctx.scope();
+    const auto hidden = small.read(one);
+    for (int row = 0; row < hidden.rows; ++row) CHECK(same_bits(whole, row, hidden, row));
+  }
+  REQUIRE(again.rows.runs().size() > 1);
+  states.clear();
+  // A tree after it.
+  const std::vector<int> ids{4, 9, 2, 5}, parents{-1, 0, 0, 1}, phi(4, again.last_phi), path{4, 9, 5};
+  const NewTokens tree[] = {{&again, ids, phi, parents}}, chain[] = {{&again, path, std::span(phi).first(3), {}}};
   const auto scope = rounded.ctx.scope();
-  const auto together = rounded.engine.forward(tree), alone = rounded.engine.forward(chain);
-  CHECK(std::equal(alone.hidden.row(2), alone.hidden.row(2) + 12, together.hidden.row(3)));
+  const auto together = small.forward(tree), alone = small.forward(chain);
+  CHECK(std::equal(alone.hidden.row(2), alone.hidden.row(2) + Model::D, together.hidden.row(3)));
+}
+
+TEMPLATE_LIST_TEST_CASE("Caches in bfloat16 give the same bits however a sequence is read, near the platform's own", "",
+                        Platforms) {
+  check_rounded_caches<TestType, tiny_config>();
+}
+TEST_CASE("Caches in bfloat16 serve cross-attention inside decoder blocks, and relative positions") {
+  check_rounded_caches<Cpu<double>, vanilla>();
+  check_rounded_caches<Cpu<float>, relative>();
 }
 
 TEST_CASE("Media are computed once, shared, and make room when nobody holds them") {

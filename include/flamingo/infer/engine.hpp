@@ -92,7 +92,7 @@ struct EngineOptions {
 /// after the engine was made must be released before it ends.
 ///
 /// Cached is the type of cached keys and values: the platform's own numbers, or bfloat16 on the CPU, which takes half
-/// the memory, and half the reading for each token. They are rounded before the first token sees them, so that a
+/// the memory. They are rounded before the first token sees them, so that a
 /// sequence's bits do not depend on how it is read.
 template <class M, class Connector, class Lm, class Cached = typename detail::PlatformOfModel<M>::Place::Real>
 class Engine {
@@ -238,7 +238,9 @@ class Engine {
   }
   /// The same, replayed where the platform can: a token of each sequence. Its keys and values get rows of their own, so
   /// that no address changes from step to step, and are placed in the pools at the end.
-  Result step(std::span<const NewTokens> pieces) {
+  Result step(std::span<const NewTokens> pieces)
+    requires std::is_same_v<Cached, Real>
+  {
     Plan plan = plan_of(pieces, true);
     const int N = static_cast<int>(plan.ids.size()), capacity = text_.k[0].rows;
     const auto hidden = scratch<D>(ctx_, N);
@@ -621,6 +623,7 @@ CachedMedium Engine<M, Connector, Lm, Cached>::add_medium(const F& features, int
     for (std::size_t j = 0; j < M::gated_blocks; ++j) {
       const auto k = media_.k[j].slice(at * M::R, M::R), v = media_.v[j].slice(at * M::R, M::R);
       if constexpr (rounds) {
+        const auto inner = ctx_.scope();
         const auto own_k = scratch<M::Gated::KV>(ctx_, M::R), own_v = scratch<M::Gated::KV>(ctx_, M::R);
         M::Gated::template project<no_gradients>(ctx_, connector_.gated[j], latents, own_k, own_v);
         ops::convert(ctx_, own_k, k);

@@ -47,7 +47,8 @@ void gather(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const i
         index.shape[0], ", ", int(x.width), ')');
   kernels::Arrange<P>::gather(ctx, x, index, any(y));
 }
-/// No row of y may be named twice. y's numbers may be of another type, then x's are rounded to nearest.
+/// No row of y may be named twice. On the CPU y's numbers may be of another type: x's are rounded
+/// to nearest.
 template <Platform P, RowsOn<P> X, RowsOn<P> Y>
 void place(Context<P>& ctx, const X& x, std::type_identity_t<View<P, 1, const int>> index, const Y& y) {
   static_assert(agree(width_of<X>, width_of<Y>), "place: the widths of x and y differ");

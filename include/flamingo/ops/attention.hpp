@@ -5,7 +5,9 @@
 /// subtracts a maximum of visible keys, nothing is masked with large numbers. No score matrix is stored.
 #pragma once
 #include <array>
+#include <iterator>
 #include <span>
+#include <type_traits>
 
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/parameters.hpp>
@@ -16,12 +18,15 @@ namespace flamingo {
 /// A pool of keys and values (rows, G K), in numbers of type T.
 template <Platform P, class T = typename P::Real>
 struct KeyValue {
+  using Number = T;
   In<P, T> k, v;
 };
-/// Whether P reads pools of T: of its own numbers, and of what its kernels name besides (narrower ones that a cache
-/// holds; forward alone).
+/// Whether P reads pools of T: of its own numbers, and on the CPU of bfloat16, which it widens as it reads (forward
+/// alone).
 template <Platform P, class T>
 inline constexpr bool reads_keys_in = std::is_same_v<T, typename P::Real>;
+template <Real R, Isa Set, Products By>
+inline constexpr bool reads_keys_in<Cpu<R, Set, By>, bfloat16> = true;
 template <Platform P, class T>
 inline constexpr bool reads_keys_in<Dry<P>, T> = reads_keys_in<P, T>;
 /// Where their gradients are written; empty rows where none are wanted (a cached prefix).
@@ -77,24 +82,21 @@ void check_attention(const AttentionShape& a, const In<P>& q, std::span<const Ke
           pool.k.shape(), " and values ", pool.v.shape(), ", expected width ", a.kv_heads * a.head_dim, " of both");
 }
 
-/// Position is NoPosition, Alibi<P> or Relative<P>; T is a type for which reads_keys_in<P, T>.
-template <Platform P, class T, class Position>
-void attention(Context<P>& ctx, const AttentionShape& shape, std::type_identity_t<In<P>> q,
-               std::span<const KeyValue<P, T>> pools, const Spans<P>& spans, const Position& position,
-               std::type_identity_t<Out<P>> y, const Rows<P, dynamic, AccumulateOf<P>>& lse) {
+/// Position is NoPosition, Alibi<P> or Relative<P>. `pools` is a span or an array of KeyValue<P, T>, for a T of which
+/// reads_keys_in<P, T> is true.
+template <Platform P, class List, class Position>
+void attention(Context<P>& ctx, const AttentionShape& shape, std::type_identity_t<In<P>> q, const List& pools,
+               const Spans<P>& spans, const Position& position, std::type_identity_t<Out<P>> y,
+               const Rows<P, dynamic, AccumulateOf<P>>& lse) {
+  using Pool = std::remove_cvref_t<decltype(*std::data(pools))>;
+  using T = typename Pool::Number;
+  static_assert(std::is_same_v<Pool, KeyValue<P, T>>, "attention: pools are of another platform");
   static_assert(reads_keys_in<P, T>, "attention: this platform does not read keys and values of this type");
-  check_attention<P, T>(shape, q, pools);
+  const std::span<const KeyValue<P, T>> all(pools);
+  check_attention<P>(shape, q, all);
   check(q.shape() == y.shape() && lse.rows == q.rows && int(lse.width) == shape.heads, "attention", "q is ", q.shape(),
         ", y is ", y.shape(), " and lse is ", lse.shape(), ", expected (", q.rows, ", ", shape.heads, ')');
-  kernels::Attention<P>::forward(ctx, shape, q, pools, spans, position, y, lse);
-}
-
-/// The same of whatever is a list of pools of P's own numbers.
-template <Platform P, class Position>
-void attention(Context<P>& ctx, const AttentionShape& shape, std::type_identity_t<In<P>> q,
-               std::type_identity_t<std::span<const KeyValue<P>>> pools, const Spans<P>& spans,
-               const Position& position, std::type_identity_t<Out<P>> y, const Rows<P, dynamic, AccumulateOf<P>>& lse) {
-  attention<P, typename P::Real>(ctx, shape, q, pools, spans, position, y, lse);
+  kernels::Attention<P>::forward(ctx, shape, q, all, spans, position, y, lse);
 }
 
 /// Writes dq (zero for rows without a key) and, for each pool whose gradient is not empty, dk and dv (zero for keys

@@ -44,10 +44,11 @@ TEMPLATE_LIST_TEST_CASE("a row of attention alone has the bits that it has among
   }
 }
 
-/// Causal attention over 300 keys, cut in many ways: heads of a whole number of registers, and of one more.
-template <class R, int K>
+/// Causal attention over 300 keys, cut in many ways: heads of a whole number of registers, and of one more; G heads of
+/// keys, as many as of queries or half of them.
+template <class R, int K, int G = 2>
 struct Cuts {
-  static constexpr int N = 300, H = 4, G = 2;
+  static constexpr int N = 300, H = 4;
   Tensor<R> q = Tensor<R>::random(N, H* K, 1, -2, 2), k = Tensor<R>::random(N, G* K, 2, -2, 2),
             v = Tensor<R>::random(N, G* K, 3), slopes = Tensor<R>::random(1, H, 4, 0, 0.1),
             r = Tensor<R>::random(N, H* K, 5), u = Tensor<R>::random(1, H* K, 6), w = Tensor<R>::random(1, H* K, 7);
@@ -96,10 +97,10 @@ struct Cuts {
   }
 };
 
-template <class P, int K>
+template <class P, int K, int G = 2>
 void check_cuts() {
   using R = typename P::Real;
-  Cuts<R, K> c;
+  Cuts<R, K, G> c;
   Context<P> ctx(2, 1 << 20);
   for (const Positions kind : {Positions::none, Positions::alibi, Positions::relative}) {
     SpanList whole;
@@ -135,12 +136,13 @@ void check_cuts() {
 TEMPLATE_LIST_TEST_CASE("a row's bits do not tell how its keys were cut, nor with whom it shares them", "[attention]",
                         Platforms) {
   SECTION("whole registers") { check_cuts<TestType, 32>(); }
+  SECTION("each query its own keys") { check_cuts<TestType, 32, 4>(); }
   SECTION("and a rest") { check_cuts<TestType, 33>(); }
 }
 
-template <class P, int K>
+template <class P, int K, int G = 2>
 void check_bfloat16() {
-  Cuts<typename P::Real, K> c;
+  Cuts<typename P::Real, K, G> c;
   Context<P> ctx(2, 1 << 20);
   for (const Positions kind : {Positions::none, Positions::alibi, Positions::relative})
     for (const int rows : {1, 3, 14, 300}) {  // of a tile, and of more than one
@@ -158,6 +160,7 @@ void check_bfloat16() {
 TEMPLATE_LIST_TEST_CASE("keys and values in bfloat16 give the bits of the same numbers widened", "[attention]",
                         Platforms) {
   SECTION("two registers of features") { check_bfloat16<TestType, 64>(); }
+  SECTION("each query its own keys") { check_bfloat16<TestType, 96, 4>(); }
   SECTION("and a rest") { check_bfloat16<TestType, 41>(); }
   SECTION("less than a register") { check_bfloat16<TestType, 5>(); }
 }

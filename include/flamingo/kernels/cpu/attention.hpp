@@ -82,7 +82,8 @@ struct Attention<Cpu<R, Set, Products::own>> {
   }
 
  private:
-  static constexpr int queries_together = 264, few = 24;
+  static constexpr int queries_together = 264;  // a picture of 16 x 16 and a class token: keys are packed once
+  static constexpr int few = 24;
 
   template <class F>
   static void each_row_of_no_span(const Spans<P>& spans, int rows, const F& f) {

@@ -292,7 +292,7 @@ struct Attention<Cpu<R, Set, Products::eigen>> {
     for (int i = 0; i < rows; ++i)
       for (const Run& run : keys.runs) {
         const int at = piece.position(piece.first + i % piece.rows);
-        f(i, run, run.visible(at), at - run.position - distances.first);
+        if (const int visible = run.visible(at); visible > 0) f(i, run, visible, at - run.position - distances.first);
       }
   }
   static void add_positions(const AttentionShape& shape, const Relative<P>& position, In<P> q, const Piece& piece,

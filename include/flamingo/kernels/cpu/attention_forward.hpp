@@ -123,8 +123,8 @@ class AttentionForward {
       pack(block, first, last);
   }
 
-  /// One tile of queries: keys go through registers into the first-level cache, values are read where they lie. Memory
-  /// is asked for both a while before.
+  /// One tile of queries: keys go through registers, of several queries into the first-level cache; values are read
+  /// where they lie. Memory is asked for both a while before.
   void stream(const Block& block, int i, int rows) {
     Scores scores;
     const int end = block.seen_by(queries(i, rows)), K = shape_.head_dim;

@@ -6,13 +6,7 @@
 
 #include <flamingo/ops/attention.hpp>
 
-namespace flamingo {
-
-/// The CPU's attention widens bfloat16 as it reads it.
-template <Real R, Isa Set, Products By>
-inline constexpr bool reads_keys_in<Cpu<R, Set, By>, bfloat16> = true;
-
-namespace kernels {
+namespace flamingo::kernels {
 
 /// Throws unless the tables stay within the tensors.
 template <Platform P, class T, class Position>
@@ -44,5 +38,4 @@ void check_attention_tables(In<P> q, std::span<const KeyValue<P, T>> pools, cons
   }
 }
 
-}  // namespace kernels
-}  // namespace flamingo
+}  // namespace flamingo::kernels

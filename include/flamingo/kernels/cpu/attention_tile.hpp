@@ -195,7 +195,7 @@ struct AttentionTile {
       for (int j = 0; j < lanes; ++j) use(k + j, square[j]);
     }
     for (; k < K; ++k) {
-      V column;
+      V column{};
       for (int j = 0; j < lanes; ++j) column[j] = number(rows[static_cast<std::size_t>(j)][k]);
       use(k, column);
     }
