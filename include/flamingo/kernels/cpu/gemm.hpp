@@ -41,6 +41,7 @@ struct Gemm {
   static constexpr int nr = Shape::nr, lanes = Shape::lanes, kc = Shape::kc;
   // A task takes at most `widest` panels at a time and `tall` rows of A, which together stay in the second-level cache.
   static constexpr int widest = 8, tall = 20 * 12;
+  static constexpr int first_level_ways = 8;  // lines of one address modulo 4096 that the first-level cache holds
   // So many numbers of A are packed at a time: they stay in the last-level cache.
   static constexpr std::size_t slab_size = (std::size_t{4} << 20) / sizeof(R);
   static constexpr std::size_t block_size = std::size_t{kc} * nr * widest, strip_size = std::size_t{kc} * lanes;
@@ -237,8 +238,13 @@ struct Gemm {
     int first = 0, slab = 0;
 
     /// Numbers of a row of A that lie far apart are brought together where more than one panel reads them. So are
-    /// others where there are many: a row in place has to be fetched again for every panel, from its own page.
-    bool packs_left() const { return a.column != 1 ? N > nr && M >= Shape::mr : N >= widest * nr && M >= 2 * tall; }
+    /// others where there are many: a row in place has to be fetched again for every panel, from its own page. And
+    /// rows a multiple of 4096 bytes apart, which are the same few lines of a first-level cache.
+    bool packs_left() const {
+      if (a.column != 1) return N > nr && M >= Shape::mr;
+      const bool same_lines = Shape::mr > first_level_ways && a.row * sizeof(R) % 4096 == 0;
+      return N >= widest * nr && M >= (same_lines ? 2 * Shape::mr : 2 * tall);
+    }
     /// Packs rows m0 .. m1 of A, in memory of the calling thread's.
     void pack_left(Threads& threads, int m0, int m1) {
       static thread_local std::vector<R> numbers;
