@@ -52,11 +52,10 @@ struct OneNormBlock {
     typename Attend::template Saved<need> attention;
     typename Dense::template Saved<need> dense;
   };
-  template <flamingo::Need need, class W, class Between = flamingo::nn::Straight>
+  template <flamingo::Need need, class W, class Seen, class Between = flamingo::nn::Straight>
   static Saved<need> forward(flamingo::Context<P>& ctx, const W& w, const X& x, const flamingo::Positions<P>& positions,
-                             const flamingo::Rows<P, KV>& k, const flamingo::Rows<P, KV>& v,
-                             const flamingo::Pools<P>& pools, const flamingo::Spans<P>& spans, const X& z,
-                             const Between& = {}) {
+                             const flamingo::Rows<P, KV>& k, const flamingo::Rows<P, KV>& v, const Seen& pools,
+                             const flamingo::Spans<P>& spans, const X& z, const Between& = {}) {
     const auto scope = ctx.scope();
     const auto n = flamingo::take<need.weights, D>(ctx, x.rows), branch = flamingo::scratch<D>(ctx, x.rows);
     Saved<need> s;

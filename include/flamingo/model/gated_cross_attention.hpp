@@ -110,9 +110,9 @@ struct GatedCrossAttention {
 
   /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them, and `blind`
   /// rows nothing from the dense half where the config masks it.
-  template <Need need, class W, class T>
-  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Pools<P, T>& pools,
-                             const Spans<P>& spans, const Rows<P, D>& z, View<P, 1, const int> blind = {}) {
+  template <Need need, class W, class Seen>
+  static Saved<need> forward(Context<P>& ctx, const W& w, const Rows<P, D>& x, const Seen& pools, const Spans<P>& spans,
+                             const Rows<P, D>& z, View<P, 1, const int> blind = {}) {
     const auto scope = ctx.scope();
     const int N = x.rows;
     const auto normed = take<need.weights, D>(ctx, N), attended = take<need.weights, D>(ctx, N);

@@ -250,11 +250,12 @@ struct Attention {
     If<C.relative && need.any(), In<P>> r;
   };
 
-  /// Pools of other numbers than P's can be read, but nothing flows back into them.
-  template <Need need, class W, RowsOn<P> X, class T, RowsOn<P> Y>
-  static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions,
-                            const Pools<P, T>& pools, const Spans<P>& spans, const Y& y) {
-    static_assert(!need.any() || std::is_same_v<T, Real>, "Attention: gradients need keys and values in P's numbers");
+  /// `seen` is Pools<P, T>, or a function that makes them when the queries are there: a cache that holds keys and
+  /// values in another form than they were projected to moves them first. Nothing flows back into numbers that are not
+  /// P's.
+  template <Need need, class W, RowsOn<P> X, class Seen, RowsOn<P> Y>
+  static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions, const Seen& seen,
+                            const Spans<P>& spans, const Y& y) {
     const auto scope = ctx.scope();
     Saved<need> saved;
     const auto q = take<need.any(), Q>(ctx, x.rows), attended = take<need.any(), Q>(ctx, x.rows);
@@ -271,6 +272,9 @@ struct Attention {
     }
     if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, q);
     const In<P> r = distances_of<need>(ctx, w, positions);
+    const auto pools = made(seen);
+    static_assert(!need.any() || std::is_same_v<decltype(pools), const Pools<P>>,
+                  "Attention: gradients need keys and values in P's numbers");
     ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx, w, r), attended, lse);  // (N, H K)
     ops::linear(ctx, attended, w.out, y);                                                      // (N, D)
     ops::leave<C.split>(ctx, y);
@@ -327,6 +331,13 @@ struct Attention {
   }
 
  private:
+  template <class Seen>
+  static auto made(const Seen& seen) {
+    if constexpr (requires { seen(); })
+      return seen();
+    else
+      return seen;
+  }
   /// y = x wᵀ + b, clamped where the config says so.
   template <RowsOn<P> X, class W, class B, RowsOn<P> Y>
   static void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {

@@ -96,9 +96,8 @@ struct TransformerBlock {
     const auto normed = take<keeps_normed(need), D>(ctx, N), branch = take<branches_kept, D>(ctx, N);
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
-    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);  // (N, G K)
-    s.attention =
-        Attend::template attend<need>(ctx, w.attention, normed, positions, held(pools), spans, branch);  // (N, D)
+    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
+    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
     const auto sum = take < need.any() && !C.parallel, D > (ctx, N);
     add(ctx, x, w.attention_gate, branch, sum);
     const Rows<P, D> y = between(sum);
@@ -140,13 +139,6 @@ struct TransformerBlock {
   }
 
  private:
-  template <class Seen>
-  static decltype(auto) held(const Seen& pools) {
-    if constexpr (requires { pools(); })
-      return pools();
-    else
-      return (pools);
-  }
   template <class Gate>
   static void add(Context<P>& ctx, const Rows<P, D>& x, const Gate& gate, const Rows<P, D>& branch,
                   const Rows<P, D>& y) {
