@@ -58,8 +58,9 @@ struct Tiny {
   Connector connector = random_weights<typename Model::Connect, P>(1);
   Lm lm = random_weights<typename Model::Decoder, P>(2);
   Context<P> ctx{1};
+  static constexpr EngineOptions options{.media = 7};
   Engine<Model, typename Connector::Views, typename Lm::Views, Cached> engine =
-      make_engine<Model, Cached>(ctx, connector.views, lm.views, {.media = 7});
+      make_engine<Model, Cached>(ctx, connector.views, lm.views, options);
 
   /// Features of picture i; every third is a video of two frames, if a Resampler makes as many rows of it.
   static int frames(int i) { return C.resampler.layers > 0 && i % 3 == 2 ? 2 : 1; }
