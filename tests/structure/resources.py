@@ -16,6 +16,7 @@ SPILLS = {
     "attention_forward_matrix_kernel<128, 2, ": 96,
     "attention_backward_q_matrix_kernel<128, 2, ": 48,
     "attention_backward_kv_matrix_kernel<128, ": 8,
+    "attention_decode_kernel<": 8,  # ptxas would rather have another block on the multiprocessor
 }
 # Kernels of the matrix units by name, and their instructions in PTX and in machine code: any one of a pair's.
 MATRIX_KERNEL, HOPPER_KERNEL = r"_(matrix|hopper)_kernel", r"_hopper_kernel"  # the latter's are empty elsewhere

@@ -1,4 +1,4 @@
-"""Copies the raw kernels with a fault in each of three, which their tests must find: plant.py FOLDER"""
+"""Copies the raw kernels with a fault in each of four, which their tests must find: plant.py FOLDER"""
 import pathlib
 import shutil
 import sys
@@ -9,6 +9,7 @@ FAULTS = {  # header: what stands there and what comes in its place, once
     "rotary.cuh": ("if (at >= threads) return;", "if (at + 1 >= threads) return;"),
     "attention_lanes.cuh": ("span = tile.span < 0 ? Span{} : tables.spans[tile.span];",
                             "span = tile.span < 0 ? Span{} : tables.spans[tile.span / 2];"),
+    "attention_decode.cuh": ("begin + share < keys ? begin + share : keys", "begin + share < keys ? begin + share - 1 : keys"),
 }
 
 folder = pathlib.Path(sys.argv[1]) / RAW

@@ -48,5 +48,7 @@ INSTANTIATE_ATTENTION(96, float, Alibi<float>)
 INSTANTIATE_ATTENTION(16, double, None)
 INSTANTIATE_ATTENTION(80, __nv_bfloat16, Alibi<float>)
 INSTANTIATE_ATTENTION(80, __nv_bfloat16, ByDistance<__nv_bfloat16>)
+INSTANTIATE_DECODE(96, float, Alibi<float>)
+INSTANTIATE_DECODE(128, double, None)
 
 }  // namespace flamingo::raw
