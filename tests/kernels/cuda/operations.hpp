@@ -170,11 +170,35 @@ struct Operations : Run<P> {
       this->report(name + " dk", d.dk);
       this->report(name + " dv", d.dv);
     }
-    // A row without keys has no finite lse to compare.
+    report_lse(name, lse);
+  }
+  /// A row without keys has no finite lse to compare.
+  void report_lse(const std::string& name, const Rows<P, dynamic, A>& lse) {
     std::vector<A> sums(lse.size());
     download(ctx, lse.data, lse.size(), sums.data());
     for (A& s : sums) s = std::isfinite(s) ? s : s < 0 ? A(-1000) : A(1000);
     this->results.push_back({name + " lse", std::vector<double>(sums.begin(), sums.end())});
+  }
+  /// A token of each of five sequences, one of which sees its own key alone; row 2 is of none.
+  template <class Position>
+  void single_rows(const std::string& name, int K, const Position& position) {
+    const int N = 6, H = 6, G = 2;
+    const AttentionShape shape{.heads = H, .kv_heads = G, .head_dim = K, .scale = 0.4375f};
+    SpanList list;
+    for (const int n : {4, 0, 1, 5, 3}) {
+      const int read = n == 3 ? 0 : 7 + 11 * n;
+      list.begin(n, 1, read);
+      list.add({.pool = 0, .first = 2 * n, .count = read, .position = 0, .causal = n % 2});
+      list.add({.pool = 1, .first = n, .count = 1, .position = read, .causal = 0});
+    }
+    list.spans[1].uniform = 1;
+    const auto spans = table(ctx, list);
+    const std::array<KeyValue<P>, 2> pools{
+        {{this->rows(77, G * K, 81), this->rows(77, G * K, 82)}, {this->rows(N, G * K, 83), this->rows(N, G * K, 84)}}};
+    const auto q = this->rows(N, H * K, 85), y = this->blank(N, H * K), lse = this->template blank<dynamic, A>(N, H);
+    ops::attention(ctx, shape, q, pools, spans, position, y, lse);
+    this->report(name + " y", y);
+    report_lse(name, lse);
   }
   void attentions() {
     const Alibi<P> alibi{{this->put(this->template drawn_numbers<A>(6, 57, 0, 0.5)), {6}}};
@@ -182,6 +206,9 @@ struct Operations : Run<P> {
     attention("attention with slopes", 8, true, alibi);
     attention("attention, wide heads", 37, false, alibi);
     attention("attention, widest heads", 68, false, NoPosition{});
+    single_rows("single rows", 32, NoPosition{});
+    single_rows("single rows with slopes", 64, alibi);
+    single_rows("single rows, wide heads", 75, alibi);
   }
 };
 

@@ -1,5 +1,9 @@
 #include "kernels/cuda/operations.hpp"
 
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 #include <flamingo/cuda.cuh>
@@ -39,6 +43,54 @@ TEST_CASE("attention on Cuda holds its tables against its tensors", "[cuda]") {
   CHECK_THROWS_WITH(attend(2, 5, 7), "[attention] the spans cover rows up to 3 of 2");
   CHECK_THROWS_WITH(attend(3, 4, 7), "[attention] the segments cover keys up to 5 of pool 0, which has 4");
   CHECK_THROWS_WITH(attend(3, 5, 131), "[attention] head_dim is 131, expected at most 128 on CUDA");
+}
+
+TEST_CASE("a captured call of single rows reads the tables of each step", "[cuda]") {
+  using P = Cuda<float>;
+  Run<P> run;
+  auto& ctx = run.ctx;
+  const int N = 3, H = 4, G = 2, K = 32;
+  const std::array<KeyValue<P>, 1> pools{{{run.rows(300, G * K, 1), run.rows(300, G * K, 2)}}};
+  const auto q = run.rows(N, H * K, 3), y = run.blank(N, H * K), lse = run.blank(N, H);
+  Replay<P> replay;
+  for (int step = 0; step < 5; ++step) {
+    const auto kept = ctx.kept_scope();
+    SpanList list;
+    for (int n = 0; n < N; ++n) {
+      list.begin(n, 1);
+      list.add({.pool = 0, .first = 100 * n, .count = 31 * n + step, .position = 0, .causal = 0});
+    }
+    const auto spans = table(ctx, list);
+    const auto attend = [&] {
+      ops::attention(ctx, {.heads = H, .kv_heads = G, .head_dim = K, .scale = 0.25f}, q, pools, spans, NoPosition{}, y,
+                     lse);
+    };
+    std::vector<std::uintptr_t> key;
+    extend_key(key, spans);
+    replay(ctx, key, attend);
+    CHECK(replay.captured() == (step > 0));
+    const auto replayed = host_copy(ctx, y.data, y.size());
+    clear_numbers(ctx, y.data, y.size());
+    attend();
+    CHECK(host_copy(ctx, y.data, y.size()) == replayed);
+    CHECK(std::isfinite(host_copy(ctx, lse.data, 1)[0]) == (step > 0));
+  }
+}
+
+TEST_CASE("spans of single rows have a key of their own", "[cuda]") {
+  Context<Cuda<float>> ctx(std::size_t{1} << 16);
+  const auto key_of = [&](const SpanList& list) {
+    std::vector<std::uintptr_t> key;
+    const auto kept = ctx.kept_scope();
+    extend_key(key, table(ctx, list));
+    return key;
+  };
+  SpanList both, last;  // three rows and two tiles in both
+  both.begin(0, 1);
+  both.begin(1, 2);
+  last.begin(2, 1);
+  CHECK(key_of(both) == key_of(both));
+  CHECK(key_of(both) != key_of(last));
 }
 
 }  // namespace operations_test

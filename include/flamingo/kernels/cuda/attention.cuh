@@ -6,6 +6,7 @@
 
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
+#include <flamingo/kernels/cuda/raw/attention_decode.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
 #include <flamingo/kernels/cuda/relative_scores.cuh>
 #include <flamingo/ops/attention.hpp>
@@ -21,6 +22,10 @@ struct Attention<Cuda<R>> {
 
   /// Largest head size; smaller ones share kernels (see with_tile).
   static constexpr int most_head_dim = 128;
+  /// Most rows of a call whose keys are divided among blocks, if no span has more than one of them and there are no
+  /// relative positions: a token of each sequence. There a row's bits depend on how many rows there are and on how
+  /// much the pools hold (raw/attention_decode.cuh), as those of cuBLASLt's products do.
+  static constexpr int most_single_rows = 64;
 
   template <class Position>
   static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
@@ -45,6 +50,8 @@ struct Attention<Cuda<R>> {
       relative(ctx, shape, q, position, reached).forward([&](int first, int heads, const auto& term) {
         attend(content, {first, heads}, term);
       });
+    } else if (spans.lists.single && reached <= most_single_rows) {
+      decode(ctx, shape, q, pools, spans.lists.tables, raw_of(position), y, lse);
     } else {
       attend(q, {0, shape.heads}, raw_of(position));
     }
@@ -86,6 +93,26 @@ struct Attention<Cuda<R>> {
   }
 
  private:
+  /// What single rows attend to. How many blocks there are follows from sizes that stay from token to token.
+  static void decode(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
+                     const raw::AttentionTables& tables, auto term, Out<P> y, Statistics lse) {
+    const Heads all{0, shape.heads};
+    const raw::AttentionShape sizes = all.shape(shape, q);
+    long long held = 0;
+    for (const KeyValue<P>& pool : pools) held += pool.k.rows;
+    const auto scope = ctx.scope();
+    with_tile(shape.head_dim, [&](auto tile) {
+      constexpr int K = decltype(tile)::value;
+      const int parts = raw::attention_decode_parts<K, Number>(sizes, tables.query_tile_count, held);
+      A* const workspace = reinterpret_cast<A*>(
+          ctx.arena().scratch(raw::attention_decode_size(sizes, tables.query_tile_count, parts) * sizeof(A)));
+      check_cuda(
+          raw::attention_decode<K, Number>(sizes, tables, all.queries(shape, q), all.keys(shape, pools), A(shape.scale),
+                                           term, parts, workspace, all.queries(shape, y), lse.data, ctx.stream()),
+          "attention");
+    });
+  }
+
   /// Calls f with the narrowest tile that holds a head. Few tiles: each is a set of kernels to compile.
   template <class F>
   static void with_tile(int head_dim, const F& f) {

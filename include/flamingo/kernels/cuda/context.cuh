@@ -125,6 +125,7 @@ struct SpanLists<Cuda<R>> {
   int rows = 0;                            ///< of queries
   std::array<int, max_pools> pool_rows{};  ///< of keys
   int nearest = 0, farthest = -1;          ///< distances from a query back to keys whose scores count
+  bool single = true;                      ///< no span has more than one row
 };
 
 namespace detail {
@@ -185,6 +186,7 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
   const raw::AttentionPlan plan =
       detail::plan_of<typename detail::Bare<R>::Type>(host, spans.lists.rows, spans.lists.pool_rows);
   detail::reach(host, spans.lists.nearest, spans.lists.farthest);
+  spans.lists.single = std::all_of(host.spans.begin(), host.spans.end(), [](const Span& s) { return s.rows <= 1; });
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);
   spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),
@@ -203,7 +205,8 @@ void extend_key(std::vector<std::uintptr_t>& key, const Spans<Cuda<R>>& spans) {
   for (const void* list : {static_cast<const void*>(t.spans), static_cast<const void*>(t.segments),
                            static_cast<const void*>(t.query_tiles)})
     key.push_back(reinterpret_cast<std::uintptr_t>(list));
-  for (const int number : {t.query_tile_count, t.tiles.query_rows, t.tiles.key_rows, spans.lists.rows})
+  for (const int number :
+       {t.query_tile_count, t.tiles.query_rows, t.tiles.key_rows, spans.lists.rows, int{spans.lists.single}})
     key.push_back(static_cast<std::uintptr_t>(number));
 }
 
