@@ -1,6 +1,8 @@
 #include "kernels/cuda/operations.hpp"
 
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -75,6 +77,30 @@ TEST_CASE("a captured call of single rows reads the tables of each step", "[cuda
     CHECK(host_copy(ctx, y.data, y.size()) == replayed);
     CHECK(std::isfinite(host_copy(ctx, lse.data, 1)[0]) == (step > 0));
   }
+}
+
+TEST_CASE("more single rows than are divided among blocks go the way of all others, to the same numbers", "[cuda]") {
+  using P = Cuda<double>;
+  Run<P> run;
+  auto& ctx = run.ctx;
+  const int many = 65, K = 16;
+  const std::array<KeyValue<P>, 1> pools{{{run.rows(90, K, 1), run.rows(90, K, 2)}}};
+  const auto q = run.rows(many, K, 3);
+  const auto attend = [&](int rows) {
+    SpanList list;
+    for (int n = 0; n < rows; ++n) {
+      list.begin(n, 1, n);
+      list.add({.pool = 0, .first = 3, .count = 87, .position = 0, .causal = 1});
+    }
+    const auto y = run.blank(rows, K), lse = run.blank(rows, 1);
+    ops::attention(ctx, {.heads = 1, .kv_heads = 1, .head_dim = K, .scale = 0.25f}, q.slice(0, rows), pools,
+                   table(ctx, list), NoPosition{}, y, lse);
+    return host_copy(ctx, y.data, static_cast<std::size_t>(64 * K));
+  };
+  const std::vector<double> by_parts = attend(64), by_tiles = attend(many);
+  for (std::size_t i = 0; i < by_parts.size(); ++i)
+    CHECK(by_parts[i] == Approx(by_tiles[i]).epsilon(1e-11).margin(1e-13));
+  CHECK(by_parts != by_tiles);  // sums in another order
 }
 
 TEST_CASE("spans of single rows have a key of their own", "[cuda]") {
