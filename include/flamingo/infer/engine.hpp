@@ -216,19 +216,19 @@ class Engine {
     };
     if constexpr (rounds) {
       const auto rows_of = [&](std::size_t i) {
-        return NewRows{k, v, [&place, this, i] {
-                         place(i);
-                         return pools(text_.k[i], text_.v[i]);
-                       }};
+        return new_rows(k, v, [&place, this, i] {
+          place(i);
+          return pools(text_.k[i], text_.v[i]);
+        });
       };
       pass(at, positions_of(plan), hidden, watch, rows_of, [](std::size_t) {});
     } else {
       const int first = plan.places.empty() ? 0 : plan.places[0];
       const auto rows_of = [&](std::size_t i) {
         auto all = pools(text_.k[i], text_.v[i]);
-        if (!plan.apart) return NewRows{text_.k[i].slice(first, N), text_.v[i].slice(first, N), all};
+        if (!plan.apart) return new_rows(text_.k[i].slice(first, N), text_.v[i].slice(first, N), all);
         all.add({k, v});
-        return NewRows{k, v, all};
+        return new_rows(k, v, all);
       };
       pass(at, positions_of(plan), hidden, watch, rows_of, [&](std::size_t i) {
         if (plan.apart) place(i);
@@ -268,7 +268,7 @@ class Engine {
                    v = fresh.slice((2 * static_cast<int>(i) + 1) * N, N);
         auto all = pools(text_.k[i], text_.v[i]);
         all.add({k, v});
-        return NewRows{k, v, all};
+        return new_rows(k, v, all);
       };
       pass(at, positions, hidden, NoWatch{}, rows_of, [](std::size_t) {});
       ops::place(ctx_, fresh, index, text_.all);
@@ -414,7 +414,9 @@ class Engine {
     Seen pools;
   };
   template <class Seen>
-  NewRows(Rows<P, KV>, Rows<P, KV>, Seen) -> NewRows<Seen>;
+  static NewRows<Seen> new_rows(const Rows<P, KV>& k, const Rows<P, KV>& v, const Seen& pools) {
+    return {k, v, pools};
+  }
   /// All blocks, from ids to hidden rows; rows_of(i) are block i's NewRows, and then(i) is called when it has run.
   template <class PositionsOf, class Watch, class RowsOf, class Then>
   void pass(const Tables& at, const PositionsOf& positions, const Rows<P, D>& hidden, const Watch& watch,
