@@ -35,10 +35,10 @@ inline constexpr DecodePolicy decode_policy{};
 template <int K, int Count, int Heads>
 struct DecodeLanes {
   static_assert(K % 8 == 0 && K >= 8 && K <= 128, "attention: the head size is a multiple of 8, at most 128");
-  static constexpr int lanes_for(int packs) {
-    int lanes = 1;
-    while (lanes < packs && lanes < 32) lanes *= 2;
-    return lanes;
+  static constexpr int lanes_for(int wanted) {
+    int power = 1;
+    while (power < wanted && power < 32) power *= 2;
+    return power;
   }
   static constexpr int lanes = lanes_for(K / Count), packs = tiles_over(K / Count, lanes), slots = 32 / lanes;
   static constexpr int threads = decode_policy.warps * 32;
