@@ -92,8 +92,8 @@ struct EngineOptions {
 /// after the engine was made must be released before it ends.
 ///
 /// Cached is the type of cached keys and values: the platform's own numbers, or bfloat16 on the CPU, which takes half
-/// the memory. They are rounded before the first token sees them, so that a
-/// sequence's bits do not depend on how it is read.
+/// the memory. They are rounded before the first token sees them, so that a sequence's bits do not depend on how it is
+/// read.
 template <class M, class Connector, class Lm, class Cached = typename detail::PlatformOfModel<M>::Place::Real>
 class Engine {
  public:
@@ -405,8 +405,8 @@ class Engine {
   };
   static constexpr int KV = M::Block::KV;
   static constexpr int most_logits = 1 << 24;  // that exist at a time
-  static constexpr bool rounds =
-      !std::is_same_v<Cached, Real>;  // new keys and values cannot be written where they stay
+  // New keys and values cannot be written where they stay.
+  static constexpr bool rounds = !std::is_same_v<Cached, Real>;
   /// Where a block writes new keys and values, and all that it reads: pools, or what makes them.
   template <class Seen>
   struct NewRows {
