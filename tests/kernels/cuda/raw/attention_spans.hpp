@@ -340,4 +340,30 @@ std::vector<R> row_of(const std::vector<R>& rows, int row, int width) {
   return {first, first + width};
 }
 
+#if !defined(__CUDACC__)
+/// Whatever is wrong in the tables of a call shows in o: run(plan) computes a.o by these tables.
+template <class Case, class Run>
+void check_wrong_tables_show(Case& a, const Run& run) {
+  const auto of = [&](const AttentionPlan& plan) {
+    run(plan);
+    std::string bytes;
+    append_bytes(bytes, a.o);
+    return bytes;
+  };
+  const std::string right = of(a.plan());
+  const auto differs = [&](const auto& spoil) {
+    AttentionPlan wrong = a.plan();
+    spoil(wrong);
+    return of(wrong) != right;
+  };
+  CHECK_FALSE(differs([](AttentionPlan&) {}));
+  CHECK(differs([](AttentionPlan& p) { ++p.query_tiles[0].span; }));
+  CHECK(differs([](AttentionPlan& p) { ++p.spans[1].position; }));
+  CHECK(differs([](AttentionPlan& p) { --p.spans[0].segments; }));
+  CHECK(differs([](AttentionPlan& p) { --p.segments[0].count; }));
+  CHECK(differs([](AttentionPlan& p) { ++p.segments[1].first; }));
+  CHECK(differs([](AttentionPlan& p) { p.segments[2].causal = 0; }));
+}
+#endif
+
 }  // namespace emulator
