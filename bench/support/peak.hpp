@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -97,7 +96,7 @@ class Reads {
 
   /// Reads at most so many bytes in the way whose turn it is: each thread from one place or from four at once, in pages
   /// of the usual size or in huge ones where the system gives them.
-  void read(std::size_t bytes = std::numeric_limits<std::size_t>::max()) {
+  void read(std::size_t bytes) {
     using Clock = std::chrono::steady_clock;
     const auto sum = turn_ % 2 ? sum_of<4> : sum_of<1>;
     const AddressRange& range = ranges_[turn_ / 2];
