@@ -200,6 +200,28 @@ TEST_CASE("memory that is not the kernel's", "[emulator]") {
 #endif
 }
 
+/// y[i] = x[i] + 1, by a kernel that may begin before x is written.
+template <bool Waits>
+__global__ void early_kernel(const int* x, int* y, int n) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (!Waits && i == n - 1) return;
+  flamingo::raw::begin_early();
+  if (i < n) y[i] = x[i] + 1;
+}
+
+TEST_CASE("a kernel that is started early waits in every thread", "[emulator]") {
+  const long before = machine().launches;
+  DeviceBuffer<int> x(counting(70)), y(std::size_t{70});
+  static_cast<void>(
+      flamingo::raw::launch_early(grid_of(2), 64, 0, nullptr, early_kernel<true>, x.data(), y.data(), 70));
+  CHECK(y.host()[69] == 70);
+  CHECK(machine().launches == before + 1);
+  CHECK_THROWS_WITH(
+      flamingo::raw::launch_early(grid_of(2), 64, 0, nullptr, early_kernel<false>, x.data(), y.data(), 70),
+      Contains("thread 5 was started early and has not waited for its predecessors"));
+  CHECK_NOTHROW(launch(grid_of(2), 64, 0, nullptr, early_kernel<false>, x.data(), y.data(), 70));
+}
+
 TEST_CASE("what a kernel throws comes out of the launch", "[emulator]") {
   CHECK_THROWS_WITH(machine().launch({2, 1, 1}, {64, 1, 1}, 0,
                                      [] {

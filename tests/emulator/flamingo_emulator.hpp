@@ -218,22 +218,44 @@ inline float widen_half(unsigned short bits) {
   return std::bit_cast<float>(widened | (bits & 0x8000u) << 16);
 }
 
-/// Runs kernel(args...) over the grid at once, after the copies begun before it; the stream is not looked at. An empty
-/// grid is no launch.
+namespace detail {
+
+/// Runs kernel(args...) over the grid at once, after the copies begun before it; the stream is not looked at.
 template <class... P>
-cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t, void (*kernel)(P...),
-                   std::type_identity_t<P>... args) {
+cudaError_t run(dim3 grid, int threads, std::size_t shared_bytes, bool early, void (*kernel)(P...),
+                std::type_identity_t<P>... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   const auto work = [=] {
     emulator::finish_copies();
-    emulator::machine().launch({grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes,
-                               [&] { kernel(args...); });
+    emulator::machine().launch(
+        {grid.x, grid.y, grid.z}, {static_cast<unsigned>(threads), 1, 1}, shared_bytes, [&] { kernel(args...); },
+        early);
   };
   if (emulator::capturing())
     emulator::capturing()->push_back(work);
   else
     work();
   return cudaGetLastError();
+}
+
+}  // namespace detail
+
+/// An empty grid is no launch.
+template <class... P>
+cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t, void (*kernel)(P...),
+                   std::type_identity_t<P>... args) {
+  return detail::run(grid, threads, shared_bytes, false, kernel, args...);
+}
+/// A thread that returns without having waited is a fault.
+template <class... P>
+cudaError_t launch_early(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t, void (*kernel)(P...),
+                         std::type_identity_t<P>... args) {
+  return detail::run(grid, threads, shared_bytes, true, kernel, args...);
+}
+inline void wait_for_predecessors() { emulator::machine().waited_for_predecessors(); }
+inline void let_successor_start() {}
+inline void ask_for(const void* at) {
+  if (!at) emulator::machine().fault("memory is asked for at no address");
 }
 
 }  // namespace flamingo::raw

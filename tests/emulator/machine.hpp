@@ -58,8 +58,14 @@ class Machine {
   std::vector<Site> sites;
   Extent thread_index, block_index, block_extent, grid_extent;
 
-  /// Runs body() once for each thread of each block. Throws Fault, or what the body threw.
-  void launch(Extent grid, Extent block, std::size_t shared_bytes, const std::function<void()>& body);
+  /// Kernels run so far.
+  long launches = 0;
+
+  /// Runs body() once for each thread of each block. Throws Fault, or what the body threw. Every thread of an `early`
+  /// one must wait for its predecessors.
+  void launch(Extent grid, Extent block, std::size_t shared_bytes, const std::function<void()>& body,
+              bool early = false);
+  void waited_for_predecessors() { thread(current_).waited = true; }
 
   /// The block's dynamic shared memory; all bits set when the block starts, so that a float never written is NaN.
   void* shared(std::size_t bytes) {
@@ -214,7 +220,7 @@ class Machine {
   struct Thread {
     Fiber fiber;
     Extent index;
-    bool returned = false;
+    bool returned = false, waited = false;
     Site waiting;
     const void* in = nullptr;
     void* out = nullptr;
@@ -320,6 +326,7 @@ class Machine {
   std::size_t shared_bytes_ = 0;
   const std::function<void()>* body_ = nullptr;
   std::exception_ptr failure_;
+  bool early_ = false;
   int current_ = 0, at_barrier_ = 0;
   std::uint64_t state_ = 0;
 };
@@ -338,6 +345,8 @@ inline void Machine::thread_main() {
     bool landed = self.open.empty();
     for (const auto& group : self.committed) landed = landed && group.empty();
     if (!landed) m.fault("thread " + std::to_string(m.current_) + " returned before its asynchronous copies landed");
+    if (m.early_ && !self.waited)
+      m.fault("thread " + std::to_string(m.current_) + " was started early and has not waited for its predecessors");
   } catch (...) {
     if (!m.failure_) m.failure_ = std::current_exception();
   }
@@ -374,7 +383,7 @@ inline void Machine::run_block() {
     Thread& t = thread(i);
     const auto at = static_cast<unsigned>(i);
     t.index = {at % block_extent.x, at / block_extent.x % block_extent.y, at / (block_extent.x * block_extent.y)};
-    t.returned = false;
+    t.returned = t.waited = false;
     t.open.clear();
     t.committed.clear();
     t.fiber.start(&Machine::thread_main);
@@ -402,7 +411,8 @@ inline void Machine::run_block() {
   check_guards();
 }
 
-inline void Machine::launch(Extent grid, Extent block, std::size_t shared_bytes, const std::function<void()>& body) {
+inline void Machine::launch(Extent grid, Extent block, std::size_t shared_bytes, const std::function<void()>& body,
+                            bool early) {
   const std::size_t count = std::size_t{block.x} * block.y * block.z;
   if (count == 0 || count > most_threads)
     throw Fault("[emulator] a block of " + std::to_string(count) + " threads: 1 to " + std::to_string(most_threads));
@@ -417,6 +427,8 @@ inline void Machine::launch(Extent grid, Extent block, std::size_t shared_bytes,
   shared_.reset(static_cast<std::byte*>(std::aligned_alloc(guard_bytes, rounded(shared_bytes) + 2 * guard_bytes)));
   shared_bytes_ = shared_bytes;
   body_ = &body;
+  early_ = early;
+  ++launches;
   state_ = options.seed;
   grid_extent = grid;
   block_extent = block;

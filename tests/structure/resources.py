@@ -1,6 +1,6 @@
 """Compiles a .cu file with the given options and looks at what became of its kernels: none spills registers beyond its
-bound, and those of the matrix units use them, in PTX and, where cuobjdump and nvdisasm are found, in machine code:
-resources.py NVCC FILE OPTION..."""
+bound, those of the matrix units use them, in PTX and, where cuobjdump and nvdisasm are found, in machine code, and those
+that may begin before their operands are there touch no memory before they have waited: resources.py NVCC FILE OPTION..."""
 import pathlib
 import re
 import shutil
@@ -16,11 +16,14 @@ SPILLS = {
     "attention_forward_matrix_kernel<128, 2, ": 96,
     "attention_backward_q_matrix_kernel<128, 2, ": 48,
     "attention_backward_kv_matrix_kernel<128, ": 8,
+    "packed_rows_bf16_kernel<": 64,  # 4 bits: a third block on the multiprocessor is worth more
     "attention_decode_kernel<": 8,  # ptxas would rather have another block on the multiprocessor
 }
 # Kernels of the matrix units by name, and their instructions in PTX and in machine code: any one of a pair's.
-MATRIX_KERNEL, HOPPER_KERNEL = r"_(matrix|hopper)_kernel", r"_hopper_kernel"  # the latter's are empty elsewhere
+MATRIX_KERNEL, HOPPER_KERNEL = r"_(matrix|hopper|rows_bf16)_kernel", r"_hopper_kernel"  # the latter's are empty elsewhere
 MATRIX_PTX, MATRIX_CODE = r"\b(mma\.sync|wgmma\.mma_async)", r"\b(HMMA|HGMMA)\."
+# What waits for the kernels before (sm_90 on), and what reads or writes memory that they may write.
+WAIT, TOUCH = "griddepcontrol.wait", r"\b(?:ld|ldu|st|atom|red|cp)\.(?!param|shared|const|local)\S*"
 KERNEL = r"(\w+<.*>)\("  # of a demangled name
 
 
@@ -43,6 +46,13 @@ def without(kinds, parts):
     matrix = [(names[name], text) for head, name, text in parts if re.search(MATRIX_KERNEL, names[name]) and
               ("sm_90a" in head or not re.search(HOPPER_KERNEL, names[name]))]
     return [name for name, text in matrix if not re.search(kinds, text)], len(matrix)
+
+
+def hasty(parts):
+    """Of kernels that wait for those before them, what touches memory earlier; and how many such kernels there are."""
+    waiting = [(name, text.partition(WAIT)[0]) for _, name, text in parts if WAIT in text]
+    names = names_of([name for name, _ in waiting])
+    return [f"{names[name]}: {touch[0]}" for name, text in waiting if (touch := re.search(TOUCH, text))], len(waiting)
 
 
 def ptx_parts(folder):
@@ -78,7 +88,10 @@ def main():
         if not found:
             errors.append("ptxas told nothing of any kernel")
 
-        looked = [("PTX", *without(MATRIX_PTX, list(ptx_parts(folder))))]
+        ptx = list(ptx_parts(folder))
+        looked = [("PTX", *without(MATRIX_PTX, ptx))]
+        early, waiting = hasty(ptx)
+        errors += [f"{what} before it has waited for the kernels before it" for what in early]
         cuobjdump, disassembler = (shutil.which(tool) or shutil.which(tool, path=pathlib.Path(nvcc).parent)
                                    for tool in ("cuobjdump", "nvdisasm"))
         has_tools = cuobjdump and disassembler  # the one calls the other
@@ -89,7 +102,9 @@ def main():
             if not count:
                 errors.append(f"no kernel of the matrix units in {kind}")
     most = max((amount for _, _, amount in found), default=0)
-    house.finish(f"{len(found)} kernels, at most {most} bytes spilt, matrix units in " +
+    if not waiting:
+        errors.append("no kernel waits for those before it: none can begin early")
+    house.finish(f"{len(found)} kernels, {waiting} of which may begin early, at most {most} bytes spilt, matrix units in " +
                  ", ".join(f"{count} of {kind}" for kind, _, count in looked) +
                  ("" if has_tools else "; machine code not looked at: no cuobjdump with nvdisasm"), errors)
 

@@ -120,6 +120,7 @@ static __global__ void __launch_bounds__(DecodeLanes<K, Count, Heads>::threads)
     attention_decode_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q,
                             const __grid_constant__ Pools<const R> pools, A scale, Position position, int parts,
                             A* workspace) {
+  begin_early();
   using L = DecodeLanes<K, Count, Heads>;
   constexpr int warps = decode_policy.warps, keys = L::keys, numbers = L::packs * Count;
   struct Shared {
@@ -262,6 +263,7 @@ template <class R, class A>
 static __global__ void __launch_bounds__(decode_combine_threads)
     attention_decode_combine_kernel(AttentionShape shape, AttentionTables tables, int parts, const A* workspace,
                                     Strided<R> o, A* lse) {
+  begin_early();
   const QueryTile tile = tables.query_tiles[block_index_x()];
   const int head = block_index_y(), d = shape.head_dim, channel = thread_index();
   const A* const records = decode_record(workspace, block_index_x(), shape.heads, head, parts, 0, d);
@@ -320,12 +322,12 @@ cudaError_t attention_decode(const AttentionShape& shape, const AttentionTables&
                       : heads == 4 ? attention_decode_kernel<K, count, 4, Position, R, A>
                                    : attention_decode_kernel<K, count, 8, Position, R, A>;
   const std::size_t shared = static_cast<std::size_t>(decode_policy.warps * heads * (K + 2)) * sizeof(A);
-  const cudaError_t error = launch(grid_of(tables.query_tile_count * parts, shape.kv_heads * tiles_over(group, heads)),
-                                   decode_policy.warps * 32, shared, stream, kernel, shape, tables, q, pools, scale,
-                                   position, parts, workspace);
+  const cudaError_t error = launch_early(
+      grid_of(tables.query_tile_count * parts, shape.kv_heads * tiles_over(group, heads)), decode_policy.warps * 32,
+      shared, stream, kernel, shape, tables, q, pools, scale, position, parts, workspace);
   if (error != cudaSuccess) return error;
-  return launch(grid_of(tables.query_tile_count, shape.heads), decode_combine_threads, 0, stream,
-                attention_decode_combine_kernel<R, A>, shape, tables, parts, workspace, o, lse);
+  return launch_early(grid_of(tables.query_tile_count, shape.heads), decode_combine_threads, 0, stream,
+                      attention_decode_combine_kernel<R, A>, shape, tables, parts, workspace, o, lse);
 }
 
 }  // namespace flamingo::raw

@@ -27,6 +27,18 @@ inline constexpr FewRowsPolicy few_rows_policy<__nv_bfloat16> = {8, 16};  // the
 
 inline constexpr int few_rows_blocks = 256;  ///< up to so many, twice the warps share the depth of bf16 rows
 
+/// Of each row at most so many bytes are asked for before x is there: of few rows about as much as is read while the
+/// kernels between two products run.
+inline constexpr int ahead_bytes = 4096;
+
+/// Asks for the beginnings of rows [first, first + rows) of `bytes` each: what a product mostly waits for is w, and w
+/// is there before x is.
+__device__ inline void ask_for_rows(const void* w, int first, int rows, long long bytes) {
+  const int lines = tiles_over(static_cast<int>(bytes < ahead_bytes ? bytes : ahead_bytes), 128);
+  for (int i = thread_index(); i < rows * lines; i += static_cast<int>(blockDim.x))
+    ask_for(static_cast<const unsigned char*>(w) + (first + i / lines) * bytes + i % lines * 128);
+}
+
 /// What the block's warps have summed, added up in their order: thread i writes output i % Outputs of row i / Outputs.
 template <int Warps, int Outputs, class R>
 __device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs * few_rows>, Warps>& sums, const R* bias,
@@ -48,8 +60,12 @@ static __global__ void __launch_bounds__(Warps * 32)
   struct Sums {
     Array<Array<A, Outputs * few_rows>, Warps> value;
   };
+  let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const int first = block_index_x() * Outputs;
+  ask_for_rows(w, first, first + Outputs < O ? Outputs : O - first,
+               static_cast<long long>(D) * static_cast<int>(sizeof(R)));
+  wait_for_predecessors();
   Array<Array<A, Rows>, Outputs> sums = {};
   for (int k = thread_index() * Count; k < D; k += Warps * 32 * Count) {
     Array<Pack<R, Count>, Outputs> ws;
@@ -100,8 +116,11 @@ static __global__ void __launch_bounds__(Warps * 32)
   struct Sums {
     Array<Array<float, outputs * few_rows>, Warps> value;
   };
+  let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const int first = block_index_x() * outputs, group = lane_index() / 4, quad = lane_index() % 4;
+  ask_for_rows(w, first, first + outputs < O ? outputs : O - first, static_cast<long long>(D) * 2);
+  wait_for_predecessors();
   const int upper = first + group, lower = upper + 8;
   const __nv_bfloat16* const w_upper = w + static_cast<long long>(upper < O ? upper : 0) * D;
   const __nv_bfloat16* const w_lower = w + static_cast<long long>(lower < O ? lower : 0) * D;
@@ -153,9 +172,9 @@ cudaError_t few_rows_forward(const R* x, const R* w, const R* bias, R* y, int N,
     else
       kernel = few_rows_kernel<p.warps, p.outputs, 1, 8, R>;
   }
-  return launch(grid_of(blocks), warps * 32,
-                static_cast<std::size_t>(warps * p.outputs * few_rows) * sizeof(Accumulate<R>), stream, kernel, x, w,
-                bias, y, N, D, O);
+  return launch_early(grid_of(blocks), warps * 32,
+                      static_cast<std::size_t>(warps * p.outputs * few_rows) * sizeof(Accumulate<R>), stream, kernel, x,
+                      w, bias, y, N, D, O);
 }
 
 }  // namespace flamingo::raw

@@ -73,6 +73,7 @@ bool begins_on_16(const W* numbers) {
 template <int Warps, int Count, bool Centred, class R, class W, class A>
 static __global__ void __launch_bounds__(Warps * 32)
     norm_forward_kernel(const R* x, const W* scale, const W* bias, R* y, A* mean, A* rstd, int N, int D, A epsilon) {
+  begin_early();
   const int row = block_index_x() * Warps + warp_index();
   if (row >= N) return;  // a whole warp
   const NormRow<Count, R> own(x + static_cast<long long>(row) * D, D);
@@ -230,8 +231,8 @@ cudaError_t norm_forward(const R* x, const W* scale, const W* bias, R* y, Accumu
   const auto kernel = packs(x, D) && packs(y, D) && begins_on_16(scale) && begins_on_16(bias)
                           ? norm_forward_kernel<warps, count, Centred, R, W, A>
                           : norm_forward_kernel<warps, 1, Centred, R, W, A>;
-  return launch(grid_of(tiles_over(N, warps)), warps * 32, 0, stream, kernel, x, scale, bias, y, mean, rstd, N, D,
-                epsilon);
+  return launch_early(grid_of(tiles_over(N, warps)), warps * 32, 0, stream, kernel, x, scale, bias, y, mean, rstd, N, D,
+                      epsilon);
 }
 
 template <bool Centred, class R, class W>

@@ -20,6 +20,23 @@ namespace flamingo::raw {
 
 inline constexpr int packed_rows_warps = 8, packed_rows_outputs = 4;  ///< of the kernel for any R
 
+/// Asks for the beginnings of rows [first, first + rows); of blocks, for that of their panels, whose groups hold all
+/// rows.
+template <PackedFormat F>
+__device__ inline void ask_for_packed_rows(const PackedView& w, int first, int rows) {
+  if (first + rows > w.O) rows = w.O - first;
+  if constexpr (in_blocks(F)) {
+    const long long panel = static_cast<long long>(w.D / 32) * block_shape(F).bytes * packed_panel;
+    const auto* const begin = static_cast<const unsigned char*>(w.data) + first / packed_panel * panel;
+    const long long share = static_cast<long long>(rows) * ahead_bytes, bytes = panel < share ? panel : share;
+    for (long long at = thread_index() * 128; at < bytes; at += static_cast<long long>(blockDim.x) * 128)
+      ask_for(begin + at);
+  } else {
+    constexpr int size = F == PackedFormat::f32 ? 4 : F == PackedFormat::int8 ? 1 : 2;
+    ask_for_rows(w.data, first, rows, static_cast<long long>(w.D) * size);
+  }
+}
+
 /// Lanes take neighbouring eights of the depth; every eighth row of x is another block's.
 template <PackedFormat F, int Warps, int Outputs, class R>
 static __global__ void __launch_bounds__(Warps * 32)
@@ -28,8 +45,11 @@ static __global__ void __launch_bounds__(Warps * 32)
   struct Sums {
     Array<Array<A, Outputs * few_rows>, Warps> value;
   };
+  let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const int first = block_index_x() * Outputs, first_row = block_index_y() * few_rows;
+  ask_for_packed_rows<F>(w, first, Outputs);
+  wait_for_predecessors();
   const int rows = N - first_row < few_rows ? N - first_row : few_rows;
   x += static_cast<long long>(first_row) * w.D;
 
@@ -180,8 +200,11 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
   struct Sums {
     Array<Array<float, outputs * few_rows>, Warps> value;
   };
+  let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const int first = block_index_x() * outputs, first_row = block_index_y() * few_rows;
+  ask_for_packed_rows<F>(w, first, outputs);
+  wait_for_predecessors();
   const int rows = N - first_row < few_rows ? N - first_row : few_rows;
   const int row = lane_index() / 4, quarter = lane_index() % 4;
   const bool valid = row < rows;
@@ -285,9 +308,9 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
       const auto start = [&]<bool Many>(std::bool_constant<Many>) {
         constexpr PackedRowsPolicy p = packed_rows_policy<F, Many>;
         constexpr int outputs = 16 * p.tiles;
-        return launch(grid_of(tiles_over(w.O, outputs), groups), p.warps * 32,
-                      static_cast<std::size_t>(p.warps * outputs * few_rows) * sizeof(float), stream,
-                      packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, y, N);
+        return launch_early(grid_of(tiles_over(w.O, outputs), groups), p.warps * 32,
+                            static_cast<std::size_t>(p.warps * outputs * few_rows) * sizeof(float), stream,
+                            packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, y, N);
       };
       return tiles_over(w.O, 32) >= packed_rows_many ? start(std::true_type{}) : start(std::false_type{});
     }
@@ -303,9 +326,9 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
     return cudaSuccess;
   } else {
     constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
-    return launch(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
-                  static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
-                  packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
+    return launch_early(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
+                        static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
+                        packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
   }
 }
 

@@ -143,6 +143,7 @@ inline bool packs_of(const T*... rows) {
 /// y[i] = f(i, x[i]...): Count elements a thread, moved as one. f is made ready once a thread.
 template <int Count, class F, class Y, class... X>
 static __global__ void __launch_bounds__(pointwise_threads) map_kernel(F f, long long size, Y* y, const X*... x) {
+  begin_early();
   const long long first = (static_cast<long long>(block_index_x()) * pointwise_threads + thread_index()) * Count;
   if (first >= size) return;
   const auto ready = f.ready();
@@ -163,9 +164,10 @@ cudaError_t map(F f, std::size_t size, cudaStream_t stream, Y* y, const X*... x)
   constexpr int count = static_cast<int>(16 / std::max({sizeof(Y), sizeof(X)...}));
   const int each = packs_of<count>(y, x...) ? count : 1;
   const std::size_t threads = (size + static_cast<std::size_t>(each) - 1) / static_cast<std::size_t>(each);
-  return launch(dim3(static_cast<unsigned>((threads + pointwise_threads - 1) / pointwise_threads)), pointwise_threads,
-                0, stream, each == count ? map_kernel<count, F, Y, X...> : map_kernel<1, F, Y, X...>, f,
-                static_cast<long long>(size), y, x...);
+  return launch_early(dim3(static_cast<unsigned>((threads + pointwise_threads - 1) / pointwise_threads)),
+                      pointwise_threads, 0, stream,
+                      each == count ? map_kernel<count, F, Y, X...> : map_kernel<1, F, Y, X...>, f,
+                      static_cast<long long>(size), y, x...);
 }
 
 template <class F>

@@ -38,6 +38,7 @@ template <int Count, bool Adjacent, class R>
 static __global__ void __launch_bounds__(rotary_threads)
     rotary_kernel(const __grid_constant__ RotaryFrequencies frequencies, double direction, const int* positions, R* x,
                   long long threads, int half, int heads, int heads_each, int head_dim) {
+  begin_early();
   using A = Accumulate<R>;
   const long long at = static_cast<long long>(block_index_x()) * rotary_threads + thread_index();
   if (at >= threads) return;
@@ -77,9 +78,9 @@ cudaError_t rotary(const RotaryFrequencies& frequencies, double direction, bool 
   const int each = tiles_over(heads, groups);
   const auto kernel = packed ? (adjacent ? rotary_kernel<count, true, R> : rotary_kernel<count, false, R>)
                              : (adjacent ? rotary_kernel<1, true, R> : rotary_kernel<1, false, R>);
-  return launch(grid_of(static_cast<int>((threads + rotary_threads - 1) / rotary_threads), tiles_over(heads, each)),
-                rotary_threads, 0, stream, kernel, frequencies, direction, positions, x, threads, half, heads, each,
-                head_dim);
+  return launch_early(
+      grid_of(static_cast<int>((threads + rotary_threads - 1) / rotary_threads), tiles_over(heads, each)),
+      rotary_threads, 0, stream, kernel, frequencies, direction, positions, x, threads, half, heads, each, head_dim);
 }
 
 }  // namespace flamingo::raw

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <type_traits>
+#include <utility>
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -17,6 +19,12 @@
 #endif
 
 namespace flamingo::raw {
+
+/// Whether kernels that can do so begin while the one before them on the stream still runs (launch_early); to be
+/// defined as 0 where what that brings is to be measured.
+#if !defined(FLAMINGO_EARLY_STARTS)
+#define FLAMINGO_EARLY_STARTS 1
+#endif
 
 /// Before a loop whose every index into a register array must be a constant.
 #if defined(__CUDACC__)
@@ -106,19 +114,89 @@ __device__ inline float widen_half(unsigned short bits) {
   return number;
 }
 
+/// Waits for all kernels before this one on the stream, and for what they wrote. Every thread of a kernel that is
+/// started by launch_early calls it before it reads or writes what others write; in other kernels it does nothing.
+__device__ inline void wait_for_predecessors() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
+/// From here on in all blocks, the next kernel may begin: it waits by itself.
+__device__ inline void let_successor_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;\n" ::: "memory");
+#endif
+}
+/// Asks for the 128 bytes around an address of the device's memory to be on the chip soon. They may be written
+/// meanwhile: whoever reads them afterwards reads what was written.
+__device__ inline void ask_for(const void* at) { asm volatile("prefetch.global.L2 [%0];\n" ::"l"(at)); }
+
+namespace detail {
+
+/// Leave to use so much shared memory: more than 48 KiB must be asked for.
+inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
+  if (bytes <= 48 * 1024) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+}
+/// Whether a kernel waits for its predecessors on the current device by itself: not before sm_90, and not in code that
+/// was compiled for less and translated.
+inline cudaError_t waits_itself(const void* kernel, bool& does) {
+  static thread_local std::map<std::pair<int, const void*>, bool> known;
+  int device = 0, major = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error != cudaSuccess) return error;
+  const auto found = known.find({device, kernel});
+  if (found != known.end()) {
+    does = found->second;
+    return cudaSuccess;
+  }
+  cudaFuncAttributes attributes{};
+  error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  if (error != cudaSuccess) return error;
+  does = known[{device, kernel}] = major >= 9 && attributes.ptxVersion >= 90;
+  return cudaSuccess;
+}
+
+}  // namespace detail
+
 /// Starts kernel(args...) on the stream; an empty grid is no launch. Returns what the runtime says about the start.
 template <class... P>
 inline cudaError_t launch(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream, void (*kernel)(P...),
                           std::type_identity_t<P>... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
-  if (shared_bytes > 48 * 1024) {  // more must be asked for
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shared_bytes));
-    if (error != cudaSuccess) return error;
-  }
+  const cudaError_t error = detail::allow_shared_memory(reinterpret_cast<const void*>(kernel), shared_bytes);
+  if (error != cudaSuccess) return error;
   kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, stream>>>(args...);
   return cudaGetLastError();
+}
+
+/// The same for a kernel that calls wait_for_predecessors(): where the device can, its blocks are placed, and do what
+/// stands before that call, while the kernel before it on the stream still runs.
+template <class... P>
+inline cudaError_t launch_early(dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream,
+                                void (*kernel)(P...), std::type_identity_t<P>... args) {
+#if FLAMINGO_EARLY_STARTS
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
+  const auto* const function = reinterpret_cast<const void*>(kernel);
+  bool early = false;
+  cudaError_t error = detail::waits_itself(function, early);
+  if (error == cudaSuccess) error = detail::allow_shared_memory(function, shared_bytes);
+  if (error != cudaSuccess) return error;
+  cudaLaunchAttribute serialised{};
+  serialised.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  serialised.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = &serialised;
+  config.numAttrs = early ? 1 : 0;
+  return cudaLaunchKernelEx(&config, kernel, args...);
+#else
+  return launch(grid, threads, shared_bytes, stream, kernel, args...);
+#endif
 }
 
 #endif
@@ -160,6 +238,12 @@ using Array = T[static_cast<std::size_t>(N)];
 /// How many tiles of `tile` cover `extent`.
 __host__ __device__ constexpr int tiles_over(int extent, int tile) { return (extent + tile - 1) / tile; }
 inline dim3 grid_of(int x, int y = 1) { return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)); }
+
+/// What a kernel begins with that is started by launch_early and has nothing to do before its operands are there.
+__device__ inline void begin_early() {
+  let_successor_start();
+  wait_for_predecessors();
+}
 
 /// The sum over the warp, the same bits in every lane.
 template <class A>
