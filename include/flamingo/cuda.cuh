@@ -12,6 +12,7 @@
 #include <flamingo/kernels/cuda/dropout.cuh>
 #include <flamingo/kernels/cuda/embedding.cuh>
 #include <flamingo/kernels/cuda/excitation.cuh>
+#include <flamingo/kernels/cuda/fused_linear.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/norm.cuh>
 #include <flamingo/kernels/cuda/pooling.cuh>

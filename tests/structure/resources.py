@@ -16,7 +16,7 @@ SPILLS = {
     "attention_forward_matrix_kernel<128, 2, ": 96,
     "attention_backward_q_matrix_kernel<128, 2, ": 48,
     "attention_backward_kv_matrix_kernel<128, ": 8,
-    "packed_rows_bf16_kernel<": 64,  # 4 bits: a third block on the multiprocessor is worth more
+    "packed_rows_": 64,  # 4 bits: a third block on the multiprocessor is worth more
     "attention_decode_kernel<": 8,  # ptxas would rather have another block on the multiprocessor
 }
 # Kernels of the matrix units by name, and their instructions in PTX and in machine code: any one of a pair's.

@@ -115,21 +115,33 @@ struct GatedCrossAttention {
                              const Rows<P, D>& z, View<P, 1, const int> blind = {}) {
     const auto scope = ctx.scope();
     const int N = x.rows;
+    constexpr bool branches_kept = gated && need.weights;
     const auto normed = take<need.weights, D>(ctx, N), attended = take<need.weights, D>(ctx, N);
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
-    const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, attended);  // (N, D)
+    const auto branch_of = [&](const auto& sum) {
+      return Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans,
+                                           onto<branches_kept>(x, w.attention_gate, attended, sum));  // (N, D)
+    };
     if constexpr (!has_dense) {
-      add(ctx, x, w.attention_gate, attended, z);
+      const auto a = branch_of(z);
       return {n, {}, a, {}, attended};
     } else {
       const auto y = take<need.any(), D>(ctx, N);
-      add(ctx, x, w.attention_gate, attended, y);
+      const auto a = branch_of(y);
 
       const auto normed_y = take<need.weights, D>(ctx, N), widened = take<need.weights, D>(ctx, N);
       const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
-      const auto d = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
-      if constexpr (C.mask_dense) ops::clear_rows(ctx, blind, widened);
-      add(ctx, y, w.dense_gate, widened, z);
+      const auto end = onto<branches_kept>(y, w.dense_gate, widened, z);
+      const auto d = [&] {
+        if constexpr (C.mask_dense) {
+          const auto masked = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
+          ops::clear_rows(ctx, blind, widened);
+          end.add(ctx);
+          return masked;
+        } else {
+          return Dense::template forward<need>(ctx, w.dense, normed_y, end);  // (N, D)
+        }
+      }();
       return {n, nd, a, d, attended, widened};
     }
   }
@@ -158,14 +170,6 @@ struct GatedCrossAttention {
   }
 
  private:
-  /// y = x + tanh(gate) branch, or x + branch
-  template <class G>
-  static void add(Context<P>& ctx, const Rows<P, D>& x, const G& gate, const Rows<P, D>& branch, const Rows<P, D>& y) {
-    if constexpr (gated)
-      ops::gated_add(ctx, x, gate, branch, y);
-    else
-      ops::add(ctx, x, branch, y);
-  }
   /// Writes the gradient of a branch.
   template <class G, class Branch, class DG>
   static void through_gate(Context<P>& ctx, const G& gate, const Branch& branch, const Rows<P, D>& dy,

@@ -78,13 +78,12 @@ struct ResamplerBlock {
     Pools<P> pools;
     pools.add({kf, vf});
     pools.add({kx, vx});
-    const auto a = Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, branch);  // (M R, D)
-    ops::add(ctx, x, branch, middle);
+    const auto a =
+        Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, onto(x, branch, middle));  // (M R, D)
 
     const auto normed_middle = take<need.weights, D>(ctx, R);
     const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, middle, normed_middle);
-    const auto d = Dense::template forward<need>(ctx, w.dense, normed_middle, branch);  // (M R, D)
-    ops::add(ctx, middle, branch, y);
+    const auto d = Dense::template forward<need>(ctx, w.dense, normed_middle, onto(middle, branch, y));  // (M R, D)
     return {nf, nx, nd, normed_features, normed, a, d};
   }
 
@@ -174,8 +173,7 @@ struct ResamplerMlpLayer {
     const auto scope = ctx.scope();
     const auto normed = take<need.weights, D>(ctx, x.rows), branch = scratch<D>(ctx, x.rows);
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
-    const auto d = Dense::template forward<need>(ctx, w.dense, normed, branch);  // (ΣTS, D)
-    ops::add(ctx, x, branch, y);
+    const auto d = Dense::template forward<need>(ctx, w.dense, normed, onto(x, branch, y));  // (ΣTS, D)
     return {n, d};
   }
   /// Writes dx and adds to g.

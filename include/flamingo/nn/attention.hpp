@@ -16,6 +16,7 @@
 #include <flamingo/ops/activation.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/attention.hpp>
+#include <flamingo/ops/fused_linear.hpp>
 #include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/residual.hpp>
 #include <flamingo/ops/rotary.hpp>
@@ -250,10 +251,10 @@ struct Attention {
     If<C.relative && need.any(), In<P>> r;
   };
 
-  /// `seen` is Pools<P, T>, or a function that makes them when the queries are there: a cache that holds keys and
-  /// values in another form than they were projected to moves them first. Nothing flows back into numbers that are not
-  /// P's.
-  template <Need need, class W, RowsOn<P> X, class Seen, RowsOn<P> Y>
+  /// y are rows, or where a branch ends (Onto). `seen` is Pools<P, T>, or a function that makes them when the queries
+  /// are there: a cache that holds keys and values in another form than they were projected to moves them first.
+  /// Nothing flows back into numbers that are not P's.
+  template <Need need, class W, RowsOn<P> X, class Seen, class Y>
   static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions, const Seen& seen,
                             const Spans<P>& spans, const Y& y) {
     const auto scope = ctx.scope();
@@ -276,9 +277,7 @@ struct Attention {
     static_assert(!need.any() || std::is_same_v<decltype(pools), const Pools<P>>,
                   "Attention: gradients need keys and values in P's numbers");
     ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx, w, r), attended, lse);  // (N, H K)
-    ops::linear(ctx, attended, w.out, y);                                                      // (N, D)
-    ops::leave<C.split>(ctx, y);
-    if constexpr (C.bias) ops::add_bias(ctx, w.out_bias, y);
+    ops::last_linear<C.split>(ctx, attended, w.out, w.out_bias, y);                            // (N, D)
     saved.x = x;
     saved.q = q;
     saved.attended = attended;

@@ -5,6 +5,7 @@
 #include <flamingo/core/context.hpp>
 #include <flamingo/core/need.hpp>
 #include <flamingo/ops/activation.hpp>
+#include <flamingo/ops/fused_linear.hpp>
 #include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/residual.hpp>
 #include <flamingo/ops/split.hpp>
@@ -52,16 +53,14 @@ struct FeedForward {
     If<need.weights, Rows<P, F>> active;
   };
 
-  template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
+  /// y are rows, or where a branch ends (Onto).
+  template <Need need, class W, RowsOn<P> X, class Y>
   static Saved<need> forward(Context<P>& ctx, const W& w, const X& x, const Y& y) {
     const auto scope = ctx.scope();
     const auto hidden = take<need.any(), F>(ctx, x.rows);
     const auto active = take<need.weights, F>(ctx, x.rows);
-    ops::linear(ctx, x, w.up, w.up_bias, hidden);      // (N, F)
-    ops::activate<C.activation>(ctx, hidden, active);  // (N, F)
-    ops::linear(ctx, active, w.down, y);               // (N, D)
-    ops::leave<C.split>(ctx, y);
-    if constexpr (C.bias) ops::add_bias(ctx, w.down_bias, y);
+    ops::linear_activate<C.activation, need.any()>(ctx, x, w.up, w.up_bias, hidden, active);  // (N, F)
+    ops::last_linear<C.split>(ctx, active, w.down, w.down_bias, y);                           // (N, D)
     return {x, hidden, active};
   }
 
@@ -103,16 +102,14 @@ struct GatedFeedForward {
     If<need.weights, Rows<P, F>> active;
   };
 
-  template <Need need, class W, RowsOn<P> X, RowsOn<P> Y>
+  /// y are rows, or where a branch ends (Onto).
+  template <Need need, class W, RowsOn<P> X, class Y>
   static Saved<need> forward(Context<P>& ctx, const W& w, const X& x, const Y& y) {
     const auto scope = ctx.scope();
     const auto gate = take<need.any(), F>(ctx, x.rows), up = take<need.any(), F>(ctx, x.rows);
     const auto active = take<need.weights, F>(ctx, x.rows);
-    ops::linear(ctx, x, w.gate, gate);                        // (N, F)
-    ops::linear(ctx, x, w.up, up);                            // (N, F)
-    ops::gate_activate<C.activation>(ctx, gate, up, active);  // (N, F)
-    ops::linear(ctx, active, w.down, y);                      // (N, D)
-    ops::leave<C.split>(ctx, y);
+    ops::linear_gate_activate<C.activation, need.any()>(ctx, x, w.gate, w.up, gate, up, active);  // (N, F)
+    ops::last_linear<C.split>(ctx, active, w.down, Nothing{}, y);                                 // (N, D)
     return {x, gate, up, active};
   }
 

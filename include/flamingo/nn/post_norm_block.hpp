@@ -58,13 +58,12 @@ struct PostNormBlock {
     Pools<P> pools;
     pools.add({k, v});
     Saved<need> s;
-    Attend::project(ctx, w.attention, x, positions, k, v);                                              // (N, G K)
-    s.attention = Attend::template attend<need>(ctx, w.attention, x, positions, pools, spans, branch);  // (N, D)
-    ops::add(ctx, x, branch, sum);
+    Attend::project(ctx, w.attention, x, positions, k, v);  // (N, G K)
+    s.attention =
+        Attend::template attend<need>(ctx, w.attention, x, positions, pools, spans, onto(x, branch, sum));  // (N, D)
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, sum, y);
 
-    s.dense = Dense::template forward<need>(ctx, w.dense, y, branch);  // (N, D)
-    ops::add(ctx, y, branch, sum_dense);
+    s.dense = Dense::template forward<need>(ctx, w.dense, y, onto(y, branch, sum_dense));  // (N, D)
     s.norm_dense = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, sum_dense, z);
     s.x = x;
     return s;

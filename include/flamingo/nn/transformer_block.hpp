@@ -96,16 +96,16 @@ struct TransformerBlock {
     const auto normed = take<keeps_normed(need), D>(ctx, N), branch = take<branches_kept, D>(ctx, N);
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
-    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);                                      // (N, G K)
-    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans, branch);  // (N, D)
     const auto sum = take < need.any() && !C.parallel, D > (ctx, N);
-    add(ctx, x, w.attention_gate, branch, sum);
+    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);  // (N, G K)
+    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans,
+                                                onto<branches_kept>(x, w.attention_gate, branch, sum));  // (N, D)
     const Rows<P, D> y = between(sum);
 
     const auto normed_y = take<need.weights, D>(ctx, N), widened = C.gated ? take<branches_kept, D>(ctx, N) : branch;
     s.norm_dense = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, C.parallel ? x : y, normed_y);
-    s.dense = Dense::template forward<need>(ctx, w.dense, normed_y, widened);  // (N, D)
-    add(ctx, y, w.dense_gate, widened, z);
+    s.dense = Dense::template forward<need>(ctx, w.dense, normed_y,
+                                            onto<branches_kept>(y, w.dense_gate, widened, z));  // (N, D)
     s.attended = branch;
     s.widened = widened;
     return s;
@@ -139,14 +139,6 @@ struct TransformerBlock {
   }
 
  private:
-  template <class Gate>
-  static void add(Context<P>& ctx, const Rows<P, D>& x, const Gate& gate, const Rows<P, D>& branch,
-                  const Rows<P, D>& y) {
-    if constexpr (C.gated)
-      ops::gated_add(ctx, x, gate, branch, y);
-    else
-      ops::add(ctx, x, branch, y);
-  }
   /// The gradient of a branch: dy itself, or what its gate lets through, written to dgated.
   template <class Gate, class Branch, class DGate>
   static Rows<P, D> through_gate(Context<P>& ctx, const Gate& gate, const Branch& branch, const Rows<P, D>& dy,

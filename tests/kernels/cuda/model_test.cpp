@@ -41,4 +41,24 @@ TEST_CASE("a whole model trained on Cuda has the CPU's losses, and writes the sa
   check_training<every_part>(4);
 }
 
+#if !defined(__CUDACC__)
+/// A token is short kernels one after another, so their number is what it costs beside the weights: 16 and 11 of them
+/// before products had what follows them.
+TEST_CASE("a token runs twelve kernels a block, eight a gated one, and six more", "[cuda]") {
+  using P = Cuda<double>;
+  using Model = model::Flamingo<mini_config, P>;
+  Context<P> ctx = small_context<P>();
+  const Store<Model::Connect, P> connector(drawn<Model::Connect, HostOf<P>>(40).flat);
+  const Store<Model::Decoder, P> lm(drawn<Model::Decoder, HostOf<P>>(41).flat);
+  auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 128, .media = 4});
+  std::vector<TextState> states{engine.begin({.ids = {3, 1, 4}, .phi = {0, 0, 0}}, {})};
+  std::vector<long> before;
+  generate(engine, std::span(states), {.max_new_tokens = 8},
+           [&](std::size_t, int) { before.push_back(emulator::machine().launches); });
+  REQUIRE(before.size() > 3);
+  constexpr long blocks = mini_config.lm.layers, gated = Model::gated_blocks;
+  for (std::size_t i = 2; i < before.size(); ++i) CHECK(before[i] - before[i - 1] == 12 * blocks + 8 * gated + 6);
+}
+#endif
+
 }  // namespace model_test

@@ -3,6 +3,7 @@
 #include <flamingo/ops/activation.hpp>
 #include <flamingo/ops/arrange.hpp>
 #include <flamingo/ops/attention.hpp>
+#include <flamingo/ops/fused_linear.hpp>
 #include <flamingo/ops/linear.hpp>
 #include <flamingo/ops/norm.hpp>
 #include <flamingo/ops/residual.hpp>
@@ -32,6 +33,42 @@ struct Operations : Run<P> {
     this->report("linear dx", dx);
     this->report("linear dw", dw);
     this->report("linear db", db);
+  }
+
+  /// Maps with what follows them: of few rows, as in decoding, and of more.
+  void fused(int N) {
+    const int I = 19, O = 13;
+    const std::string name = std::to_string(N) + " fused rows ";
+    const auto x = this->rows(N, I, 101), base = this->rows(N, O, 102), hidden = this->blank(N, O),
+               other = this->blank(N, O), y = this->blank(N, O);
+    const auto w = this->matrix(O, I, 103), up = this->matrix(O, I, 104);
+    const auto b = this->vector(O, 105), gates = this->vector(O, 106);
+    const auto gate = this->template vector<1>(1, 107);
+    const auto made = [&](const char* what) { this->report(name + what, y); };
+    ops::linear_activate<Activation::gelu, false>(ctx, x, w, b, hidden, y);
+    made("activated");
+    ops::linear_activate<Activation::squared_relu, false>(ctx, x, w, Nothing{}, hidden, y);
+    made("activated without bias");
+    ops::linear_gate_activate<Activation::silu, false>(ctx, x, w, up, hidden, other, y);
+    made("gated");
+    ops::linear_gate_activate<Activation::silu, true>(ctx, x, w, up, hidden, other, y);
+    made("gated, kept");
+    this->report(name + "gate", hidden);
+    this->report(name + "up", other);
+    ops::last_linear<1>(ctx, x, w, b, y);
+    made("last");
+    ops::last_linear<1>(ctx, x, w, Nothing{}, onto(base, hidden, y));
+    made("onto");
+    ops::last_linear<1>(ctx, x, w, b, onto(base, hidden, y));
+    made("onto with bias");
+    ops::last_linear<1>(ctx, x, w, Nothing{}, onto<false>(base, gate, hidden, y));
+    made("onto by a gate");
+    ops::last_linear<1>(ctx, x, w, b, onto<true>(base, gates, hidden, y));
+    made("onto by gates, kept");
+    this->report(name + "branch", hidden);
+    ops::copy(ctx, base, y);
+    ops::last_linear<1>(ctx, x, w, b, onto<false>(y, gates, hidden, y));
+    made("onto by gates, in place");
   }
 
   void norm() {
@@ -216,6 +253,8 @@ template <Platform P>
 Results operations() {
   Operations<P> run;
   run.linear();
+  run.fused(3);
+  run.fused(11);
   run.norm();
   run.activations();
   run.residual();

@@ -1,35 +1,12 @@
 /// Non-linearities on CUDA.
 #pragma once
 #include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/nonlinearity.cuh>
 #include <flamingo/kernels/cuda/raw/pointwise.cuh>
 #include <flamingo/kernels/cuda/raw/scaled.cuh>
 #include <flamingo/ops/activation.hpp>
 
 namespace flamingo::kernels {
-
-namespace detail {
-
-/// The functions that raw kernels know by type.
-template <Activation A>
-struct FunctionOf;
-template <>
-struct FunctionOf<Activation::identity> : std::type_identity<raw::Identity> {};
-template <>
-struct FunctionOf<Activation::gelu> : std::type_identity<raw::Gelu> {};
-template <>
-struct FunctionOf<Activation::gelu_tanh> : std::type_identity<raw::GeluTanh> {};
-template <>
-struct FunctionOf<Activation::quick_gelu> : std::type_identity<raw::QuickGelu> {};
-template <>
-struct FunctionOf<Activation::silu> : std::type_identity<raw::Silu> {};
-template <>
-struct FunctionOf<Activation::relu> : std::type_identity<raw::Relu> {};
-template <>
-struct FunctionOf<Activation::relu6> : std::type_identity<raw::Relu6> {};
-template <>
-struct FunctionOf<Activation::squared_relu> : std::type_identity<raw::SquaredRelu> {};
-
-}  // namespace detail
 
 template <Real R>
 struct Activate<Cuda<R>> {

@@ -46,18 +46,20 @@ class CublasProducts {
     if (handle_) static_cast<void>(cublasLtDestroy(handle_));
   }
 
-  /// c (rows, columns) = or += Σ_k a(m, k) b(n, k), as in raw/linear.cuh, on the stream that owns the workspace.
+  /// c (rows, columns) = Σ_k a(m, k) b(n, k), and where Add + base, as in raw/linear.cuh, on the stream that owns the
+  /// workspace.
   /// Nothing is done, and false returned, where cuBLASLt has no algorithm. rows, columns and depth are at least 1.
   template <bool AContiguous, bool BContiguous, bool Add, class R, class C>
-  bool product(const R* a, const R* b, C* c, int rows, int columns, int depth, bool tf32, cudaStream_t stream,
-               std::string_view op) {
+  bool product(const R* a, const R* b, const C* base, C* c, int rows, int columns, int depth, bool tf32,
+               cudaStream_t stream, std::string_view op) {
+    if constexpr (!Add) base = c;  // it is not read
     const Key key{rows,
                   columns,
                   depth,
                   (AContiguous ? 1 : 0) | (BContiguous ? 2 : 0) | (Add ? 4 : 0) | (tf32 ? 8 : 0),
                   static_cast<int>(detail::cublas_type<R>),
                   static_cast<int>(detail::cublas_type<C>),
-                  alignment(a, b, c)};
+                  alignment(a, b, base, c)};
     auto found = plans_.find(key);
     if (found == plans_.end()) {
       if (plans_.size() >= most_plans) plans_.clear();
@@ -67,7 +69,7 @@ class CublasProducts {
     if (!p.known) return false;
     using Scale = std::conditional_t<std::is_same_v<R, double>, double, float>;
     const Scale one = 1, beta = Add ? 1 : 0;
-    check_cublas(cublasLtMatmul(handle_, &p.operation, &one, b, &p.first, a, &p.second, &beta, c, &p.result, c,
+    check_cublas(cublasLtMatmul(handle_, &p.operation, &one, b, &p.first, a, &p.second, &beta, base, &p.result, c,
                                 &p.result, &p.algorithm, workspace_.data(), workspace_.size(), stream),
                  op);
     return true;
@@ -92,10 +94,9 @@ class CublasProducts {
     bool known = false;
   };
 
-  /// What all three addresses are multiples of, up to the 16 bytes of one load.
-  static int alignment(const void* a, const void* b, const void* c) {
-    const auto bits = reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b) |
-                      reinterpret_cast<std::uintptr_t>(c) | 16u;
+  /// What all addresses are multiples of, up to the 16 bytes of one load.
+  static int alignment(const auto*... at) {
+    const auto bits = (reinterpret_cast<std::uintptr_t>(at) | ... | std::uintptr_t{16});
     return static_cast<int>(bits & (~bits + 1));
   }
 

@@ -6,6 +6,7 @@
 ///   everything else, emulated     raw/linear.cuh
 #pragma once
 #include <cstddef>
+#include <type_traits>
 
 #include <flamingo/kernels/cuda/error.cuh>
 #include <flamingo/kernels/cuda/raw/few_rows.cuh>
@@ -20,7 +21,7 @@ namespace flamingo {
 /// A library without algorithms.
 struct NoLibraryProducts {
   template <bool AContiguous, bool BContiguous, bool Add, class R, class C>
-  bool product(const R*, const R*, C*, int, int, int, bool, cudaStream_t, std::string_view) {
+  bool product(const R*, const R*, const C*, C*, int, int, int, bool, cudaStream_t, std::string_view) {
     return false;
   }
   std::size_t planned() const { return 0; }
@@ -42,9 +43,18 @@ class CudaProducts {
   template <class R>
   void forward(const R* x, const R* w, R* y, int N, int D, int O, cudaStream_t stream, std::string_view op) {
     if (N <= raw::few_rows)
-      check_cuda(raw::few_rows_forward(x, w, static_cast<const R*>(nullptr), y, N, D, O, stream), op);
+      check_cuda(raw::few_rows_forward<R>(x, w, nullptr, y, N, D, O, stream), op);
     else
       product<true, true, false>(x, w, y, N, O, D, stream, op);
+  }
+  /// y (N, O) = base + x (N, D) wᵀ, rounded once; y may be base.
+  template <class R>
+  void forward_onto(const R* x, const R* w, const R* base, R* y, int N, int D, int O, cudaStream_t stream,
+                    std::string_view op) {
+    if (N <= raw::few_rows)
+      check_cuda(raw::few_rows_onto<R>(x, w, nullptr, base, nullptr, 1, y, N, D, O, stream), op);
+    else
+      product<true, true, true>(x, w, y, N, O, D, stream, op, base);
   }
   /// dx (N, D) = dy (N, O) w.
   template <class R>
@@ -58,14 +68,17 @@ class CudaProducts {
     product<false, false, true>(dy, x, dw, O, D, N, stream, op);
   }
 
-  /// c (rows, columns) = or += Σ_k a(m, k) b(n, k): raw/linear.cuh tells the layouts.
+  /// c (rows, columns) = Σ_k a(m, k) b(n, k), and where Add + base, or + c where base is null: raw/linear.cuh tells the
+  /// layouts.
   template <bool AContiguous, bool BContiguous, bool Add, class R, class C>
-  void product(const R* a, const R* b, C* c, int rows, int columns, int depth, cudaStream_t stream,
-               std::string_view op) {
+  void product(const R* a, const R* b, C* c, int rows, int columns, int depth, cudaStream_t stream, std::string_view op,
+               std::type_identity_t<const C*> base = nullptr) {
     if (rows <= 0 || columns <= 0) return;
-    if (depth > 0 && library_.product<AContiguous, BContiguous, Add>(a, b, c, rows, columns, depth, tf32, stream, op))
+    if (!base) base = c;
+    if (depth > 0 &&
+        library_.product<AContiguous, BContiguous, Add>(a, b, base, c, rows, columns, depth, tf32, stream, op))
       return;
-    check_cuda(raw::product<AContiguous, BContiguous, Add>(a, b, static_cast<const R*>(nullptr), c, rows, columns,
+    check_cuda(raw::product<AContiguous, BContiguous, Add>(a, b, static_cast<const R*>(nullptr), base, c, rows, columns,
                                                            depth, stream),
                op);
   }

@@ -9,7 +9,11 @@
 namespace flamingo::raw {
 
 using B = __nv_bfloat16;
-template cudaError_t few_rows_forward<B>(const B*, const B*, const B*, B*, int, int, int, cudaStream_t);
+template cudaError_t few_rows_forward<B>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);
+template cudaError_t few_rows_activate<SquaredRelu, B>(const B*, const B*, const float*, B*, int, int, int,
+                                                       cudaStream_t);
+template cudaError_t few_rows_activate<Gelu, B>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);
+template cudaError_t few_rows_gate_activate<Silu, B>(const B*, const B*, const B*, B*, int, int, int, cudaStream_t);
 template cudaError_t packed_rows_forward<B>(const B*, const PackedView&, B*, int, cudaStream_t);
 template cudaError_t norm_forward<true, B, float>(const B*, const float*, const float*, B*, float*, float*, int, int,
                                                   float, cudaStream_t);

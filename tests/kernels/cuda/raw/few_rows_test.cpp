@@ -1,6 +1,10 @@
 /// The product of few rows against plain loops in double.
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -23,7 +27,8 @@ namespace {
 template <class R>
 struct FewRows {
   int N, D, O;
-  std::vector<R> x, w, bias;
+  std::vector<R> x, w;
+  std::vector<Accumulate<R>> bias;
   bool intact = false;
 
   FewRows(int rows, int in, int out, unsigned seed)
@@ -32,11 +37,12 @@ struct FewRows {
         O(out),
         x(random_values<R>(size(N, D), seed)),
         w(random_values<R>(size(O, D), seed + 1)),
-        bias(random_values<R>(size(O, 1), seed + 2)) {}
+        bias(random_values<Accumulate<R>>(size(O, 1), seed + 2)) {}
   static std::size_t size(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
 
   std::vector<R> run(bool with_bias = true) {
-    DeviceBuffer<R> x_(x), w_(w), bias_(bias), y_(size(N, O));
+    DeviceBuffer<R> x_(x), w_(w), y_(size(N, O));
+    DeviceBuffer<Accumulate<R>> bias_(bias);
     started(few_rows_forward(x_.data(), w_.data(), with_bias ? bias_.data() : nullptr, y_.data(), N, D, O, nullptr));
     intact = x_.intact() && w_.intact() && bias_.intact() && y_.intact();
     return y_.host();
@@ -46,7 +52,7 @@ struct FewRows {
     for (std::size_t i = 0; i < y.size(); ++i) {
       const std::size_t depth = static_cast<std::size_t>(D), out = static_cast<std::size_t>(O);
       const std::size_t row = i / out, output = i % out;
-      if (with_bias) y[i].add(static_cast<double>(widen(bias[output])));
+      if (with_bias) y[i].add(static_cast<double>(bias[output]));
       for (std::size_t k = 0; k < depth; ++k)
         y[i].add(static_cast<double>(widen(x[row * depth + k])) * static_cast<double>(widen(w[output * depth + k])));
     }
@@ -75,6 +81,84 @@ TEMPLATE_TEST_CASE("the product of one to eight rows agrees with the formula", "
   if (std::is_same_v<TestType, __nv_bfloat16>)
     check_against_formula<TestType>(2, 40, 4112);  // more blocks than few_rows_blocks
   check_against_formula<TestType>(2, 1, 1);
+}
+
+namespace {
+
+/// What follows a product, against the formula's sums, which are exact to double.
+template <class R>
+struct Followed {
+  using A = Accumulate<R>;
+  FewRows<R> product;
+  std::vector<R> base, up;
+  std::vector<A> gate;
+
+  Followed(int N, int D, int O)
+      : product(N, D, O, 17),
+        base(random_values<R>(product.bias.size() * static_cast<std::size_t>(N), 31)),
+        up(random_values<R>(product.w.size(), 32)),
+        gate(random_values<A>(product.bias.size(), 33)) {}
+
+  /// Calls start(x, w, bias, up, gate, y), y filled with base before; what y is then.
+  template <class Start>
+  std::vector<R> run(const Start& start) {
+    DeviceBuffer<R> x(product.x), w(product.w), up_(up), y(base);
+    DeviceBuffer<A> bias(product.bias), gate_(gate);
+    started(start(x.data(), w.data(), bias.data(), up_.data(), gate_.data(), y.data()));
+    CHECK((x.intact() && w.intact() && up_.intact() && y.intact() && bias.intact() && gate_.intact()));
+    return y.host();
+  }
+  /// Holds y against want(i, output, sum of the product).
+  template <class Want>
+  void check(const std::vector<R>& y, bool with_bias, const Want& want) const {
+    const std::vector<Sum> sums = product.formula(with_bias);
+    double worst = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const double right = want(i, i % product.bias.size(), sums[i].value);
+      worst = std::max(worst, std::abs(static_cast<double>(widen(y[i])) - right) / (1 + std::abs(right)));
+    }
+    CHECK(worst < (std::is_same_v<R, __nv_bfloat16> ? 8e-3 : std::is_same_v<R, float> ? 2e-5 : 1e-13));
+  }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a product of few rows is added onto rows, through a gate or not", "[raw][few_rows]", float, double,
+                   __nv_bfloat16) {
+  for (const auto& [N, D, O] : {std::array{1, 264, 21}, std::array{8, 53, 18}, std::array{3, 72, 40}}) {
+    Followed<TestType> f(N, D, O);
+    const auto base = [&](std::size_t i) { return static_cast<double>(widen(f.base[i])); };
+    for (const int gates : {0, 1, O})
+      for (const bool with_bias : {false, true}) {
+        const auto y = f.run([&](auto* x, auto* w, auto* bias, auto*, auto* gate, auto* to) {
+          return few_rows_onto(x, w, with_bias ? bias : nullptr, to, gates ? gate : nullptr, gates, to, N, D, O,
+                               nullptr);
+        });
+        f.check(y, with_bias, [&](std::size_t i, std::size_t output, double sum) {
+          const double open = gates ? std::tanh(static_cast<double>(f.gate[gates == 1 ? 0 : output])) : 1;
+          return base(i) + open * sum;
+        });
+      }
+  }
+}
+
+TEMPLATE_TEST_CASE("non-linearities of products of few rows", "[raw][few_rows]", float, double, __nv_bfloat16) {
+  for (const auto& [N, D, O] : {std::array{1, 264, 21}, std::array{8, 53, 18}, std::array{2, 40, 2072}}) {
+    Followed<TestType> f(N, D, O);
+    const auto squared = f.run([&](auto* x, auto* w, auto* bias, auto*, auto*, auto* y) {
+      return few_rows_activate<SquaredRelu>(x, w, bias, y, N, D, O, nullptr);
+    });
+    f.check(squared, true, [](std::size_t, std::size_t, double sum) { return sum > 0 ? sum * sum : 0; });
+
+    const auto gated = f.run([&](auto* x, auto* w, auto*, auto* up, auto*, auto* y) {
+      return few_rows_gate_activate<Silu>(x, w, up, y, N, D, O, nullptr);
+    });
+    FewRows<TestType> other = f.product;
+    other.w = f.up;
+    const auto ups = other.formula(false);
+    f.check(gated, false,
+            [&](std::size_t i, std::size_t, double sum) { return sum / (1 + std::exp(-sum)) * ups[i].value; });
+  }
 }
 
 TEMPLATE_TEST_CASE("few rows do not see each other, nor how many they are", "[raw][few_rows]", float, __nv_bfloat16) {
@@ -122,7 +206,8 @@ TEST_CASE("a launch of few rows with a size off by one is caught", "[raw][few_ro
   FewRows<__nv_bfloat16> product(5, 53, 20, 4);
   const auto right = product.run();
   const auto launched = [&](int N, int D, int O, bool& intact) {
-    DeviceBuffer<__nv_bfloat16> x(product.x), w(product.w), bias(product.bias), y(std::size_t{5 * 20});
+    DeviceBuffer<__nv_bfloat16> x(product.x), w(product.w), y(std::size_t{5 * 20});
+    DeviceBuffer<float> bias(product.bias);
     static_cast<void>(few_rows_forward(x.data(), w.data(), bias.data(), y.data(), N, D, O, nullptr));
     intact = y.intact();
     return y.host();

@@ -1,8 +1,12 @@
-/// The dense product for one to eight rows, as decoding has them, on raw pointers.
+/// The dense product for one to eight rows, as decoding has them, on raw pointers, with what follows it.
 ///
-///   y = x wᵀ + bias
+///   few_rows_forward:        y = x wᵀ + bias
+///   few_rows_onto:           y = base + [tanh(gate)] (x wᵀ + bias)
+///   few_rows_activate:       y = f(x wᵀ + bias)
+///   few_rows_gate_activate:  y = f(x w_gateᵀ) (x w_upᵀ)
 ///
-/// x (N, D) with N at most 8; w (O, D); bias (O); y (N, O); rows packed. Sums in Accumulate<R>. What it costs is
+/// x (N, D) with N at most 8; w (O, D); base, y (N, O); rows packed; bias (O) and gate (1 or O) in Accumulate<R>, null
+/// where there is none. Nothing is rounded before it is stored. Sums in Accumulate<R>. What it costs is
 /// reading w once, so a block takes few of w's rows and its warps share their depth: many loads of 16 bytes are on
 /// their way at a time, on every multiprocessor. Every sum has one order, which depends on D and O alone: the bits of a
 /// row depend neither on the other rows nor on how many there are.
@@ -11,6 +15,7 @@
 #pragma once
 #include <cstddef>
 
+#include "nonlinearity.cuh"
 #include "tile.cuh"
 
 namespace flamingo::raw {
@@ -31,48 +36,81 @@ inline constexpr int few_rows_blocks = 256;  ///< up to so many, twice the warps
 /// kernels between two products run.
 inline constexpr int ahead_bytes = 4096;
 
-/// Asks for the beginnings of rows [first, first + rows) of `bytes` each: what a product mostly waits for is w, and w
-/// is there before x is.
-__device__ inline void ask_for_rows(const void* w, int first, int rows, long long bytes) {
+/// Asks for the beginnings of `rows` rows of w (O, ·) from `first` on, of `bytes` each: what a product mostly waits for
+/// is w, and w is there before x is.
+__device__ inline void ask_for_rows(const void* w, int first, int rows, int O, long long bytes) {
+  if (first + rows > O) rows = O - first;
   const int lines = tiles_over(static_cast<int>(bytes < ahead_bytes ? bytes : ahead_bytes), 128);
   for (int i = thread_index(); i < rows * lines; i += static_cast<int>(blockDim.x))
     ask_for(static_cast<const unsigned char*>(w) + (first + i / lines) * bytes + i % lines * 128);
 }
 
-/// What the block's warps have summed, added up in their order: thread i writes output i % Outputs of row i / Outputs.
-template <int Warps, int Outputs, class R>
-__device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs * few_rows>, Warps>& sums, const R* bias,
-                                      R* y, int first, int N, int O) {
-  for (int i = thread_index(); i < Outputs * N; i += Warps * 32) {
-    const int output = first + i % Outputs, row = i / Outputs;
+/// What becomes of a sum by one matrix, or of two sums by two, before it is stored.
+template <class F, int Matrices, class R>
+struct Finish {
+  using A = Accumulate<R>;
+  static constexpr int matrices = Matrices;
+
+  const A* bias = nullptr;
+  const R* base = nullptr;
+  const A* gate = nullptr;
+  int gates = 1;
+
+  __device__ A operator()(const Array<A, Matrices>& sums, long long at, int output) const {
+    A value = F::value(bias ? sums[0] + bias[output] : sums[0]);
+    if constexpr (Matrices == 2) value *= sums[1];
+    if (gate) value *= hyperbolic_tangent(gate[gates == 1 ? 0 : output]);
+    return base ? widen(base[at]) + value : value;
+  }
+};
+template <class R>
+using Plain = Finish<Identity, 1, R>;
+
+/// Where the rows of a block's outputs lie: of one matrix (O, D), or of two, half of the block's each.
+template <int Matrices, class R>
+struct Maps {
+  Array<const R*, Matrices> w;
+};
+
+/// What the block's warps have summed, added up in their order and finished. The sums of a row are those of its outputs
+/// by the first matrix, then by the second.
+template <int Warps, int Outputs, class F, int Matrices, class R>
+__device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs * few_rows>, Warps>& sums,
+                                      const Finish<F, Matrices, R>& finish, R* y, int first, int N, int O) {
+  constexpr int own = Outputs / Matrices;
+  for (int i = thread_index(); i < own * N; i += Warps * 32) {
+    const int output = first + i % own, row = i / own;
     if (output >= O) continue;
-    Accumulate<R> sum = bias ? widen(bias[output]) : Accumulate<R>(0);
-    for (int warp = 0; warp < Warps; ++warp) sum += sums[warp][i];
-    y[static_cast<long long>(row) * O + output] = narrow<R>(sum);
+    Array<Accumulate<R>, Matrices> sum = {};
+    for (int m = 0; m < Matrices; ++m)
+      for (int warp = 0; warp < Warps; ++warp) sum[m] += sums[warp][row * Outputs + m * own + i % own];
+    const long long at = static_cast<long long>(row) * O + output;
+    y[at] = narrow<R>(finish(sum, at, output));
   }
 }
 
 /// Lanes take neighbouring packs of the depth. Rows: N, or the next of 1, 2, 4 and 8.
-template <int Warps, int Outputs, int Count, int Rows, class R>
+template <int Warps, int Outputs, int Count, int Rows, class F, int Matrices, class R>
 static __global__ void __launch_bounds__(Warps * 32)
-    few_rows_kernel(const R* x, const R* w, const R* bias, R* y, int N, int D, int O) {
+    few_rows_kernel(const R* x, const Maps<Matrices, R> maps, const Finish<F, Matrices, R> finish, R* y, int N, int D,
+                    int O) {
+  constexpr int own = Outputs / Matrices;
   using A = Accumulate<R>;
   struct Sums {
     Array<Array<A, Outputs * few_rows>, Warps> value;
   };
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
-  const int first = block_index_x() * Outputs;
-  ask_for_rows(w, first, first + Outputs < O ? Outputs : O - first,
-               static_cast<long long>(D) * static_cast<int>(sizeof(R)));
+  const int first = block_index_x() * own;
+  for (const R* w : maps.w) ask_for_rows(w, first, own, O, static_cast<long long>(D) * static_cast<int>(sizeof(R)));
   wait_for_predecessors();
   Array<Array<A, Rows>, Outputs> sums = {};
   for (int k = thread_index() * Count; k < D; k += Warps * 32 * Count) {
     Array<Pack<R, Count>, Outputs> ws;
     Array<Pack<R, Count>, Rows> xs;
     for (int o = 0; o < Outputs; ++o) {  // beyond the end: the last one again, whose sum nobody reads
-      const int output = first + o < O ? first + o : O - 1;
-      ws[o] = read_once<Pack<R, Count>>(w + static_cast<long long>(output) * D + k);
+      const int output = first + o % own < O ? first + o % own : O - 1;
+      ws[o] = read_once<Pack<R, Count>>(maps.w[o / own] + static_cast<long long>(output) * D + k);
     }
     for (int n = 0; n < Rows; ++n) xs[n] = load_pack<Count>(x + static_cast<long long>(n < N ? n : N - 1) * D + k);
     for (int i = 0; i < Count; ++i)
@@ -85,7 +123,7 @@ static __global__ void __launch_bounds__(Warps * 32)
       if (lane_index() == 0) shared.value[warp_index()][n * Outputs + o] = sum;
     }
   __syncthreads();
-  store_few_rows<Warps, Outputs>(shared.value, bias, y, first, N, O);
+  store_few_rows<Warps, Outputs>(shared.value, finish, y, first, N, O);
 }
 
 /// Eight neighbours of a row of bf16 as four registers; zeros where not valid or beyond the end.
@@ -108,22 +146,22 @@ __device__ inline DepthPack load_depths(const __nv_bfloat16* row, int k, int D, 
 
 /// bf16 on the matrix units: sixteen rows of w by the eight of x. Which depths a lane holds is free as long as both
 /// operands agree, so each holds eight neighbours, and what is loaded is what is multiplied.
-template <int Warps, bool Packed>
+template <int Warps, bool Packed, class F, int Matrices>
 static __global__ void __launch_bounds__(Warps * 32)
-    few_rows_bf16_kernel(const __nv_bfloat16* x, const __nv_bfloat16* w, const __nv_bfloat16* bias, __nv_bfloat16* y,
-                         int N, int D, int O) {
-  constexpr int outputs = 16, step = 32;
+    few_rows_bf16_kernel(const __nv_bfloat16* x, const Maps<Matrices, __nv_bfloat16> maps,
+                         const Finish<F, Matrices, __nv_bfloat16> finish, __nv_bfloat16* y, int N, int D, int O) {
+  constexpr int outputs = 16, own = outputs / Matrices, step = 32;
   struct Sums {
     Array<Array<float, outputs * few_rows>, Warps> value;
   };
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
-  const int first = block_index_x() * outputs, group = lane_index() / 4, quad = lane_index() % 4;
-  ask_for_rows(w, first, first + outputs < O ? outputs : O - first, static_cast<long long>(D) * 2);
+  const int first = block_index_x() * own, group = lane_index() / 4, quad = lane_index() % 4;
+  for (const __nv_bfloat16* w : maps.w) ask_for_rows(w, first, own, O, static_cast<long long>(D) * 2);
   wait_for_predecessors();
-  const int upper = first + group, lower = upper + 8;
-  const __nv_bfloat16* const w_upper = w + static_cast<long long>(upper < O ? upper : 0) * D;
-  const __nv_bfloat16* const w_lower = w + static_cast<long long>(lower < O ? lower : 0) * D;
+  const int upper = first + group, lower = Matrices == 2 ? upper : upper + 8;
+  const __nv_bfloat16* const w_upper = maps.w[0] + static_cast<long long>(upper < O ? upper : 0) * D;
+  const __nv_bfloat16* const w_lower = maps.w[Matrices - 1] + static_cast<long long>(lower < O ? lower : 0) * D;
   const __nv_bfloat16* const x_row = x + static_cast<long long>(group < N ? group : 0) * D;
 
   float sums[2][4] = {};  // two, so that a product need not wait for the one before it
@@ -131,50 +169,74 @@ static __global__ void __launch_bounds__(Warps * 32)
     const int k = base + quad * 8;
     const DepthPack above = load_depths<Packed, true>(w_upper, k, D, upper < O),
                     below = load_depths<Packed, true>(w_lower, k, D, lower < O),
-                    own = load_depths<Packed, false>(x_row, k, D, group < N);
+                    asked = load_depths<Packed, false>(x_row, k, D, group < N);
     for (int half = 0; half < 2; ++half) {
       const unsigned a[4] = {above.pair[2 * half], below.pair[2 * half], above.pair[2 * half + 1],
                              below.pair[2 * half + 1]};
-      const unsigned b[2] = {own.pair[2 * half], own.pair[2 * half + 1]};
+      const unsigned b[2] = {asked.pair[2 * half], asked.pair[2 * half + 1]};
       multiply_add_16x8x16(sums[half], a, b);
     }
   }
   for (int i = 0; i < 4; ++i)
     shared.value[warp_index()][(quad * 2 + i % 2) * outputs + group + i / 2 * 8] = sums[0][i] + sums[1][i];
   __syncthreads();
-  store_few_rows<Warps, outputs>(shared.value, bias, y, first, N, O);
+  store_few_rows<Warps, outputs>(shared.value, finish, y, first, N, O);
 }
 
-/// Writes y (N, O) = x (N, D) wᵀ + bias, N at most few_rows; bias may be null.
-template <class R>
-cudaError_t few_rows_forward(const R* x, const R* w, const R* bias, R* y, int N, int D, int O, cudaStream_t stream) {
+template <class F, int Matrices, class R>
+cudaError_t few_rows_product(const R* x, const Maps<Matrices, R>& maps, const Finish<F, Matrices, R>& finish, R* y,
+                             int N, int D, int O, cudaStream_t stream) {
   if (N > few_rows) return cudaErrorInvalidValue;
   if (N <= 0) return cudaSuccess;
   constexpr FewRowsPolicy p = few_rows_policy<R>;
-  constexpr int count = pack_count<R>;
-  const bool packable = packs(x, D) && packs(w, D);
-  using Kernel = void (*)(const R*, const R*, const R*, R*, int, int, int);
-  Kernel kernel;
-  const int blocks = tiles_over(O, p.outputs);
+  bool packable = packs(x, D);
+  for (const R* w : maps.w) packable = packable && packs(w, D);
+  const int blocks = tiles_over(O, p.outputs / Matrices);
   int warps = p.warps;
-  if constexpr (std::is_same_v<R, __nv_bfloat16>) {
-    if (blocks <= few_rows_blocks) warps = 2 * p.warps;
-    kernel = !packable          ? few_rows_bf16_kernel<p.warps, false>
-             : warps == p.warps ? few_rows_bf16_kernel<p.warps, true>
-                                : few_rows_bf16_kernel<2 * p.warps, true>;
-    if (!packable) warps = p.warps;
-  } else {
-    if (packable)
-      kernel = N == 1   ? few_rows_kernel<p.warps, p.outputs, count, 1, R>
-               : N == 2 ? few_rows_kernel<p.warps, p.outputs, count, 2, R>
-               : N <= 4 ? few_rows_kernel<p.warps, p.outputs, count, 4, R>
-                        : few_rows_kernel<p.warps, p.outputs, count, 8, R>;
-    else
-      kernel = few_rows_kernel<p.warps, p.outputs, 1, 8, R>;
-  }
+  const auto kernel = [&] {
+    if constexpr (std::is_same_v<R, __nv_bfloat16>) {
+      if (!packable) return few_rows_bf16_kernel<p.warps, false, F, Matrices>;
+      if (blocks > few_rows_blocks) return few_rows_bf16_kernel<p.warps, true, F, Matrices>;
+      warps = 2 * p.warps;
+      return few_rows_bf16_kernel<2 * p.warps, true, F, Matrices>;
+    } else {
+      constexpr int count = pack_count<R>;
+      return !packable ? few_rows_kernel<p.warps, p.outputs, 1, 8, F, Matrices, R>
+             : N == 1  ? few_rows_kernel<p.warps, p.outputs, count, 1, F, Matrices, R>
+             : N == 2  ? few_rows_kernel<p.warps, p.outputs, count, 2, F, Matrices, R>
+             : N <= 4  ? few_rows_kernel<p.warps, p.outputs, count, 4, F, Matrices, R>
+                       : few_rows_kernel<p.warps, p.outputs, count, 8, F, Matrices, R>;
+    }
+  }();
   return launch_early(grid_of(blocks), warps * 32,
                       static_cast<std::size_t>(warps * p.outputs * few_rows) * sizeof(Accumulate<R>), stream, kernel, x,
-                      w, bias, y, N, D, O);
+                      maps, finish, y, N, D, O);
+}
+
+/// y (N, O) = x (N, D) wᵀ + bias, N at most few_rows.
+template <class R>
+cudaError_t few_rows_forward(const R* x, const R* w, const Accumulate<R>* bias, R* y, int N, int D, int O,
+                             cudaStream_t stream) {
+  return few_rows_product(x, Maps<1, R>{{w}}, Plain<R>{bias}, y, N, D, O, stream);
+}
+/// y = base + tanh(gate) (x wᵀ + bias); `gates` is 1 or O, and where there is no gate y = base + x wᵀ + bias. y may be
+/// base.
+template <class R>
+cudaError_t few_rows_onto(const R* x, const R* w, const Accumulate<R>* bias, const R* base, const Accumulate<R>* gate,
+                          int gates, R* y, int N, int D, int O, cudaStream_t stream) {
+  return few_rows_product(x, Maps<1, R>{{w}}, Plain<R>{bias, base, gate, gates}, y, N, D, O, stream);
+}
+/// y = f(x wᵀ + bias)
+template <class F, class R>
+cudaError_t few_rows_activate(const R* x, const R* w, const Accumulate<R>* bias, R* y, int N, int D, int O,
+                              cudaStream_t stream) {
+  return few_rows_product(x, Maps<1, R>{{w}}, Finish<F, 1, R>{bias}, y, N, D, O, stream);
+}
+/// y = f(x w_gateᵀ) (x w_upᵀ), both matrices (O, D).
+template <class F, class R>
+cudaError_t few_rows_gate_activate(const R* x, const R* w_gate, const R* w_up, R* y, int N, int D, int O,
+                                   cudaStream_t stream) {
+  return few_rows_product(x, Maps<2, R>{{w_gate, w_up}}, Finish<F, 2, R>{}, y, N, D, O, stream);
 }
 
 }  // namespace flamingo::raw

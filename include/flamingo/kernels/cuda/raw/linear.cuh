@@ -74,20 +74,18 @@ __device__ inline void for_each_depth_tile(const R* a, const R* b, int first_row
   }
 }
 
-/// What happens to a finished sum.
+/// What happens to a finished sum: number `at` of c, and of base where it is added to that.
 template <bool Add, class R, class C>
-__device__ inline void store_sum(C* c, const R* bias, int column, Accumulate<R> sum) {
+__device__ inline void store_sum(C* c, const C* base, long long at, const R* bias, int column, Accumulate<R> sum) {
   if (bias) sum += widen(bias[column]);
-  if constexpr (Add)
-    *c += sum;
-  else
-    *c = narrow<C>(sum);
+  if constexpr (Add) sum = widen(base[at]) + sum;
+  c[at] = narrow<C>(sum);
 }
 
 template <int Threads, int Count, int Rows, int Columns, int Depth, bool AContiguous, bool BContiguous, bool Add,
           class R, class C>
 static __global__ void __launch_bounds__(Threads)
-    product_kernel(const R* a, const R* b, const R* bias, C* c, int rows, int columns, int depth) {
+    product_kernel(const R* a, const R* b, const R* bias, const C* base, C* c, int rows, int columns, int depth) {
   using A = Accumulate<R>;
   constexpr int across = 16, m_step = Threads / across, m_sums = Rows / m_step, n_sums = Columns / across;
   const int first_row = block_index_x() * Rows, first_column = block_index_y() * Columns;
@@ -109,7 +107,7 @@ static __global__ void __launch_bounds__(Threads)
     for (int j = 0; j < n_sums; ++j) {
       const int row = first_row + m0 + i * m_step, column = first_column + n0 + j * across;
       if (row < rows && column < columns)
-        store_sum<Add, R>(c + static_cast<long long>(row) * columns + column, bias, column, sums[i][j]);
+        store_sum<Add, R>(c, base, static_cast<long long>(row) * columns + column, bias, column, sums[i][j]);
     }
 }
 
@@ -130,8 +128,8 @@ __device__ inline unsigned depth_pair(const Tile& tile, int m, int k) {
 template <int Threads, int Count, int Rows, int Columns, int Depth, bool AContiguous, bool BContiguous, bool Add,
           class C>
 static __global__ void __launch_bounds__(Threads)
-    product_bf16_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, const __nv_bfloat16* bias, C* c, int rows,
-                        int columns, int depth) {
+    product_bf16_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, const __nv_bfloat16* bias, const C* base, C* c,
+                        int rows, int columns, int depth) {
   static_assert(Threads == 128, "four warps, two by two");
   constexpr int m_tiles = Rows / 32, n_tiles = Columns / 16;
   const int first_row = block_index_x() * Rows, first_column = block_index_y() * Columns;
@@ -158,18 +156,18 @@ static __global__ void __launch_bounds__(Threads)
       for (int r = 0; r < 4; ++r) {
         const int row = first_row + m0 + i * 16 + r / 2 * 8, column = first_column + n0 + j * 8 + pair + r % 2;
         if (row < rows && column < columns)
-          store_sum<Add, __nv_bfloat16>(c + static_cast<long long>(row) * columns + column, bias, column,
+          store_sum<Add, __nv_bfloat16>(c, base, static_cast<long long>(row) * columns + column, bias, column,
                                         sums[i][j][r]);
       }
 }
 
-/// c (rows, columns) = or += Σ_k a(m, k) b(n, k) (+ bias).
+/// c (rows, columns) = Σ_k a(m, k) b(n, k) (+ bias), and where Add + base, which may be c.
 template <bool AContiguous, bool BContiguous, bool Add, class R, class C>
-cudaError_t product(const R* a, const R* b, const R* bias, C* c, int rows, int columns, int depth,
+cudaError_t product(const R* a, const R* b, const R* bias, const C* base, C* c, int rows, int columns, int depth,
                     cudaStream_t stream) {
   constexpr ProductPolicy p = product_policy<R>;
   constexpr int count = pack_count<R>;
-  using Kernel = void (*)(const R*, const R*, const R*, C*, int, int, int);
+  using Kernel = void (*)(const R*, const R*, const R*, const C*, C*, int, int, int);
   Kernel packed, single;
   if constexpr (std::is_same_v<R, __nv_bfloat16>) {
     packed = product_bf16_kernel<p.threads, count, p.rows, p.columns, p.depth, AContiguous, BContiguous, Add, C>;
@@ -181,19 +179,20 @@ cudaError_t product(const R* a, const R* b, const R* bias, C* c, int rows, int c
   const bool packable = packs(a, AContiguous ? depth : rows) && packs(b, BContiguous ? depth : columns);
   return launch(grid_of(tiles_over(rows, p.rows), tiles_over(columns, p.columns)), p.threads,
                 sizeof(ProductTiles<R, p.rows, p.columns, p.depth, AContiguous, BContiguous>), stream,
-                packable ? packed : single, a, b, bias, c, rows, columns, depth);
+                packable ? packed : single, a, b, bias, base, c, rows, columns, depth);
 }
 
 /// Writes y (N, O) = x (N, D) wᵀ + bias; bias may be null.
 template <class R>
 cudaError_t linear_forward(const R* x, const R* w, const R* bias, R* y, int N, int D, int O, cudaStream_t stream) {
-  return product<true, true, false>(x, w, bias, y, N, O, D, stream);
+  return product<true, true, false>(x, w, bias, static_cast<const R*>(nullptr), y, N, O, D, stream);
 }
 
 /// Writes dx (N, D) = dy (N, O) w.
 template <class R>
 cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, int O, cudaStream_t stream) {
-  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), dx, N, D, O, stream);
+  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), static_cast<const R*>(nullptr), dx, N, D, O,
+                                     stream);
 }
 
 /// Adds dyᵀ x to dw (O, D). No atomics: the same bits every time. The gradient of a bias is a sum of columns
@@ -201,7 +200,8 @@ cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, 
 template <class R>
 cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, int N, int D, int O,
                                    cudaStream_t stream) {
-  return product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, D, N, stream);
+  return product<false, false, true>(dy, x, static_cast<const R*>(nullptr), static_cast<const Accumulate<R>*>(dw), dw,
+                                     O, D, N, stream);
 }
 
 }  // namespace flamingo::raw

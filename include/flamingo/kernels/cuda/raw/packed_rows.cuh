@@ -1,12 +1,14 @@
 /// The dense product of few rows with packed weights, as decoding has them, on raw pointers.
 ///
-///   y = x wᵀ
+///   packed_rows_forward:  y = x wᵀ
+///   packed_rows_onto:     y = base + [tanh(gate)] (x wᵀ + bias)
 ///
-/// x (N, D); w (O, D) in any format of packed.cuh; y (N, O); rows packed. Weights are read once for each eight rows of
-/// x and widened in registers. bf16 goes to the matrix units, where the integers of a format are exact: the sum of a
-/// block (int8: of a row) is multiplied by its scale in float, and a half is the sum of two bf16. f32, and whatever is
-/// not aligned, and float and double are multiplied number by number in Accumulate<R>. Every sum has one order, which
-/// depends on D and O alone: the bits of a row depend neither on the other rows nor on how many there are.
+/// x (N, D); w (O, D) in any format of packed.cuh; base, y (N, O); rows packed; bias and gate as in few_rows.cuh.
+/// Weights are read once for each eight rows of x and widened in registers. bf16 goes to the matrix units, where the
+/// integers of a format are exact: the sum of a block (int8: of a row) is multiplied by its scale in float, and a half
+/// is the sum of two bf16. f32, and whatever is not aligned, and float and double are multiplied number by number in
+/// Accumulate<R>. Every sum has one order, which depends on D and O alone: the bits of a row depend neither on the
+/// other rows nor on how many there are.
 ///
 ///   const flamingo::raw::PackedView w{bytes, nullptr, PackedFormat::q4_0, O, D};   // packed.cuh tells how they lie
 ///   const cudaError_t error = flamingo::raw::packed_rows_forward(x, w, y, N, stream);
@@ -24,7 +26,6 @@ inline constexpr int packed_rows_warps = 8, packed_rows_outputs = 4;  ///< of th
 /// rows.
 template <PackedFormat F>
 __device__ inline void ask_for_packed_rows(const PackedView& w, int first, int rows) {
-  if (first + rows > w.O) rows = w.O - first;
   if constexpr (in_blocks(F)) {
     const long long panel = static_cast<long long>(w.D / 32) * block_shape(F).bytes * packed_panel;
     const auto* const begin = static_cast<const unsigned char*>(w.data) + first / packed_panel * panel;
@@ -33,14 +34,14 @@ __device__ inline void ask_for_packed_rows(const PackedView& w, int first, int r
       ask_for(begin + at);
   } else {
     constexpr int size = F == PackedFormat::f32 ? 4 : F == PackedFormat::int8 ? 1 : 2;
-    ask_for_rows(w.data, first, rows, static_cast<long long>(w.D) * size);
+    ask_for_rows(w.data, first, rows, w.O, static_cast<long long>(w.D) * size);
   }
 }
 
 /// Lanes take neighbouring eights of the depth; every eighth row of x is another block's.
 template <PackedFormat F, int Warps, int Outputs, class R>
 static __global__ void __launch_bounds__(Warps * 32)
-    packed_rows_kernel(const R* x, const PackedView w, R* y, int N, bool aligned) {
+    packed_rows_kernel(const R* x, const PackedView w, Plain<R> finish, R* y, int N, bool aligned) {
   using A = Accumulate<R>;
   struct Sums {
     Array<Array<A, Outputs * few_rows>, Warps> value;
@@ -83,8 +84,9 @@ static __global__ void __launch_bounds__(Warps * 32)
       if (lane_index() == 0) shared.value[warp_index()][n * Outputs + o] = sum;
     }
   __syncthreads();
-  store_few_rows<Warps, Outputs>(shared.value, static_cast<const R*>(nullptr),
-                                 y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
+  const long long before = static_cast<long long>(first_row) * w.O;
+  if (finish.base) finish.base += before;
+  store_few_rows<Warps, Outputs>(shared.value, finish, y + before, first, rows, w.O);
 }
 
 template <PackedFormat F>
@@ -193,7 +195,8 @@ __device__ inline RowPart<F> load_blocks(const BlockGroup& group, int row, int q
 /// room for so many blocks.
 template <PackedFormat F, int Tiles, int Steps, int Warps, int Blocks>
 static __global__ void __launch_bounds__(Warps * 32, Blocks)
-    packed_rows_bf16_kernel(const __nv_bfloat16* x, const PackedView w, __nv_bfloat16* y, int N) {
+    packed_rows_bf16_kernel(const __nv_bfloat16* x, const PackedView w, Plain<__nv_bfloat16> finish, __nv_bfloat16* y,
+                            int N) {
   constexpr int outputs = 16 * Tiles;
   constexpr BlockShape shape = RowPart<F>::shape;
   constexpr int depth = shape.group * 32;
@@ -281,8 +284,9 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
       shared.value[warp_index()][(quarter * 2 + i % 2) * outputs + output] = sum;
     }
   __syncthreads();
-  store_few_rows<Warps, outputs>(shared.value, static_cast<const __nv_bfloat16*>(nullptr),
-                                 y + static_cast<long long>(first_row) * w.O, first, rows, w.O);
+  const long long before = static_cast<long long>(first_row) * w.O;
+  if (finish.base) finish.base += before;
+  store_few_rows<Warps, outputs>(shared.value, finish, y + before, first, rows, w.O);
 }
 
 /// Blocks of packed_rows_bf16_kernel, as an H200 likes them: 32 rows of w each where there are many, else sixteen.
@@ -298,7 +302,7 @@ inline constexpr int packed_rows_many = 256;  ///< so many blocks of 32 rows
 namespace detail {
 
 template <PackedFormat F, class R>
-cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
+cudaError_t packed_rows_of(const R* x, const PackedView& w, const Plain<R>& finish, R* y, int N, cudaStream_t stream) {
   const bool x_packs = packs(x, w.D) && w.D % 8 == 0;
   const int groups = tiles_over(N, few_rows);
   if constexpr (std::is_same_v<R, __nv_bfloat16> &&
@@ -310,7 +314,7 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
         constexpr int outputs = 16 * p.tiles;
         return launch_early(grid_of(tiles_over(w.O, outputs), groups), p.warps * 32,
                             static_cast<std::size_t>(p.warps * outputs * few_rows) * sizeof(float), stream,
-                            packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, y, N);
+                            packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, finish, y, N);
       };
       return tiles_over(w.O, 32) >= packed_rows_many ? start(std::true_type{}) : start(std::false_type{});
     }
@@ -318,9 +322,12 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
   if constexpr (std::is_same_v<R, __nv_bfloat16> && F == PackedFormat::bfloat) {  // as it lies
     for (int row = 0; row < N; row += few_rows) {
       const int rows = N - row < few_rows ? N - row : few_rows;
-      const cudaError_t error = few_rows_forward(x + static_cast<long long>(row) * w.D, static_cast<const R*>(w.data),
-                                                 static_cast<const R*>(nullptr), y + static_cast<long long>(row) * w.O,
-                                                 rows, w.D, w.O, stream);
+      const long long before = static_cast<long long>(row) * w.O;
+      Plain<R> own = finish;
+      if (own.base) own.base += before;
+      const cudaError_t error =
+          few_rows_product(x + static_cast<long long>(row) * w.D, Maps<1, R>{{static_cast<const R*>(w.data)}}, own,
+                           y + before, rows, w.D, w.O, stream);
       if (error != cudaSuccess) return error;
     }
     return cudaSuccess;
@@ -328,35 +335,47 @@ cudaError_t packed_rows_of(const R* x, const PackedView& w, R* y, int N, cudaStr
     constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
     return launch_early(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
                         static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
-                        packed_rows_kernel<F, warps, outputs, R>, x, w, y, N, x_packs && reads_eights(w));
+                        packed_rows_kernel<F, warps, outputs, R>, x, w, finish, y, N, x_packs && reads_eights(w));
   }
 }
 
 }  // namespace detail
 
-/// Writes y (N, O) = x (N, D) wᵀ. Any N is right; from some dozens on, unpacking w once costs less than reading it for
-/// each eight rows.
 template <class R>
-cudaError_t packed_rows_forward(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
+cudaError_t packed_rows_product(const R* x, const PackedView& w, const Plain<R>& finish, R* y, int N,
+                                cudaStream_t stream) {
   using F = PackedFormat;
   if (!lies_right(w)) return cudaErrorInvalidValue;
   switch (w.format) {
     case F::f32:
-      return detail::packed_rows_of<F::f32>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::f32>(x, w, finish, y, N, stream);
     case F::f16:
-      return detail::packed_rows_of<F::f16>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::f16>(x, w, finish, y, N, stream);
     case F::bfloat:
-      return detail::packed_rows_of<F::bfloat>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::bfloat>(x, w, finish, y, N, stream);
     case F::int8:
-      return detail::packed_rows_of<F::int8>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::int8>(x, w, finish, y, N, stream);
     case F::q8_0:
-      return detail::packed_rows_of<F::q8_0>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::q8_0>(x, w, finish, y, N, stream);
     case F::q4_0:
-      return detail::packed_rows_of<F::q4_0>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::q4_0>(x, w, finish, y, N, stream);
     case F::q4_1:
-      return detail::packed_rows_of<F::q4_1>(x, w, y, N, stream);
+      return detail::packed_rows_of<F::q4_1>(x, w, finish, y, N, stream);
   }
   return cudaErrorInvalidValue;
+}
+
+/// Writes y (N, O) = x (N, D) wᵀ. Any N is right; from some dozens on, unpacking w once costs less than reading it for
+/// each eight rows.
+template <class R>
+cudaError_t packed_rows_forward(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
+  return packed_rows_product(x, w, Plain<R>{}, y, N, stream);
+}
+/// y = base + tanh(gate) (x wᵀ + bias), as few_rows_onto. y may be base.
+template <class R>
+cudaError_t packed_rows_onto(const R* x, const PackedView& w, const Accumulate<R>* bias, const R* base,
+                             const Accumulate<R>* gate, int gates, R* y, int N, cudaStream_t stream) {
+  return packed_rows_product(x, w, Plain<R>{bias, base, gate, gates}, y, N, stream);
 }
 
 }  // namespace flamingo::raw
