@@ -41,6 +41,13 @@ TEMPLATE_LIST_TEST_CASE("a map with what follows it", "[ops][fused_linear]", Pla
   const auto w = c.matrix(c.w), up = c.matrix(c.up);
   const auto b = c.vector(c.b), gate = c.vector(c.gate);
 
+  SECTION("several maps") {
+    ops::linears(ctx, x, map_to(w, b, y), map_to(up, Nothing{}, hidden));
+    ops::linear(ctx, x, w, b, want);
+    CHECK(c.y == c.want);
+    ops::linear(ctx, x, up, want);
+    CHECK(c.hidden == c.want);
+  }
   SECTION("a non-linearity") {
     ops::linear(ctx, x, w, b, want);
     ops::linear_activate<Activation::gelu, true>(ctx, x, w, b, hidden, y);

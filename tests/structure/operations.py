@@ -15,7 +15,8 @@ Written by `tests/structure/operations.py --write` out of `include/flamingo/kern
 is a function of the struct by which an operation of `ops/` reaches a platform. *Eigen*: its array expressions. *Own
 product*: `kernels/cpu/gemm.hpp`, which reads weights of any format, packed too. *Own*: loops or kernels of ours, on CUDA
 with the header of `kernels/cuda/raw/` that has them; such a kernel may stand on *CUB* or *Thrust*. *cuBLASLt* is replaced by
-our own product where there is no GPU. A dash: the operation is made of others there. The platform `Dry` computes nothing: it counts bytes and operations of the same calls.
+our own product where there is no GPU. A dash: the operation is made of others there. The platform `Dry` computes nothing: it
+counts bytes and operations of the same calls.
 
 | operation | function | Cpu | Cuda |
 | --- | --- | --- | --- |

@@ -74,12 +74,11 @@ struct ResamplerBlock {
     const auto nf = NormLayer::template forward<need>(ctx, w.norm_features, C.epsilon, features, normed_features);
     const auto nx = NormLayer::template forward<need>(ctx, w.norm_latents, C.epsilon, x, normed);
     Attend::project(ctx, w.attention, normed_features, {}, kf, vf);  // (ΣTS, H K)
-    Attend::project(ctx, w.attention, normed, {}, kx, vx);           // (M R, H K)
     Pools<P> pools;
     pools.add({kf, vf});
     pools.add({kx, vx});
-    const auto a =
-        Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans, onto(x, branch, middle));  // (M R, D)
+    const auto a = Attend::template attend_self<need>(ctx, w.attention, normed, {}, kx, vx, pools, spans,
+                                                      onto(x, branch, middle));  // (M R, D)
 
     const auto normed_middle = take<need.weights, D>(ctx, R);
     const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, middle, normed_middle);

@@ -173,17 +173,7 @@ struct Attention {
   template <class W, RowsOn<P> X>
   static void project(Context<P>& ctx, const W& w, const X& s, const Positions<P>& positions, const Rows<P, KV>& k,
                       const Rows<P, KV>& v) {
-    if constexpr (norms) {
-      const auto scope = ctx.scope();
-      const auto raw = scratch<KV>(ctx, k.rows);
-      linear(ctx, s, w.key, w.key_bias, raw);
-      KeyNorm::Layer::template forward<no_gradients>(ctx, w.key_norm, C.epsilon, KeyNorm::pieces(raw),
-                                                     KeyNorm::pieces(k));
-    } else {
-      linear(ctx, s, w.key, w.key_bias, k);  // (·, G K)
-    }
-    linear(ctx, s, w.value, w.value_bias, v);  // (·, G K)
-    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, k);
+    project_with(ctx, w, s, positions, k, v);
   }
   /// Whether the norms of heads, which every process has whole, would get gradients of its own heads alone.
   template <class G_>
@@ -257,34 +247,15 @@ struct Attention {
   template <Need need, class W, RowsOn<P> X, class Seen, class Y>
   static Saved<need> attend(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions, const Seen& seen,
                             const Spans<P>& spans, const Y& y) {
-    const auto scope = ctx.scope();
-    Saved<need> saved;
-    const auto q = take<need.any(), Q>(ctx, x.rows), attended = take<need.any(), Q>(ctx, x.rows);
-    const auto lse = take<need.any(), dynamic, AccumulateOf<P>>(ctx, x.rows, H);
-    if constexpr (norms) {
-      const auto raw = take<need.any(), Q>(ctx, x.rows);
-      linear(ctx, x, w.query, w.query_bias, raw);
-      saved.query_norm = QueryNorm::Layer::template forward<need>(ctx, w.query_norm, C.epsilon, QueryNorm::pieces(raw),
-                                                                  QueryNorm::pieces(q));
-      saved.clamped = raw;
-    } else {
-      linear(ctx, x, w.query, w.query_bias, q);  // (N, H K)
-      saved.clamped = q;
-    }
-    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, q);
-    const In<P> r = distances_of<need>(ctx, w, positions);
-    const auto pools = made(seen);
-    static_assert(!need.any() || std::is_same_v<decltype(pools), const Pools<P>>,
-                  "Attention: gradients need keys and values in P's numbers");
-    ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx, w, r), attended, lse);  // (N, H K)
-    ops::last_linear<C.split>(ctx, attended, w.out, w.out_bias, y);                            // (N, D)
-    saved.x = x;
-    saved.q = q;
-    saved.attended = attended;
-    saved.lse = lse;
-    saved.pools = pools;
-    saved.r = r;
-    return saved;
+    return attend_after<need>(ctx, w, x, positions, seen, spans, y, [&](const auto& query) { linears(ctx, x, query); });
+  }
+  /// project() and attend() of rows that ask and are asked.
+  template <Need need, class W, RowsOn<P> X, class Seen, class Y>
+  static Saved<need> attend_self(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions,
+                                 const Rows<P, KV>& k, const Rows<P, KV>& v, const Seen& seen, const Spans<P>& spans,
+                                 const Y& y) {
+    return attend_after<need>(ctx, w, x, positions, seen, spans, y,
+                              [&](const auto& query) { project_with(ctx, w, x, positions, k, v, query); });
   }
 
   /// Writes dx and the pools' gradients, and adds to g.
@@ -330,12 +301,64 @@ struct Attention {
   }
 
  private:
+  /// project() with more maps of the same rows (MapTo), which are clamped.
+  template <class W, RowsOn<P> X, class... More>
+  static void project_with(Context<P>& ctx, const W& w, const X& s, const Positions<P>& positions, const Rows<P, KV>& k,
+                           const Rows<P, KV>& v, const More&... more) {
+    const auto scope = ctx.scope();
+    const auto raw = norms ? scratch<KV>(ctx, k.rows) : k;
+    linears(ctx, s, map_to(w.key, w.key_bias, raw), map_to(w.value, w.value_bias, v), more...);  // (·, G K)
+    if constexpr (norms)
+      KeyNorm::Layer::template forward<no_gradients>(ctx, w.key_norm, C.epsilon, KeyNorm::pieces(raw),
+                                                     KeyNorm::pieces(k));
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, k);
+  }
+  /// attend() with the queries that ask(MapTo) makes, clamped.
+  template <Need need, class W, RowsOn<P> X, class Seen, class Y, class Ask>
+  static Saved<need> attend_after(Context<P>& ctx, const W& w, const X& x, const Positions<P>& positions,
+                                  const Seen& seen, const Spans<P>& spans, const Y& y, const Ask& ask) {
+    const auto scope = ctx.scope();
+    Saved<need> saved;
+    const auto q = take<need.any(), Q>(ctx, x.rows), attended = take<need.any(), Q>(ctx, x.rows);
+    const auto lse = take<need.any(), dynamic, AccumulateOf<P>>(ctx, x.rows, H);
+    if constexpr (norms) {
+      const auto raw = take<need.any(), Q>(ctx, x.rows);
+      ask(map_to(w.query, w.query_bias, raw));
+      saved.query_norm = QueryNorm::Layer::template forward<need>(ctx, w.query_norm, C.epsilon, QueryNorm::pieces(raw),
+                                                                  QueryNorm::pieces(q));
+      saved.clamped = raw;
+    } else {
+      ask(map_to(w.query, w.query_bias, q));  // (N, H K)
+      saved.clamped = q;
+    }
+    if constexpr (C.rotary) ops::rotary(ctx, C.rotary_shape(), positions.rows, q);
+    const In<P> r = distances_of<need>(ctx, w, positions);
+    const auto pools = made(seen);
+    static_assert(!need.any() || std::is_same_v<decltype(pools), const Pools<P>>,
+                  "Attention: gradients need keys and values in P's numbers");
+    ops::attention(ctx, shape(), q, pools.view(), spans, position(ctx, w, r), attended, lse);  // (N, H K)
+    ops::last_linear<C.split>(ctx, attended, w.out, w.out_bias, y);                            // (N, D)
+    saved.x = x;
+    saved.q = q;
+    saved.attended = attended;
+    saved.lse = lse;
+    saved.pools = pools;
+    saved.r = r;
+    return saved;
+  }
+
   template <class Seen>
   static auto made(const Seen& seen) {
     if constexpr (requires { seen(); })
       return seen();
     else
       return seen;
+  }
+  /// y = x wᵀ + b of each map, clamped where the config says so.
+  template <RowsOn<P> X, class... Map>
+  static void linears(Context<P>& ctx, const X& x, const Map&... map) {
+    ops::linears(ctx, x, map...);
+    if constexpr (clamps) (ops::clamp(ctx, C.clamp, map.y), ...);
   }
   /// y = x wᵀ + b, clamped where the config says so.
   template <RowsOn<P> X, class W, class B, RowsOn<P> Y>

@@ -58,9 +58,8 @@ struct PostNormBlock {
     Pools<P> pools;
     pools.add({k, v});
     Saved<need> s;
-    Attend::project(ctx, w.attention, x, positions, k, v);  // (N, G K)
-    s.attention =
-        Attend::template attend<need>(ctx, w.attention, x, positions, pools, spans, onto(x, branch, sum));  // (N, D)
+    s.attention = Attend::template attend_self<need>(ctx, w.attention, x, positions, k, v, pools, spans,
+                                                     onto(x, branch, sum));  // (N, D)
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, sum, y);
 
     s.dense = Dense::template forward<need>(ctx, w.dense, y, onto(y, branch, sum_dense));  // (N, D)

@@ -97,9 +97,8 @@ struct TransformerBlock {
     s.norm = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     s.normed = normed;
     const auto sum = take < need.any() && !C.parallel, D > (ctx, N);
-    Attend::project(ctx, w.attention, normed, positions, own_k, own_v);  // (N, G K)
-    s.attention = Attend::template attend<need>(ctx, w.attention, normed, positions, pools, spans,
-                                                onto<branches_kept>(x, w.attention_gate, branch, sum));  // (N, D)
+    s.attention = Attend::template attend_self<need>(ctx, w.attention, normed, positions, own_k, own_v, pools, spans,
+                                                     onto<branches_kept>(x, w.attention_gate, branch, sum));  // (N, D)
     const Rows<P, D> y = between(sum);
 
     const auto normed_y = take<need.weights, D>(ctx, N), widened = C.gated ? take<branches_kept, D>(ctx, N) : branch;

@@ -1,6 +1,7 @@
-/// A linear map with what follows it: one kernel where a platform has one (kernels::FusedLinear), else one after the
-/// other.
+/// A linear map with what follows it, and several of the same rows: one kernel where a platform has one
+/// (kernels::FusedLinear), else one after the other.
 ///
+///   linears:               y = x wᵀ + b, of each of several w
 ///   linear_activate:       y = f(x wᵀ + b)
 ///   linear_gate_activate:  y = f(x w_gateᵀ) * (x w_upᵀ)
 ///   last_linear:           a branch's last map, summed over the processes that divide it: y = x wᵀ + b, or
@@ -23,6 +24,18 @@ namespace kernels {
 template <Platform P>
 struct FusedLinear {};
 }  // namespace kernels
+
+/// One of several maps of the same rows: y = x wᵀ + b.
+template <class W, class B, class Y>
+struct MapTo {
+  const W& w;
+  const B& b;
+  Y y;
+};
+template <class W, class B, class Y>
+MapTo<W, B, Y> map_to(const W& w, const B& b, const Y& y) {
+  return {w, b, y};
+}
 
 /// Where a branch of a stream of rows ends, in place of rows that it is written to: sum = stream + branch, or stream +
 /// tanh(gate) branch. Kept: the branch is read later, for the gradient of its gate.
@@ -54,6 +67,17 @@ Onto<false, P, D, Nothing> onto(const Rows<P, D>& stream, const Rows<P, D>& bran
 }
 
 namespace ops {
+
+template <Platform P, RowsOn<P> X, class... W, class... B, class... Y>
+void linears(Context<P>& ctx, const X& x, const MapTo<W, B, Y>&... map) {
+  if constexpr (sizeof...(W) > 1 && (WeightOn<W, P> && ...) && requires {
+                  kernels::FusedLinear<P>::several(ctx, In<P>(x), map_to(any(map.w), map.b, any(map.y))...);
+                }) {
+    (check_linear<P>(x, map.w, map.y), ...);
+    if (kernels::FusedLinear<P>::several(ctx, x, map_to(any(map.w), map.b, any(map.y))...)) return;
+  }
+  (linear(ctx, x, map.w, map.b, map.y), ...);
+}
 
 /// y = f(x wᵀ + b); `hidden` holds x wᵀ + b where it is Kept.
 template <Activation A, bool Kept, Platform P, RowsOn<P> X, class W, class B, RowsOn<P> H, RowsOn<P> Y>

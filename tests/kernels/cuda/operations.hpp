@@ -45,6 +45,12 @@ struct Operations : Run<P> {
     const auto b = this->vector(O, 105), gates = this->vector(O, 106);
     const auto gate = this->template vector<1>(1, 107);
     const auto made = [&](const char* what) { this->report(name + what, y); };
+    const auto narrow = this->blank(N, 5);
+    const auto w5 = this->matrix(5, I, 108);
+    ops::linears(ctx, x, map_to(w, b, y), map_to(w5, Nothing{}, narrow), map_to(up, Nothing{}, hidden));
+    made("first of several");
+    this->report(name + "second of several", narrow);
+    this->report(name + "third of several", hidden);
     ops::linear_activate<Activation::gelu, false>(ctx, x, w, b, hidden, y);
     made("activated");
     ops::linear_activate<Activation::squared_relu, false>(ctx, x, w, Nothing{}, hidden, y);

@@ -1,6 +1,8 @@
 /// Linear maps with what follows them on CUDA: for the few rows of decoding, by raw/few_rows.cuh and
 /// raw/packed_rows.cuh; for many rows, sums by cuBLASLt.
 #pragma once
+#include <tuple>
+
 #include <flamingo/kernels/cuda/nonlinearity.cuh>
 #include <flamingo/kernels/cuda/packed.cuh>
 #include <flamingo/kernels/cuda/raw/few_rows.cuh>
@@ -14,6 +16,31 @@ struct FusedLinear<Cuda<R>> {
   using P = Cuda<R>;
   using A = AccumulateOf<P>;
 
+  template <class... Map>
+  static bool several(Context<P>& ctx, In<P> x, const Map&... map) {
+    constexpr const char* op = "linears";
+    constexpr int count = sizeof...(Map);
+    static_assert(count <= raw::RowMaps<1, Number>::most);
+    const int there = (int{numbers_in_place<R>(map.w) != nullptr} + ...);
+    const auto& first = std::get<0>(std::tie(map.w...));
+    const int D = first.columns;
+    if (there == count && x.rows <= raw::few_rows) {
+      check_cuda(raw::few_rows_several<Number>(bare(x.data), {{row_map(map)...}, count}, x.rows, D, ctx.stream()), op);
+      return true;
+    }
+    if constexpr ((is_packed<decltype(map.w)> && ...)) {
+      const bool same = ((map.w.format == first.format) && ...);
+      if (there == 0 && same && x.rows <= CudaProducts::packed_rows) {
+        check_cuda(raw::packed_rows_several<Number>(
+                       bare(x.data),
+                       {{raw::PackedMap<Number>{raw_of(map.w, op), vector_of(map.b), bare(map.y.data)}...}, count},
+                       x.rows, ctx.stream()),
+                   op);
+        return true;
+      }
+    }
+    return false;
+  }
   template <Activation F, class W, class B>
   static bool activate(Context<P>& ctx, In<P> x, const W& w, const B& b, Out<P> y) {
     const R* const numbers = numbers_in_place<R>(w);
@@ -61,6 +88,12 @@ struct FusedLinear<Cuda<R>> {
  private:
   template <Activation F>
   using Function = typename detail::FunctionOf<F>::type;
+
+  using Number = typename flamingo::detail::Bare<R>::Type;
+  template <class Map>
+  static raw::RowMap<1, Number> row_map(const Map& map) {
+    return {{bare(numbers_in_place<R>(map.w))}, vector_of(map.b), bare(map.y.data), map.w.rows};
+  }
 
   /// The numbers of a vector, or null where a config has none.
   template <class V>

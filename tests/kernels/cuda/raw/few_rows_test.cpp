@@ -142,6 +142,27 @@ TEMPLATE_TEST_CASE("a product of few rows is added onto rows, through a gate or 
   }
 }
 
+TEMPLATE_TEST_CASE("several products of few rows at once are each by itself", "[raw][few_rows]", float, __nv_bfloat16) {
+  constexpr int N = 5, D = 72;
+  FewRows<TestType> first(N, D, 21, 9), second(N, D, 3, 9), third(N, D, 40, 9);
+  second.x = third.x = first.x;
+  const std::vector<TestType> want[] = {first.run(true), second.run(false), third.run(true)};
+  using A = Accumulate<TestType>;
+  DeviceBuffer<TestType> x(first.x), w1(first.w), w2(second.w), w3(third.w), a(want[0].size()), b(want[1].size()),
+      c(want[2].size());
+  DeviceBuffer<A> bias1(first.bias), bias3(third.bias);
+  const RowMaps<1, TestType> maps{{{{w1.data()}, bias1.data(), a.data(), 21},
+                                   {{w2.data()}, nullptr, b.data(), 3},
+                                   {{w3.data()}, bias3.data(), c.data(), 40}},
+                                  3};
+  started(few_rows_several<TestType>(x.data(), maps, N, D, nullptr));
+  CHECK(same_bits(a.host(), want[0]));
+  CHECK(same_bits(b.host(), want[1]));
+  CHECK(same_bits(c.host(), want[2]));
+  CHECK((a.intact() && b.intact() && c.intact()));
+  CHECK(few_rows_several<TestType>(x.data(), {{}, 4}, N, D, nullptr) == cudaErrorInvalidValue);
+}
+
 TEMPLATE_TEST_CASE("non-linearities of products of few rows", "[raw][few_rows]", float, double, __nv_bfloat16) {
   for (const auto& [N, D, O] : {std::array{1, 264, 21}, std::array{8, 53, 18}, std::array{2, 40, 2072}}) {
     Followed<TestType> f(N, D, O);

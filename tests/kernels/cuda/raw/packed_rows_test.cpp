@@ -1,6 +1,9 @@
 /// The product of few rows with packed weights against plain loops in double.
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -85,6 +88,57 @@ TEMPLATE_TEST_CASE("few rows of packed products do not see each other, nor how m
       CHECK(same_bits(product(w, rows(x, D), N), rows(y, O)));
     }
   }
+}
+
+TEMPLATE_TEST_CASE("several packed matrices of one format at once are each by itself", "[raw][packed]", float,
+                   __nv_bfloat16) {
+  constexpr int N = 11, D = 64;
+  const std::vector<TestType> x = random_values<TestType>(N * D, 9);
+  for (const auto& [format, name] : test::all_formats) {
+    CAPTURE(name);
+    const DevicePacked first(format, 37, D, 1), second(format, 5, D, 2), third(format, 40, D, 3);
+    DeviceBuffer<TestType> x_(x), a(std::size_t{N * 37}), b(std::size_t{N * 5}), c(std::size_t{N * 40});
+    started(packed_rows_several<TestType>(
+        x_.data(),
+        {{{first.view(), nullptr, a.data()}, {second.view(), nullptr, b.data()}, {third.view(), nullptr, c.data()}}, 3},
+        N, nullptr));
+    CHECK(same_bits(a.host(), product(first, x, N)));
+    CHECK(same_bits(b.host(), product(second, x, N)));
+    CHECK(same_bits(c.host(), product(third, x, N)));
+    CHECK((a.intact() && b.intact() && c.intact()));
+  }
+  const DevicePacked one(Format::q8_0, 5, D, 1), other(Format::q4_0, 5, D, 2);
+  DeviceBuffer<TestType> x_(x), y(std::size_t{N * 5});
+  const PackedMaps<TestType> mixed{{{one.view(), nullptr, y.data()}, {other.view(), nullptr, y.data()}}, 2};
+  CHECK(packed_rows_several<TestType>(x_.data(), mixed, N, nullptr) == cudaErrorInvalidValue);
+  CHECK(packed_rows_several<TestType>(x_.data(), PackedMaps<TestType>{}, N, nullptr) == cudaErrorInvalidValue);
+}
+
+TEMPLATE_TEST_CASE("a packed product is added onto rows, through a gate or not", "[raw][packed]", float,
+                   __nv_bfloat16) {
+  using A = raw::Accumulate<TestType>;
+  constexpr int N = 11, D = 64, O = 37;  // the second and third group of rows have their own part of what is added to
+  const std::vector<TestType> x = random_values<TestType>(N * D, 9), base = random_values<TestType>(N * O, 10);
+  const std::vector<A> bias = random_values<A>(O, 11), gate = random_values<A>(O, 12);
+  for (const Format format : {Format::bf16, Format::int8, Format::q4_1})
+    for (const int gates : {0, 1, O}) {
+      const DevicePacked w(format, O, D, 21);
+      const std::vector<TestType> alone = product(w, x, N);
+      DeviceBuffer<TestType> x_(x), y(base);
+      DeviceBuffer<A> bias_(bias), gate_(gate);
+      started(packed_rows_onto<TestType>(x_.data(), w.view(), bias_.data(), y.data(), gates ? gate_.data() : nullptr,
+                                         gates, y.data(), N, nullptr));
+      CHECK(y.intact());
+      const auto got = y.host();
+      double worst = 0;
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        const double open = gates ? std::tanh(static_cast<double>(gate[gates == 1 ? 0 : i % O])) : 1;
+        const double want = static_cast<double>(widen(base[i])) +
+                            open * (static_cast<double>(widen(alone[i])) + static_cast<double>(bias[i % O]));
+        worst = std::max(worst, std::abs(static_cast<double>(widen(got[i])) - want) / (1 + std::abs(want)));
+      }
+      CHECK(worst < (std::is_same_v<TestType, float> ? 1e-5 : 3e-2));
+    }
 }
 
 TEST_CASE("packed products may be empty", "[raw][packed]") {

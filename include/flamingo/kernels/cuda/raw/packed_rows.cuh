@@ -2,6 +2,7 @@
 ///
 ///   packed_rows_forward:  y = x wᵀ
 ///   packed_rows_onto:     y = base + [tanh(gate)] (x wᵀ + bias)
+///   packed_rows_several:  y = x wᵀ + bias, of up to three w of one format
 ///
 /// x (N, D); w (O, D) in any format of packed.cuh; base, y (N, O); rows packed; bias and gate as in few_rows.cuh.
 /// Weights are read once for each eight rows of x and widened in registers. bf16 goes to the matrix units, where the
@@ -19,6 +20,18 @@
 #include "packed.cuh"
 
 namespace flamingo::raw {
+
+/// A map of rows by a packed matrix.
+template <class R>
+struct PackedMap {
+  PackedView w;
+  const Accumulate<R>* bias;
+  R* y;
+
+  __host__ __device__ int outputs() const { return w.O; }
+};
+template <class R>
+using PackedMaps = Several<PackedMap<R>>;
 
 inline constexpr int packed_rows_warps = 8, packed_rows_outputs = 4;  ///< of the kernel for any R
 
@@ -41,14 +54,16 @@ __device__ inline void ask_for_packed_rows(const PackedView& w, int first, int r
 /// Lanes take neighbouring eights of the depth; every eighth row of x is another block's.
 template <PackedFormat F, int Warps, int Outputs, class R>
 static __global__ void __launch_bounds__(Warps * 32)
-    packed_rows_kernel(const R* x, const PackedView w, Plain<R> finish, R* y, int N, bool aligned) {
+    packed_rows_kernel(const R* x, const __grid_constant__ PackedMaps<R> maps, Plain<R> finish, int N, bool aligned) {
   using A = Accumulate<R>;
   struct Sums {
     Array<Array<A, Outputs * few_rows>, Warps> value;
   };
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
-  const int first = block_index_x() * Outputs, first_row = block_index_y() * few_rows;
+  const auto [index, first] = outputs_of(maps, block_index_x(), Outputs);
+  const PackedView w = maps.map[index].w;
+  const int first_row = block_index_y() * few_rows;
   ask_for_packed_rows<F>(w, first, Outputs);
   wait_for_predecessors();
   const int rows = N - first_row < few_rows ? N - first_row : few_rows;
@@ -86,7 +101,8 @@ static __global__ void __launch_bounds__(Warps * 32)
   __syncthreads();
   const long long before = static_cast<long long>(first_row) * w.O;
   if (finish.base) finish.base += before;
-  store_few_rows<Warps, Outputs>(shared.value, finish, y + before, first, rows, w.O);
+  store_few_rows<Warps, Outputs>(shared.value, finish, maps.map[index].bias, maps.map[index].y + before, first, rows,
+                                 w.O);
 }
 
 template <PackedFormat F>
@@ -195,8 +211,8 @@ __device__ inline RowPart<F> load_blocks(const BlockGroup& group, int row, int q
 /// room for so many blocks.
 template <PackedFormat F, int Tiles, int Steps, int Warps, int Blocks>
 static __global__ void __launch_bounds__(Warps * 32, Blocks)
-    packed_rows_bf16_kernel(const __nv_bfloat16* x, const PackedView w, Plain<__nv_bfloat16> finish, __nv_bfloat16* y,
-                            int N) {
+    packed_rows_bf16_kernel(const __nv_bfloat16* x, const __grid_constant__ PackedMaps<__nv_bfloat16> maps,
+                            Plain<__nv_bfloat16> finish, int N) {
   constexpr int outputs = 16 * Tiles;
   constexpr BlockShape shape = RowPart<F>::shape;
   constexpr int depth = shape.group * 32;
@@ -205,7 +221,9 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
   };
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
-  const int first = block_index_x() * outputs, first_row = block_index_y() * few_rows;
+  const auto [index, first] = outputs_of(maps, block_index_x(), outputs);
+  const PackedView w = maps.map[index].w;
+  const int first_row = block_index_y() * few_rows;
   ask_for_packed_rows<F>(w, first, outputs);
   wait_for_predecessors();
   const int rows = N - first_row < few_rows ? N - first_row : few_rows;
@@ -218,17 +236,17 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
     Array<Array<RowPart<F>[2], Tiles>, Steps> parts;
     FLAMINGO_UNROLL
     for (int s = 0; s < Steps; ++s) {
-      const int index = base + s * Warps;
+      const int at = base + s * Warps;
       BlockGroup group = {nullptr, 0};
       if constexpr (in_blocks(F))
-        if (index * depth < w.D) group = block_group(w.data, shape, w.D, first, index);
+        if (at * depth < w.D) group = block_group(w.data, shape, w.D, first, at);
       for (int t = 0; t < Tiles; ++t)
         for (int half = 0; half < 2; ++half) {
           const int own = t * 16 + half * 8 + row;
           if constexpr (in_blocks(F))
             parts[s][t][half] = load_blocks<F>(group, first % packed_panel + own, quarter);
           else
-            parts[s][t][half] = load_numbers<F>(w, first + own, index * depth + quarter * (depth / 4));
+            parts[s][t][half] = load_numbers<F>(w, first + own, at * depth + quarter * (depth / 4));
         }
     }
     FLAMINGO_UNROLL
@@ -286,7 +304,8 @@ static __global__ void __launch_bounds__(Warps * 32, Blocks)
   __syncthreads();
   const long long before = static_cast<long long>(first_row) * w.O;
   if (finish.base) finish.base += before;
-  store_few_rows<Warps, outputs>(shared.value, finish, y + before, first, rows, w.O);
+  store_few_rows<Warps, outputs>(shared.value, finish, maps.map[index].bias, maps.map[index].y + before, first, rows,
+                                 w.O);
 }
 
 /// Blocks of packed_rows_bf16_kernel, as an H200 likes them: 32 rows of w each where there are many, else sixteen.
@@ -301,66 +320,74 @@ inline constexpr int packed_rows_many = 256;  ///< so many blocks of 32 rows
 
 namespace detail {
 
+/// Of one to three maps whose matrices have format F.
 template <PackedFormat F, class R>
-cudaError_t packed_rows_of(const R* x, const PackedView& w, const Plain<R>& finish, R* y, int N, cudaStream_t stream) {
-  const bool x_packs = packs(x, w.D) && w.D % 8 == 0;
-  const int groups = tiles_over(N, few_rows);
+cudaError_t packed_rows_of(const R* x, const PackedMaps<R>& maps, const Plain<R>& finish, int N, cudaStream_t stream) {
+  const int D = maps.map[0].w.D, groups = tiles_over(N, few_rows);
+  const bool x_packs = packs(x, D) && D % 8 == 0;
+  bool eights = true;
+  for (int i = 0; i < maps.count; ++i) eights = eights && reads_eights(maps.map[i].w);
   if constexpr (std::is_same_v<R, __nv_bfloat16> &&
                 (in_blocks(F) || F == PackedFormat::int8 || F == PackedFormat::f16)) {
-    const bool wide = in_blocks(F) || (reads_eights(w) && (F == PackedFormat::f16 || w.D % 16 == 0));
-    if (x_packs && wide) {
+    if (x_packs && (in_blocks(F) || (eights && (F == PackedFormat::f16 || D % 16 == 0)))) {
       const auto start = [&]<bool Many>(std::bool_constant<Many>) {
         constexpr PackedRowsPolicy p = packed_rows_policy<F, Many>;
         constexpr int outputs = 16 * p.tiles;
-        return launch_early(grid_of(tiles_over(w.O, outputs), groups), p.warps * 32,
+        return launch_early(grid_of(blocks_of(maps, outputs), groups), p.warps * 32,
                             static_cast<std::size_t>(p.warps * outputs * few_rows) * sizeof(float), stream,
-                            packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, w, finish, y, N);
+                            packed_rows_bf16_kernel<F, p.tiles, p.steps, p.warps, p.blocks>, x, maps, finish, N);
       };
-      return tiles_over(w.O, 32) >= packed_rows_many ? start(std::true_type{}) : start(std::false_type{});
+      return blocks_of(maps, 32) >= packed_rows_many ? start(std::true_type{}) : start(std::false_type{});
     }
   }
   if constexpr (std::is_same_v<R, __nv_bfloat16> && F == PackedFormat::bfloat) {  // as it lies
     for (int row = 0; row < N; row += few_rows) {
-      const int rows = N - row < few_rows ? N - row : few_rows;
-      const long long before = static_cast<long long>(row) * w.O;
-      Plain<R> own = finish;
-      if (own.base) own.base += before;
-      const cudaError_t error =
-          few_rows_product(x + static_cast<long long>(row) * w.D, Maps<1, R>{{static_cast<const R*>(w.data)}}, own,
-                           y + before, rows, w.D, w.O, stream);
+      RowMaps<1, R> own{{}, maps.count};
+      for (int i = 0; i < maps.count; ++i) {
+        const auto& [w, bias, y] = maps.map[i];
+        own.map[i] = {{static_cast<const R*>(w.data)}, bias, y + static_cast<long long>(row) * w.O, w.O};
+      }
+      Plain<R> rest = finish;
+      if (rest.base) rest.base += static_cast<long long>(row) * maps.map[0].w.O;
+      const cudaError_t error = few_rows_product(x + static_cast<long long>(row) * D, own, rest,
+                                                 N - row < few_rows ? N - row : few_rows, D, stream);
       if (error != cudaSuccess) return error;
     }
     return cudaSuccess;
   } else {
     constexpr int warps = packed_rows_warps, outputs = packed_rows_outputs;
-    return launch_early(grid_of(tiles_over(w.O, outputs), groups), warps * 32,
+    return launch_early(grid_of(blocks_of(maps, outputs), groups), warps * 32,
                         static_cast<std::size_t>(warps * outputs * few_rows) * sizeof(Accumulate<R>), stream,
-                        packed_rows_kernel<F, warps, outputs, R>, x, w, finish, y, N, x_packs && reads_eights(w));
+                        packed_rows_kernel<F, warps, outputs, R>, x, maps, finish, N, x_packs && eights);
   }
 }
 
 }  // namespace detail
 
 template <class R>
-cudaError_t packed_rows_product(const R* x, const PackedView& w, const Plain<R>& finish, R* y, int N,
+cudaError_t packed_rows_product(const R* x, const PackedMaps<R>& maps, const Plain<R>& finish, int N,
                                 cudaStream_t stream) {
   using F = PackedFormat;
-  if (!lies_right(w)) return cudaErrorInvalidValue;
-  switch (w.format) {
+  if (!count_is_right(maps)) return cudaErrorInvalidValue;
+  for (int i = 0; i < maps.count; ++i) {
+    const PackedView& w = maps.map[i].w;
+    if (!lies_right(w) || w.format != maps.map[0].w.format || w.D != maps.map[0].w.D) return cudaErrorInvalidValue;
+  }
+  switch (maps.map[0].w.format) {
     case F::f32:
-      return detail::packed_rows_of<F::f32>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::f32>(x, maps, finish, N, stream);
     case F::f16:
-      return detail::packed_rows_of<F::f16>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::f16>(x, maps, finish, N, stream);
     case F::bfloat:
-      return detail::packed_rows_of<F::bfloat>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::bfloat>(x, maps, finish, N, stream);
     case F::int8:
-      return detail::packed_rows_of<F::int8>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::int8>(x, maps, finish, N, stream);
     case F::q8_0:
-      return detail::packed_rows_of<F::q8_0>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::q8_0>(x, maps, finish, N, stream);
     case F::q4_0:
-      return detail::packed_rows_of<F::q4_0>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::q4_0>(x, maps, finish, N, stream);
     case F::q4_1:
-      return detail::packed_rows_of<F::q4_1>(x, w, finish, y, N, stream);
+      return detail::packed_rows_of<F::q4_1>(x, maps, finish, N, stream);
   }
   return cudaErrorInvalidValue;
 }
@@ -369,13 +396,18 @@ cudaError_t packed_rows_product(const R* x, const PackedView& w, const Plain<R>&
 /// each eight rows.
 template <class R>
 cudaError_t packed_rows_forward(const R* x, const PackedView& w, R* y, int N, cudaStream_t stream) {
-  return packed_rows_product(x, w, Plain<R>{}, y, N, stream);
+  return packed_rows_product(x, PackedMaps<R>{{{w, nullptr, y}}, 1}, Plain<R>{}, N, stream);
+}
+/// y (N, O) = x (N, D) wᵀ + bias for each of one to three maps, whose matrices have one format.
+template <class R>
+cudaError_t packed_rows_several(const R* x, const PackedMaps<R>& maps, int N, cudaStream_t stream) {
+  return packed_rows_product(x, maps, Plain<R>{}, N, stream);
 }
 /// y = base + tanh(gate) (x wᵀ + bias), as few_rows_onto. y may be base.
 template <class R>
 cudaError_t packed_rows_onto(const R* x, const PackedView& w, const Accumulate<R>* bias, const R* base,
                              const Accumulate<R>* gate, int gates, R* y, int N, cudaStream_t stream) {
-  return packed_rows_product(x, w, Plain<R>{bias, base, gate, gates}, y, N, stream);
+  return packed_rows_product(x, PackedMaps<R>{{{w, bias, y}}, 1}, Plain<R>{base, gate, gates}, N, stream);
 }
 
 }  // namespace flamingo::raw
