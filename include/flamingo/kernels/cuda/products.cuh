@@ -43,7 +43,7 @@ class CudaProducts {
   template <class R>
   void forward(const R* x, const R* w, R* y, int N, int D, int O, cudaStream_t stream, std::string_view op) {
     if (N <= raw::few_rows)
-      check_cuda(raw::few_rows_forward<R>(x, w, nullptr, y, N, D, O, stream), op);
+      check_cuda(raw::few_rows_forward(x, w, nullptr, y, N, D, O, stream), op);
     else
       product<true, true, false>(x, w, y, N, O, D, stream, op);
   }

@@ -22,10 +22,10 @@ namespace flamingo::raw {
   template cudaError_t rms_norm_backward<R, W>(const R*, const R*, const W*, const Accumulate<R>*, R*, Accumulate<R>*, \
                                                Accumulate<R>*, int, int, cudaStream_t);
 
-#define INSTANTIATE_LINEAR(R)                                                                                          \
-  template cudaError_t linear_forward<R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t);               \
-  template cudaError_t few_rows_forward<R>(const R*, const R*, const Accumulate<R>*, R*, int, int, int, cudaStream_t); \
-  template cudaError_t linear_backward_input<R>(const R*, const R*, R*, int, int, int, cudaStream_t);                  \
+#define INSTANTIATE_LINEAR(R)                                                                                 \
+  template cudaError_t linear_forward<R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t);      \
+  template cudaError_t few_rows_forward<R, R>(const R*, const R*, const R*, R*, int, int, int, cudaStream_t); \
+  template cudaError_t linear_backward_input<R>(const R*, const R*, R*, int, int, int, cudaStream_t);         \
   template cudaError_t linear_backward_weight<R>(const R*, const R*, Accumulate<R>*, int, int, int, cudaStream_t);
 
 #define INSTANTIATE_PACKED(R)                                                                               \

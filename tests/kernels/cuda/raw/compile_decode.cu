@@ -9,7 +9,7 @@
 namespace flamingo::raw {
 
 using B = __nv_bfloat16;
-template cudaError_t few_rows_forward<B>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);
+template cudaError_t few_rows_forward<B, float>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);
 template cudaError_t few_rows_activate<SquaredRelu, B>(const B*, const B*, const float*, B*, int, int, int,
                                                        cudaStream_t);
 template cudaError_t few_rows_activate<Gelu, B>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);

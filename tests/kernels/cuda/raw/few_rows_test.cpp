@@ -199,6 +199,20 @@ TEMPLATE_TEST_CASE("few rows do not see each other, nor how many they are", "[ra
   }
 }
 
+TEST_CASE("a bias may be of the rows' type or of their sums'", "[raw][few_rows]") {
+  FewRows<__nv_bfloat16> product(3, 72, 20, 4);
+  std::vector<__nv_bfloat16> rounded;
+  for (float& b : product.bias) {
+    rounded.push_back(narrow<__nv_bfloat16>(b));
+    b = widen(rounded.back());
+  }
+  DeviceBuffer<__nv_bfloat16> x(product.x), w(product.w), bias(rounded), y(std::size_t{3 * 20});
+  started(few_rows_forward(x.data(), w.data(), bias.data(), y.data(), 3, 72, 20, nullptr));
+  CHECK(same_bits(y.host(), product.run()));
+  started(few_rows_forward(x.data(), w.data(), nullptr, y.data(), 3, 72, 20, nullptr));
+  CHECK(same_bits(y.host(), product.run(false)));
+}
+
 TEST_CASE("few rows may be none, and no more than eight", "[raw][few_rows]") {
   FewRows<float> none(0, 12, 5, 1), no_outputs(3, 12, 0, 1), nine(9, 12, 5, 1), no_depth(2, 0, 5, 1);
   CHECK(none.run().empty());

@@ -46,11 +46,11 @@ __device__ inline void ask_for_rows(const void* w, int first, int rows, int O, l
     ask_for(static_cast<const unsigned char*>(w) + (first + i / lines) * bytes + i % lines * 128);
 }
 
-/// A map of rows: by one matrix (O, D), or by two that have a y together.
-template <int Matrices, class R>
+/// A map of rows: by one matrix (O, D), or by two that have a y together; B is the bias's type.
+template <int Matrices, class R, class B = Accumulate<R>>
 struct RowMap {
   Array<const R*, Matrices> w;
-  const Accumulate<R>* bias;
+  const B* bias;
   R* y;
   int O;
 
@@ -63,8 +63,8 @@ struct Several {
   Array<Map, most> map;
   int count;
 };
-template <int Matrices, class R>
-using RowMaps = Several<RowMap<Matrices, R>>;
+template <int Matrices, class R, class B = Accumulate<R>>
+using RowMaps = Several<RowMap<Matrices, R, B>>;
 /// Which map a block computes, and from which output on, when it has `own` of them.
 struct BlockOutputs {
   int map, first;
@@ -99,8 +99,9 @@ struct Finish {
   const A* gate = nullptr;
   int gates = 1;
 
-  __device__ A operator()(const Array<A, Matrices>& sums, const A* bias, long long at, int output) const {
-    A value = F::value(bias ? sums[0] + bias[output] : sums[0]);
+  template <class B>
+  __device__ A operator()(const Array<A, Matrices>& sums, const B* bias, long long at, int output) const {
+    A value = F::value(bias ? sums[0] + widen(bias[output]) : sums[0]);
     if constexpr (Matrices == 2) value *= sums[1];
     if (gate) value *= hyperbolic_tangent(gate[gates == 1 ? 0 : output]);
     return base ? widen(base[at]) + value : value;
@@ -111,10 +112,10 @@ using Plain = Finish<Identity, 1, R>;
 
 /// What the block's warps have summed, added up in their order and finished. The sums of a row are those of its outputs
 /// by the first matrix, then by the second.
-template <int Warps, int Outputs, class F, int Matrices, class R>
+template <int Warps, int Outputs, class F, int Matrices, class R, class B>
 __device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs * few_rows>, Warps>& sums,
-                                      const Finish<F, Matrices, R>& finish, const Accumulate<R>* bias, R* y, int first,
-                                      int N, int O) {
+                                      const Finish<F, Matrices, R>& finish, const B* bias, R* y, int first, int N,
+                                      int O) {
   constexpr int own = Outputs / Matrices;
   for (int i = thread_index(); i < own * N; i += Warps * 32) {
     const int output = first + i % own, row = i / own;
@@ -128,10 +129,10 @@ __device__ inline void store_few_rows(const Array<Array<Accumulate<R>, Outputs *
 }
 
 /// Lanes take neighbouring packs of the depth. Rows: N, or the next of 1, 2, 4 and 8.
-template <int Warps, int Outputs, int Count, int Rows, class F, int Matrices, class R>
+template <int Warps, int Outputs, int Count, int Rows, class F, int Matrices, class R, class B>
 static __global__ void __launch_bounds__(Warps * 32)
-    few_rows_kernel(const R* x, const __grid_constant__ RowMaps<Matrices, R> maps, const Finish<F, Matrices, R> finish,
-                    int N, int D) {
+    few_rows_kernel(const R* x, const __grid_constant__ RowMaps<Matrices, R, B> maps,
+                    const Finish<F, Matrices, R> finish, int N, int D) {
   constexpr int own = Outputs / Matrices;
   using A = Accumulate<R>;
   struct Sums {
@@ -140,7 +141,7 @@ static __global__ void __launch_bounds__(Warps * 32)
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const auto [index, first] = outputs_of(maps, block_index_x(), own);
-  const RowMap<Matrices, R>& map = maps.map[index];
+  const RowMap<Matrices, R, B>& map = maps.map[index];
   const int O = map.O;
   for (const R* w : map.w) ask_for_rows(w, first, own, O, static_cast<long long>(D) * static_cast<int>(sizeof(R)));
   wait_for_predecessors();
@@ -186,9 +187,9 @@ __device__ inline DepthPack load_depths(const __nv_bfloat16* row, int k, int D, 
 
 /// bf16 on the matrix units: sixteen rows of w by the eight of x. Which depths a lane holds is free as long as both
 /// operands agree, so each holds eight neighbours, and what is loaded is what is multiplied.
-template <int Warps, bool Packed, class F, int Matrices>
+template <int Warps, bool Packed, class F, int Matrices, class B>
 static __global__ void __launch_bounds__(Warps * 32)
-    few_rows_bf16_kernel(const __nv_bfloat16* x, const __grid_constant__ RowMaps<Matrices, __nv_bfloat16> maps,
+    few_rows_bf16_kernel(const __nv_bfloat16* x, const __grid_constant__ RowMaps<Matrices, __nv_bfloat16, B> maps,
                          const Finish<F, Matrices, __nv_bfloat16> finish, int N, int D) {
   constexpr int outputs = 16, own = outputs / Matrices, step = 32;
   struct Sums {
@@ -197,7 +198,7 @@ static __global__ void __launch_bounds__(Warps * 32)
   let_successor_start();
   Sums& shared = shared_memory<Sums>();
   const auto [index, first] = outputs_of(maps, block_index_x(), own);
-  const RowMap<Matrices, __nv_bfloat16>& map = maps.map[index];
+  const RowMap<Matrices, __nv_bfloat16, B>& map = maps.map[index];
   const int O = map.O, group = lane_index() / 4, quad = lane_index() % 4;
   for (const __nv_bfloat16* w : map.w) ask_for_rows(w, first, own, O, static_cast<long long>(D) * 2);
   wait_for_predecessors();
@@ -225,9 +226,9 @@ static __global__ void __launch_bounds__(Warps * 32)
   store_few_rows<Warps, outputs>(shared.value, finish, map.bias, map.y, first, N, O);
 }
 
-template <class F, int Matrices, class R>
-cudaError_t few_rows_product(const R* x, const RowMaps<Matrices, R>& maps, const Finish<F, Matrices, R>& finish, int N,
-                             int D, cudaStream_t stream) {
+template <class F, int Matrices, class R, class B>
+cudaError_t few_rows_product(const R* x, const RowMaps<Matrices, R, B>& maps, const Finish<F, Matrices, R>& finish,
+                             int N, int D, cudaStream_t stream) {
   if (N > few_rows || !count_is_right(maps)) return cudaErrorInvalidValue;
   if (N <= 0) return cudaSuccess;
   constexpr FewRowsPolicy p = few_rows_policy<R>;
@@ -238,17 +239,17 @@ cudaError_t few_rows_product(const R* x, const RowMaps<Matrices, R>& maps, const
   int warps = p.warps;
   const auto kernel = [&] {
     if constexpr (std::is_same_v<R, __nv_bfloat16>) {
-      if (!packable) return few_rows_bf16_kernel<p.warps, false, F, Matrices>;
-      if (blocks > few_rows_blocks) return few_rows_bf16_kernel<p.warps, true, F, Matrices>;
+      if (!packable) return few_rows_bf16_kernel<p.warps, false, F, Matrices, B>;
+      if (blocks > few_rows_blocks) return few_rows_bf16_kernel<p.warps, true, F, Matrices, B>;
       warps = 2 * p.warps;
-      return few_rows_bf16_kernel<2 * p.warps, true, F, Matrices>;
+      return few_rows_bf16_kernel<2 * p.warps, true, F, Matrices, B>;
     } else {
       constexpr int count = pack_count<R>;
-      return !packable ? few_rows_kernel<p.warps, p.outputs, 1, 8, F, Matrices, R>
-             : N == 1  ? few_rows_kernel<p.warps, p.outputs, count, 1, F, Matrices, R>
-             : N == 2  ? few_rows_kernel<p.warps, p.outputs, count, 2, F, Matrices, R>
-             : N <= 4  ? few_rows_kernel<p.warps, p.outputs, count, 4, F, Matrices, R>
-                       : few_rows_kernel<p.warps, p.outputs, count, 8, F, Matrices, R>;
+      return !packable ? few_rows_kernel<p.warps, p.outputs, 1, 8, F, Matrices, R, B>
+             : N == 1  ? few_rows_kernel<p.warps, p.outputs, count, 1, F, Matrices, R, B>
+             : N == 2  ? few_rows_kernel<p.warps, p.outputs, count, 2, F, Matrices, R, B>
+             : N <= 4  ? few_rows_kernel<p.warps, p.outputs, count, 4, F, Matrices, R, B>
+                       : few_rows_kernel<p.warps, p.outputs, count, 8, F, Matrices, R, B>;
     }
   }();
   return launch_early(grid_of(blocks), warps * 32,
@@ -256,11 +257,14 @@ cudaError_t few_rows_product(const R* x, const RowMaps<Matrices, R>& maps, const
                       maps, finish, N, D);
 }
 
-/// y (N, O) = x (N, D) wᵀ + bias, N at most few_rows.
+/// y (N, O) = x (N, D) wᵀ + bias, N at most few_rows; the bias is of R or of Accumulate<R>.
+template <class R, class B>
+cudaError_t few_rows_forward(const R* x, const R* w, const B* bias, R* y, int N, int D, int O, cudaStream_t stream) {
+  return few_rows_product(x, RowMaps<1, R, B>{{{{w}, bias, y, O}}, 1}, Plain<R>{}, N, D, stream);
+}
 template <class R>
-cudaError_t few_rows_forward(const R* x, const R* w, const Accumulate<R>* bias, R* y, int N, int D, int O,
-                             cudaStream_t stream) {
-  return few_rows_product(x, RowMaps<1, R>{{{{w}, bias, y, O}}, 1}, Plain<R>{}, N, D, stream);
+cudaError_t few_rows_forward(const R* x, const R* w, std::nullptr_t, R* y, int N, int D, int O, cudaStream_t stream) {
+  return few_rows_product(x, RowMaps<1, R>{{{{w}, nullptr, y, O}}, 1}, Plain<R>{}, N, D, stream);
 }
 /// y (N, O) = x (N, D) wᵀ + bias for each of one to three maps.
 template <class R>
