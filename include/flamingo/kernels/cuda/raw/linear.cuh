@@ -182,17 +182,23 @@ cudaError_t product(const R* a, const R* b, const R* bias, const C* base, C* c, 
                 packable ? packed : single, a, b, bias, base, c, rows, columns, depth);
 }
 
+/// c = or += the same.
+template <bool AContiguous, bool BContiguous, bool Add, class R, class C>
+cudaError_t product(const R* a, const R* b, const R* bias, C* c, int rows, int columns, int depth,
+                    cudaStream_t stream) {
+  return product<AContiguous, BContiguous, Add>(a, b, bias, static_cast<const C*>(c), c, rows, columns, depth, stream);
+}
+
 /// Writes y (N, O) = x (N, D) wᵀ + bias; bias may be null.
 template <class R>
 cudaError_t linear_forward(const R* x, const R* w, const R* bias, R* y, int N, int D, int O, cudaStream_t stream) {
-  return product<true, true, false>(x, w, bias, static_cast<const R*>(nullptr), y, N, O, D, stream);
+  return product<true, true, false>(x, w, bias, y, N, O, D, stream);
 }
 
 /// Writes dx (N, D) = dy (N, O) w.
 template <class R>
 cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, int O, cudaStream_t stream) {
-  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), static_cast<const R*>(nullptr), dx, N, D, O,
-                                     stream);
+  return product<true, false, false>(dy, w, static_cast<const R*>(nullptr), dx, N, D, O, stream);
 }
 
 /// Adds dyᵀ x to dw (O, D). No atomics: the same bits every time. The gradient of a bias is a sum of columns
@@ -200,8 +206,7 @@ cudaError_t linear_backward_input(const R* dy, const R* w, R* dx, int N, int D, 
 template <class R>
 cudaError_t linear_backward_weight(const R* dy, const R* x, Accumulate<R>* dw, int N, int D, int O,
                                    cudaStream_t stream) {
-  return product<false, false, true>(dy, x, static_cast<const R*>(nullptr), static_cast<const Accumulate<R>*>(dw), dw,
-                                     O, D, N, stream);
+  return product<false, false, true>(dy, x, static_cast<const R*>(nullptr), dw, O, D, N, stream);
 }
 
 }  // namespace flamingo::raw
