@@ -167,6 +167,11 @@ template <class T, Platform P>
 View<P, 1, const T> table(Context<P>& ctx, const std::vector<T>& host) {
   return {readable(ctx, host), {static_cast<int>(host.size())}};
 }
+/// The same of a table that never changes and lives as long as the context: P may keep what it copied.
+template <class T, Platform P>
+View<P, 1, const T> lasting_table(Context<P>& ctx, const std::vector<T>& host) {
+  return table(ctx, host);
+}
 template <Platform P>
 Spans<P> table(Context<P>& ctx, const SpanList& host) {
   return {table(ctx, host.spans), table(ctx, host.segments)};

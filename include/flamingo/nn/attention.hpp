@@ -385,7 +385,7 @@ struct Attention {
     } else if constexpr (C.alibi > 0) {
       static_assert(C.split == 1, "AttentionConfig: the slopes of linear biases are those of all heads; split is 1");
       static const std::vector<AccumulateOf<P>> slopes = alibi_slopes<AccumulateOf<P>>(C.heads, C.alibi);
-      return Alibi<P>{table(ctx, slopes)};
+      return Alibi<P>{lasting_table(ctx, slopes)};
     } else {
       return NoPosition{};
     }

@@ -123,6 +123,43 @@ TEST_CASE("work of one key is run, captured, then replayed over what memory hold
   CHECK((calls == 3 && !replay.captured()));
 }
 
+TEST_CASE("a lasting table is copied once, so work that reads it is captured", "[cuda]") {
+  using P = Cuda<float>;
+  static const std::vector<float> numbers{1, 2, 4};
+  Context<P> ctx(1 << 16, 4096);
+  Replay<P> replay;
+  const auto y = take_vector<float, true>(ctx, 3);
+  const std::size_t kept = ctx.arena().kept();
+  const float* first = nullptr;
+  const auto work = [&] {
+    const auto x = lasting_table(ctx, numbers);
+    REQUIRE(x.shape[0] == 3);
+    if (!first) first = x.data;
+    CHECK(x.data == first);
+    check_cuda(raw::add(x.data, x.data, y.data, 3, ctx.stream()), "add");
+  };
+  for (int step = 0; step < 3; ++step) {
+    replay(ctx, {1}, work);
+    CHECK(host_copy(ctx, y.data, 3) == std::vector<float>{2, 4, 8});
+    CHECK(replay.captured() == (step > 0));
+  }
+  CHECK(ctx.arena().kept() == kept);
+
+  // First asked for while work is captured, it is a table as any other, and the work is run.
+  static const std::vector<float> others{3, 5, 7};
+  bool asks = false;
+  Replay<P> late;
+  const auto later = [&] {
+    const auto scope = ctx.kept_scope();
+    if (asks) check_cuda(raw::add(lasting_table(ctx, others).data, y.data, y.data, 3, ctx.stream()), "add");
+  };
+  late(ctx, {1}, later);
+  asks = true;
+  late(ctx, {1}, later);
+  CHECK(!late.captured());
+  CHECK(host_copy(ctx, y.data, 3) == std::vector<float>{5, 9, 15});
+}
+
 TEST_CASE("work that copies from the host is not replayed, and what fails leaves no capture behind", "[cuda]") {
   using P = Cuda<float>;
   Context<P> ctx(1 << 16, 4096);

@@ -6,8 +6,10 @@
 #include <bit>
 #include <concepts>
 #include <cstddef>
+#include <map>
 #include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <flamingo/core/context.hpp>
@@ -65,6 +67,17 @@ class Context<Cuda<R>> : public Memory {
   Staging& staging() { return staging_; }
   CudaProducts& products() { return products_; }
 
+  /// The device's copy of bytes that never change and stay where they are as long as the context lives: made once,
+  /// beside the arena. Null where there is none yet and work is being captured, which copies nothing.
+  const void* lasting(const void* host, std::size_t bytes) {
+    const auto found = lasting_.find(host);
+    if (found != lasting_.end()) return found->second.data();
+    if (staging_.closed()) return nullptr;
+    DeviceRange copy(bytes);
+    staging_.upload(stream(), host, copy.data(), bytes);
+    return lasting_.emplace(host, std::move(copy)).first->second.data();
+  }
+
   /// Adds `count` numbers of the device over all processes of a split model, in place and in the order of the stream.
   /// Set by whoever splits; unset: one process.
   Function<void(R*, std::size_t, cudaStream_t)> sum_over_processes;
@@ -78,6 +91,7 @@ class Context<Cuda<R>> : public Memory {
   DeviceRange range_;
   Stream stream_;
   Staging staging_;
+  std::map<const void*, DeviceRange> lasting_;
   CudaProducts products_;
 };
 
@@ -116,6 +130,13 @@ const T* readable(Context<Cuda<R>>& ctx, const std::vector<T>& host) {
   T* const device = reinterpret_cast<T*>(ctx.arena().keep(host.size() * sizeof(T)));
   upload(ctx, host.data(), host.size(), device);
   return device;
+}
+
+template <class T, Real R>
+View<Cuda<R>, 1, const T> lasting_table(Context<Cuda<R>>& ctx, const std::vector<T>& host) {
+  const void* const kept = ctx.lasting(host.data(), host.size() * sizeof(T));
+  return kept ? View<Cuda<R>, 1, const T>{static_cast<const T*>(kept), {static_cast<int>(host.size())}}
+              : table(ctx, host);
 }
 
 /// The lists that attention's kernels walk, and how far they reach: the rows after that are of no span.

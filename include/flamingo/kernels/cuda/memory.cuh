@@ -110,6 +110,8 @@ class Staging {
     return std::exchange(asked_, false);
   }
 
+  bool closed() const { return closed_; }
+
   /// Copies to the device in the stream's order; always the same stream.
   void upload(cudaStream_t stream, const void* from, void* to, std::size_t bytes) {
     asked_ = asked_ || bytes > 0;
