@@ -23,8 +23,8 @@ struct Attention<Cuda<R>> {
   /// Largest head size; smaller ones share kernels (see with_tile).
   static constexpr int most_head_dim = 128;
   /// Most rows of a call whose keys are divided among blocks, if no span has more than one of them and there are no
-  /// relative positions: a token of each sequence. There a row's bits depend on how many rows there are and on how
-  /// much the pools hold (raw/attention_decode.cuh), as those of cuBLASLt's products do.
+  /// relative positions: a token of each sequence. There a row's bits depend on how many rows there are and, by powers
+  /// of two, on how many keys they see (raw/attention_decode.cuh).
   static constexpr int most_single_rows = 64;
 
   template <class Position>
@@ -51,7 +51,7 @@ struct Attention<Cuda<R>> {
         attend(content, {first, heads}, term);
       });
     } else if (spans.lists.single && reached <= most_single_rows) {
-      decode(ctx, shape, q, pools, spans.lists.tables, raw_of(position), y, lse);
+      decode(ctx, shape, q, pools, spans.lists, raw_of(position), y, lse);
     } else {
       attend(q, {0, shape.heads}, raw_of(position));
     }
@@ -93,17 +93,16 @@ struct Attention<Cuda<R>> {
   }
 
  private:
-  /// What single rows attend to. How many blocks there are follows from sizes that stay from token to token.
+  /// What single rows attend to. How many blocks there are follows from sizes that stay for many tokens.
   static void decode(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
-                     const raw::AttentionTables& tables, auto term, Out<P> y, Statistics lse) {
+                     const SpanLists<P>& lists, auto term, Out<P> y, Statistics lse) {
     const Heads all{0, shape.heads};
     const raw::AttentionShape sizes = all.shape(shape, q);
-    long long held = 0;
-    for (const KeyValue<P>& pool : pools) held += pool.k.rows;
+    const raw::AttentionTables& tables = lists.tables;
     const auto scope = ctx.scope();
     with_tile(shape.head_dim, [&](auto tile) {
       constexpr int K = decltype(tile)::value;
-      const int parts = raw::attention_decode_parts<K, Number>(sizes, tables.query_tile_count, held);
+      const int parts = raw::attention_decode_parts<K, Number>(sizes, tables.query_tile_count, lists.most_keys);
       A* const workspace = reinterpret_cast<A*>(
           ctx.arena().scratch(raw::attention_decode_size(sizes, tables.query_tile_count, parts) * sizeof(A)));
       check_cuda(

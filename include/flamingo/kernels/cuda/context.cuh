@@ -147,6 +147,7 @@ struct SpanLists<Cuda<R>> {
   std::array<int, max_pools> pool_rows{};  ///< of keys
   int nearest = 0, farthest = -1;          ///< distances from a query back to keys whose scores count
   bool single = true;                      ///< no span has more than one row
+  int most_keys = 0;                       ///< that a row may see, up to the next power of two
 };
 
 namespace detail {
@@ -187,6 +188,18 @@ raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_
   }
 }
 
+/// How many keys the segments of a span have at most, up to the next power of two: it stays for many tokens.
+inline int most_keys(const SpanList& host) {
+  unsigned most = 0;
+  for (const Span& span : host.spans) {
+    unsigned keys = 0;
+    for (int i = span.first_segment; i < span.first_segment + span.segments; ++i)
+      keys += static_cast<unsigned>(host.segments[static_cast<std::size_t>(i)].count);
+    most = std::max(most, keys);
+  }
+  return static_cast<int>(std::bit_ceil(most));
+}
+
 /// How far keys stand before queries, where a score is read.
 inline void reach(const SpanList& host, int& nearest, int& farthest) {
   for (const Span& span : host.spans)
@@ -208,6 +221,7 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
       detail::plan_of<typename detail::Bare<R>::Type>(host, spans.lists.rows, spans.lists.pool_rows);
   detail::reach(host, spans.lists.nearest, spans.lists.farthest);
   spans.lists.single = std::all_of(host.spans.begin(), host.spans.end(), [](const Span& s) { return s.rows <= 1; });
+  spans.lists.most_keys = detail::most_keys(host);
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);
   spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),
@@ -226,8 +240,8 @@ void extend_key(std::vector<std::uintptr_t>& key, const Spans<Cuda<R>>& spans) {
   for (const void* list : {static_cast<const void*>(t.spans), static_cast<const void*>(t.segments),
                            static_cast<const void*>(t.query_tiles)})
     key.push_back(reinterpret_cast<std::uintptr_t>(list));
-  for (const int number :
-       {t.query_tile_count, t.tiles.query_rows, t.tiles.key_rows, spans.lists.rows, int{spans.lists.single}})
+  for (const int number : {t.query_tile_count, t.tiles.query_rows, t.tiles.key_rows, spans.lists.rows,
+                           int{spans.lists.single}, spans.lists.most_keys})
     key.push_back(static_cast<std::uintptr_t>(number));
 }
 

@@ -208,7 +208,8 @@ TEST_CASE("keys are divided into as many parts as blocks and pools want", "[raw]
   CHECK(parts(one, 1, 100000) == 17);    // 16 blocks each
   CHECK(parts(one, 8, 100000) == 3);     //
   CHECK(parts(groups, 8, 100000) == 9);  // a block for eight heads
-  CHECK(parts(one, 1, 100) == 4);        // of 32 keys
+  CHECK(parts(one, 1, 100) == 2);        // of 64 keys
+  CHECK(parts(one, 1, 64) == 1);         // a picture
   CHECK(parts(one, 64, 100000) == 1);    //
   CHECK(parts(one, 0, 100000) == 264);   // nothing is launched
   CHECK(parts(one, 1, 0) == 1);

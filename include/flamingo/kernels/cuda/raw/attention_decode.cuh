@@ -5,13 +5,13 @@
 /// Operands as in attention.cuh, forward alone; every span has at most one row. What a token costs is reading its keys
 /// and values, so a block takes all query heads that share a head of keys, and a part of the keys (Flash-Decoding, Dao
 /// et al. 2023): one kernel leaves the maximum, the sum and the weighted values of each part in a workspace, a second
-/// one combines them, parts in their order. What is invisible is not touched. The same bits every time; they depend on
-/// the number of parts, so on how many rows there are and on how much the pools hold.
+/// one combines them, parts in their order; a part alone is the result. What is invisible is not touched. The same bits
+/// every time; they depend on the number of parts, so on how many rows there are and on how many keys they see.
 ///
-/// How many parts there are is the host's choice (attention_decode_parts), out of sizes that stay from token to token,
-/// so that a captured graph may be replayed; which keys are a part's is read from the tables on the device.
+/// How many parts there are is the host's choice (attention_decode_parts), out of sizes that stay for many tokens, so
+/// that a captured graph may be replayed; which keys are a part's is read from the tables on the device.
 ///
-///   const int parts = attention_decode_parts<K, R>(shape, tables.query_tile_count, pool_rows);
+///   const int parts = attention_decode_parts<K, R>(shape, tables.query_tile_count, most_keys);
 ///   // workspace: attention_decode_size(shape, tables.query_tile_count, parts) numbers
 ///   const cudaError_t error = attention_decode<K, R>(shape, tables, q, pools, scale, position, parts, workspace, o,
 ///   lse, stream);
@@ -25,8 +25,9 @@ namespace flamingo::raw {
 
 struct DecodePolicy {
   int warps = 4;
-  int keys = 4;      ///< that a lane loads before it multiplies; half of them where registers would not hold the sums
-  int blocks = 264;  ///< about so many are wanted: two for each multiprocessor of an H100
+  int keys = 4;        ///< that a lane loads before it multiplies; half of them where registers would not hold the sums
+  int blocks = 264;    ///< about so many are wanted: two for each multiprocessor of an H100
+  int part_keys = 64;  ///< a part has at least so many: the latents of a picture are one
 };
 inline constexpr DecodePolicy decode_policy{};
 
@@ -115,11 +116,21 @@ __device__ inline A* decode_record(A* workspace, long long row, int heads, int h
   return workspace + ((row * heads + head) * parts + part) * (d + 2);
 }
 
+/// Writes a number of a row and head, and with channel 0 its lse, of what was summed; -infinity and zeros where nothing
+/// was.
+template <class R, class A>
+__device__ inline void store_attended(const AttentionShape& shape, const Strided<R>& o, A* lse, long long row, int head,
+                                      int channel, A sum, A above, A weights) {
+  const bool sees = weights != 0;
+  o.data[row * o.stride + head * shape.head_dim + channel] = narrow<R>(sees ? sum / weights : A(0));
+  if (lse && channel == 0) lse[shape.statistic(row, head)] = sees ? above + logarithm(weights) : above;
+}
+
 template <int K, int Count, int Heads, class Position, class R, class A>
 static __global__ void __launch_bounds__(DecodeLanes<K, Count, Heads>::threads)
     attention_decode_kernel(AttentionShape shape, AttentionTables tables, Strided<const R> q,
                             const __grid_constant__ Pools<const R> pools, A scale, Position position, int parts,
-                            A* workspace) {
+                            A* workspace, Strided<R> o, A* lse) {
   begin_early();
   using L = DecodeLanes<K, Count, Heads>;
   constexpr int warps = decode_policy.warps, keys = L::keys, numbers = L::packs * Count;
@@ -130,11 +141,16 @@ static __global__ void __launch_bounds__(DecodeLanes<K, Count, Heads>::threads)
   Shared& shared = shared_memory<Shared>();
   const int row = block_index_x() / parts, part = block_index_x() % parts;
   const QueryTile tile = tables.query_tiles[row];
-  if (tile.span < 0) return;  // the kernel that combines knows it
-  const Span span = tables.spans[tile.span];
   const int d = shape.head_dim, group = shape.heads / shape.kv_heads, blocks = tiles_over(group, Heads);
   const int kv_head = block_index_y() / blocks, first = block_index_y() % blocks * Heads;
   const int heads = group - first < Heads ? group - first : Heads, first_head = kv_head * group + first;
+  if (tile.span < 0) {  // rows of no span; of several parts the kernel that combines knows it
+    for (int i = thread_index(); parts == 1 && i < tile.rows * heads * d; i += L::threads)
+      store_attended(shape, o, lse, tile.first_row + i / (heads * d), first_head + i / d % heads, i % d, A(0),
+                     static_cast<A>(-INFINITY), A(0));
+    return;
+  }
+  const Span span = tables.spans[tile.span];
   const int slot = lane_index() / L::lanes, lane = lane_index() % L::lanes;
 
   Array<Array<A, numbers>, Heads> own, sums = {};
@@ -247,6 +263,10 @@ static __global__ void __launch_bounds__(DecodeLanes<K, Count, Heads>::threads)
       sum += shared.sums[warp][h][channel] * factor;
       weights += shared.total[warp][h] * factor;
     }
+    if (parts == 1) {
+      store_attended(shape, o, lse, tile.first_row, first_head + h, channel, sum, above, weights);
+      continue;
+    }
     A* const record = decode_record(workspace, row, shape.heads, first_head + h, parts, part, d);
     record[channel] = sum;
     if (channel == 0) {
@@ -279,27 +299,26 @@ static __global__ void __launch_bounds__(decode_combine_threads)
     sum += record[channel] * factor;
     weights += record[d + 1] * factor;
   }
-  const bool sees = weights != 0;
-  for (long long row = tile.first_row; row < tile.first_row + tile.rows; ++row) {
-    if (channel < d) o.data[row * o.stride + head * d + channel] = narrow<R>(sees ? sum / weights : A(0));
-    if (lse && channel == 0) lse[shape.statistic(row, head)] = sees ? above + logarithm(weights) : above;
-  }
+  for (long long row = tile.first_row; channel < d && row < tile.first_row + tile.rows; ++row)
+    store_attended(shape, o, lse, row, head, channel, sum, above, weights);
 }
 
-/// Into how many parts the keys of a row are divided, for tables of so many query tiles and pools of so many rows in
-/// all: enough blocks for the device, and no part for which the pools cannot have keys.
+/// Into how many parts the keys of a row are divided, for tables of so many query tiles and at most so many keys that a
+/// row sees: enough blocks for the device, and no part for which there cannot be keys.
 template <int K, class R>
-int attention_decode_parts(const AttentionShape& shape, int query_tiles, long long pool_rows) {
+int attention_decode_parts(const AttentionShape& shape, int query_tiles, long long most_keys) {
   const int group = shape.heads / shape.kv_heads;
   const int blocks = query_tiles * shape.kv_heads * tiles_over(group, decode_heads(group));
   constexpr int step = DecodeLanes<K, pack_count<R>, 1>::block_keys;
-  const long long most = (pool_rows + step - 1) / step;
+  constexpr int least = step > decode_policy.part_keys ? step : decode_policy.part_keys;
+  const long long most = (most_keys + least - 1) / least;
   const int wanted = tiles_over(decode_policy.blocks, blocks > 0 ? blocks : 1);
   return most < 1 ? 1 : most < wanted ? static_cast<int>(most) : wanted;
 }
 
-/// The numbers of the workspace.
+/// The numbers of the workspace; a single part needs none.
 inline std::size_t attention_decode_size(const AttentionShape& shape, int query_tiles, int parts) {
+  if (parts == 1) return 0;
   return static_cast<std::size_t>(query_tiles) * static_cast<std::size_t>(shape.heads) *
          static_cast<std::size_t>(parts) * static_cast<std::size_t>(shape.head_dim + 2);
 }
@@ -324,8 +343,8 @@ cudaError_t attention_decode(const AttentionShape& shape, const AttentionTables&
   const std::size_t shared = static_cast<std::size_t>(decode_policy.warps * heads * (K + 2)) * sizeof(A);
   const cudaError_t error = launch_early(
       grid_of(tables.query_tile_count * parts, shape.kv_heads * tiles_over(group, heads)), decode_policy.warps * 32,
-      shared, stream, kernel, shape, tables, q, pools, scale, position, parts, workspace);
-  if (error != cudaSuccess) return error;
+      shared, stream, kernel, shape, tables, q, pools, scale, position, parts, workspace, o, lse);
+  if (error != cudaSuccess || parts == 1) return error;
   return launch_early(grid_of(tables.query_tile_count, shape.heads), decode_combine_threads, 0, stream,
                       attention_decode_combine_kernel<R, A>, shape, tables, parts, workspace, o, lse);
 }
