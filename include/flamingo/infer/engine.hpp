@@ -133,6 +133,8 @@ class Engine {
   int text_rows_used() const { return text_.uses->used(); }
   /// Tokens that all passes so far have read.
   long tokens_read() const { return tokens_read_; }
+  /// What starts steps of decoding; on Cuda it tells whether they are captured.
+  const Replay<P>& replay() const { return replay_; }
 
   /// The medium of these features (S or L S rows of a frozen encoder, L frames one after another): its latents and its
   /// keys and values in every gated block are computed unless the same content is here already. Of its R rows `visible`

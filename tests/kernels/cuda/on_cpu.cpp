@@ -17,6 +17,8 @@ template std::vector<double> text_model<text_mpt, Cpu<double, Isa::portable>>();
 template std::vector<double> text_model<text_neox, Cpu<double, Isa::portable>>();
 template std::vector<double> text_model<text_chinchilla, Cpu<double, Isa::portable>>();
 template std::vector<double> asked_text<text_chinchilla, Cpu<double, Isa::portable>>();
+template SteppedText stepped_text<text_mpt, Cpu<double, Isa::portable>>();
+template SteppedText stepped_text<text_neox, Cpu<double, Isa::portable>>();
 template Results text_operations<Cpu<double, Isa::portable>>();
 template Results layers<Cpu<double, Isa::portable>>();
 

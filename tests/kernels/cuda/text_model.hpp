@@ -71,4 +71,34 @@ std::vector<double> asked_text() {
   return all;
 }
 
+/// Logits of two sequences that are read token by token, and how many of these steps Cuda had captured.
+struct SteppedText {
+  std::vector<double> logits;
+  int captured = 0;
+};
+template <auto C, Platform P>
+SteppedText stepped_text() {
+  using Decoder = DecoderOf<C, P>;
+  Context<P> ctx = small_context<P>();
+  const Store<Decoder, P> lm(drawn<Decoder, HostOf<P>>(41).flat);
+  auto engine = make_engine<LanguageModel<C, P>>(ctx, lm.views, {.text_rows = 256, .media = 0});
+  std::vector<TextState> states{engine.begin({.ids = {3, 1, 4, 1, 5}, .phi = {}}),
+                                engine.begin({.ids = {16, 2}, .phi = {}})};
+  std::vector<TextState*> both{&states[0], &states[1]};
+  SteppedText report;
+  const auto add = [&](const auto& logits) { report.logits.insert(report.logits.end(), logits.begin(), logits.end()); };
+  add(engine.next_logits(both));
+  for (int step = 0; step < 12; ++step) {
+    {  // others overwrite where the step before had its tables
+      const auto kept = ctx.kept_scope();
+      table(ctx, std::vector<double>(512, 7.0));
+    }
+    states[0].append((5 * step + 2) % 17);
+    states[1].append((3 * step + 1) % 17);
+    add(engine.next_logits(both));
+    if constexpr (requires { engine.replay().captured(); }) report.captured += engine.replay().captured();
+  }
+  return report;
+}
+
 }  // namespace flamingo::test

@@ -9,6 +9,8 @@
 namespace flamingo::test {
 extern template std::vector<double> text_model<text_mpt, Cpu<double, Isa::portable>>();
 extern template std::vector<double> text_model<text_neox, Cpu<double, Isa::portable>>();
+extern template SteppedText stepped_text<text_mpt, Cpu<double, Isa::portable>>();
+extern template SteppedText stepped_text<text_neox, Cpu<double, Isa::portable>>();
 }  // namespace flamingo::test
 
 namespace text_model_test {
@@ -19,6 +21,14 @@ using namespace flamingo::test;
 TEST_CASE("decoders of other types train on Cuda as on the CPU", "[cuda]") {
   check_alike(text_model<text_mpt, Cuda<double>>(), text_model<text_mpt, Cpu<double, Isa::portable>>());
   check_alike(text_model<text_neox, Cuda<double>>(), text_model<text_neox, Cpu<double, Isa::portable>>());
+}
+
+TEST_CASE("steps of decoding on Cuda give the CPU's logits, captured and replayed", "[cuda]") {
+  const SteppedText rotary = stepped_text<text_neox, Cuda<double>>(), alibi = stepped_text<text_mpt, Cuda<double>>();
+  check_alike(rotary.logits, stepped_text<text_neox, Cpu<double, Isa::portable>>().logits);
+  check_alike(alibi.logits, stepped_text<text_mpt, Cpu<double, Isa::portable>>().logits);
+  CHECK(rotary.captured >= 8);
+  CHECK(alibi.captured == rotary.captured);
 }
 
 TEST_CASE("a run on Cuda that is stopped and resumed goes on bit for bit", "[cuda]") {
