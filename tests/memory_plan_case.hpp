@@ -23,4 +23,16 @@ inline std::vector<float> planned_features(int media) {
   return all;
 }
 
+/// A batch of training as large as the workload.
+inline TrainingBatch<float> planned_batch() {
+  TrainingBatch<float> batch;
+  batch.features = planned_features(6);
+  for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
+  for (int s = 0; s < 2; ++s) {
+    batch.sequences.push_back(flamingo::detail::spread_media(work));
+    batch.sequences.back().first_medium = 3 * s;
+  }
+  return batch;
+}
+
 }  // namespace flamingo::test

@@ -36,17 +36,6 @@ namespace {
 using P = Cpu<float>;
 using Model = model::Flamingo<planned, P>;
 
-TrainingBatch<float> planned_batch() {
-  TrainingBatch<float> batch;
-  batch.features = planned_features(6);
-  for (int m = 0; m < 6; ++m) batch.media.push_back({m * 32, 32, 2, m % 3});
-  for (int s = 0; s < 2; ++s) {
-    batch.sequences.push_back(detail::spread_media(work));
-    batch.sequences.back().first_medium = 3 * s;
-  }
-  return batch;
-}
-
 /// Bytes that the process holds, where its allocator tells.
 #ifdef FLAMINGO_TELLS_HELD
 constexpr bool tells_held = true;

@@ -2,12 +2,15 @@
 /// itself.
 ///
 /// Products count 2 operations a term; what goes element by element counts nothing. Nothing is read but span tables.
+/// Dry<Cuda<R>> counts what Cuda takes beside the CPU too: tables, packed weights that are unpacked, attention's
+/// scratch.
 #pragma once
 #include <flamingo/kernels/dry/activation.hpp>
 #include <flamingo/kernels/dry/adamw.hpp>
 #include <flamingo/kernels/dry/arrange.hpp>
 #include <flamingo/kernels/dry/attention.hpp>
 #include <flamingo/kernels/dry/choice.hpp>
+#include <flamingo/kernels/dry/context.hpp>
 #include <flamingo/kernels/dry/convolution.hpp>
 #include <flamingo/kernels/dry/cross_entropy.hpp>
 #include <flamingo/kernels/dry/dropout.hpp>

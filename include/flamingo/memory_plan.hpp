@@ -1,4 +1,8 @@
 /// What a model takes, told before it runs: the bytes of its weights, and those of a run by the run's own code on Dry.
+///
+/// Of Cuda<R> the plan is what the context's arena must hold, beside weights and a batch that lie elsewhere. Not
+/// counted are partial sums of gradients of vectors (up to 1 KiB for each feature of a row, on top of what is taken
+/// then) and lists of pictures of unequal sizes.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -7,6 +11,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -90,7 +95,21 @@ struct InferenceMemory {
   double most() const { return caches + std::max(encoding, reading); }
 };
 
+/// The format of matrices that P reads where they lie.
+template <Platform P>
+inline constexpr Format own_format = std::is_same_v<typename P::Real, bfloat16> ? Format::bf16 : Format::f32;
+
 namespace detail {
+/// Packed weights of which nothing is known but their format.
+template <class Layer, Platform P>
+typename Layer::template Parameters<Packed<P>> weights_held_in(Format format) {
+  typename Layer::template Parameters<Packed<P>> views{};
+  auto hold = [format](const Spec&, auto& leaf) {
+    if constexpr (requires { leaf.format; }) leaf.format = format;
+  };
+  Layer::each(hold, views);
+  return views;
+}
 /// A sequence whose media are announced at equal distances.
 inline Sequence spread_media(const Workload& w) {
   Sequence s;
@@ -108,15 +127,15 @@ inline void check_workload(const Workload& w) {
 }
 }  // namespace detail
 
-/// Scratch of one frame on its way through the encoder, its pixels and its features.
+/// Scratch of one frame on its way through the encoder, its pixels and its features. `held` is the matrices' format.
 template <auto C, Platform Q>
-double encoding_memory(const Workload& w) {
+double encoding_memory(const Workload& w, Format held = own_format<Q>) {
   using P = Dry<Q>;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
   Context<P> ctx;
   const std::array frame{w.frame(C.vision)};
   const auto scope = ctx.scope();
-  const typename Vision::template Parameters<Packed<P>> weights{};
+  const auto weights = detail::weights_held_in<Vision, P>(held);
   const auto pixels = scratch<3>(ctx, frame[0].rows());
   const auto features = scratch<Vision::D>(ctx, Vision::features(frame[0]).rows());
   Vision::template forward<no_gradients>(ctx, weights, pixels, frame, features);
@@ -124,9 +143,10 @@ double encoding_memory(const Workload& w) {
 }
 
 /// The run: each frame is encoded by itself, then every medium resampled, then all tokens but the last `written` of
-/// each sequence are read in one pass; those are read one by one, which takes no more. Caches hold numbers of Cached.
+/// each sequence are read in one pass, and those one by one. Caches hold numbers of Cached. `held` is the format of the
+/// matrices, all of them packed: on Cuda those that do not lie as its numbers are unpacked, one at a time.
 template <auto C, Platform Q, class Cached = typename Q::Real>
-InferenceMemory inference_memory(const Workload& w, int written = 0) {
+InferenceMemory inference_memory(const Workload& w, int written = 0, Format held = own_format<Q>) {
   using P = Dry<Q>;
   using Model = model::Flamingo<C, P>;
   using Vision = Encoder<frozen_encoder(C.vision), P>;
@@ -134,11 +154,11 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   detail::check_workload(w);
   check(written >= 0 && written < w.tokens, "memory_plan", written, " of ", w.tokens, " tokens are written");
   InferenceMemory memory;
-  memory.encoding = encoding_memory<C, Q>(w);
+  memory.encoding = encoding_memory<C, Q>(w, held);
   const int cells = Vision::features(w.frame(C.vision)).rows();
   Context<P> ctx;
-  const typename Model::Connect::template Parameters<Packed<P>> connector{};
-  const typename Model::Decoder::template Parameters<Packed<P>> lm{};
+  const auto connector = detail::weights_held_in<typename Model::Connect, P>(held);
+  const auto lm = detail::weights_held_in<typename Model::Decoder, P>(held);
   auto engine = make_engine<Model, Cached>(
       ctx, connector, lm, {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
   const std::size_t caches = ctx.arena().kept();
@@ -165,11 +185,11 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
   }
   std::vector<TextState*> all;
   for (TextState& state : states) all.push_back(&state);
-  const auto hidden = engine.read(all);
-  const auto last = scratch<Model::D>(ctx, w.sequences);
-  const std::vector<int> rows(states.size());
-  ops::gather(ctx, hidden, table(ctx, rows), last);
-  Model::Decoder::logits(ctx, lm, last, scratch<Model::V>(ctx, w.sequences));
+  engine.next_logits(all);
+  for (int t = 1; t < written; ++t) {  // the last token is not read
+    for (TextState* state : all) state->append(0);
+    engine.next_logits(all);
+  }
   memory.reading = static_cast<double>(ctx.arena().peak() - caches);
   return memory;
 }
@@ -178,7 +198,7 @@ InferenceMemory inference_memory(const Workload& w, int written = 0) {
 struct TrainingMemory {
   double activations = 0;  ///< what forward keeps for backward at its most, the pass's features or pixels among it
   double scratch = 0;      ///< at its most
-  double drawn = 0;        ///< features or pixels of the update's batches, where they are not those of the pass
+  double drawn = 0;  ///< features or pixels of the update's batches, where they are not those of the pass; the host's
 
   double most() const { return activations + scratch + drawn; }
 };
@@ -208,14 +228,15 @@ TrainingBatch<typename P::Real, Numbers> batch_of(const Workload& w) {
 }  // namespace detail
 
 /// A pass of the trainer's own, over a batch as large as the workload, in an update that draws as many as it says.
+/// `frozen` is the format of a frozen decoder's matrices.
 template <auto C, Platform Q, TrainedParts parts = TrainedParts{}>
-TrainingMemory training_memory(const Workload& w, const TrainingOptions& options = {}) {
+TrainingMemory training_memory(const Workload& w, const TrainingOptions& options = {}, Format frozen = own_format<Q>) {
   using P = Dry<Q>;
   using Lm = typename DecoderOf<C.lm, P>::template Parameters<Packed<P>>;
   detail::check_workload(w);
   const auto batch = detail::batch_of<C, P, parts>(w);
   Context<P> ctx;
-  const Lm lm{};
+  const Lm lm = detail::weights_held_in<DecoderOf<C.lm, P>, P>(frozen);
   Trainer<C, P, Lm, parts>(ctx, lm, 0, {}, {}, options).pass(batch, 1);
   const double all = static_cast<double>((batch.features.size() + batch.pixels.size()) * sizeof(typename P::Real));
   const int at_once = options.sequences_at_once;
@@ -327,8 +348,9 @@ std::string memory_plan_text(const PlanOptions& options = {}) {
   const auto all_bytes = [&](Format format, int n) { return frozen_bytes(format, n) + connector_bytes(format, n); };
   const auto side = [&](const Workload& w) { return w.frame(C.vision).height; };
 
-  const InferenceMemory one = inference_memory<C, P>(options.inference, options.written),
-                        two = inference_memory<half, P>(options.inference, options.written);
+  // The workspace is that of int8, the most: nothing lies as numbers then.
+  const InferenceMemory one = inference_memory<C, P>(options.inference, options.written, Format::int8),
+                        two = inference_memory<half, P>(options.inference, options.written, Format::int8);
   const DividedBytes caches{one.caches, two.caches}, reading{one.reading, two.reading};
   detail::PlanTable use(options.devices);
   std::string text = use.title("Memory for inference: " + detail::text_of(options.inference, side(options.inference)) +
@@ -341,8 +363,8 @@ std::string memory_plan_text(const PlanOptions& options = {}) {
   for (const auto& [name, format] : detail::plan_formats)
     text += use.sum("all, weights as " + std::string(name), [&, f = format](int n) { return all_bytes(f, n); });
 
-  const TrainingMemory whole = training_memory<C, P>(options.training),
-                       shared = training_memory<half, P>(options.training);
+  const TrainingMemory whole = training_memory<C, P>(options.training, {}, Format::int8),
+                       shared = training_memory<half, P>(options.training, {}, Format::int8);
   const DividedBytes activations{whole.activations, shared.activations}, scratch{whole.scratch, shared.scratch};
   const double trained = connector_bytes(Format::f32, 1);
   detail::PlanTable update(options.devices);

@@ -56,7 +56,7 @@ TrainingPlan training_plan(const Workload& work, const TrainingHeld& held, const
   using Layer = TrainedOf<C, P, parts>;
   using A = AccumulateOf<P>;
   constexpr auto numbers = static_cast<double>(flat_size<Layer>()), whole = numbers * sizeof(A);
-  const TrainingMemory pass = training_memory<C, P, parts>(work, options);
+  const TrainingMemory pass = training_memory<C, P, parts>(work, options, held.frozen);
   TrainingPlan plan{.weights = whole + (RoundedWeights<Layer, P>::copied ? numbers * sizeof(typename P::Real) : 0),
                     .gradients = whole,
                     .moments = 2 * numbers * moment_bytes<A>(held.moments),
@@ -67,7 +67,7 @@ TrainingPlan training_plan(const Workload& work, const TrainingHeld& held, const
   if constexpr (!parts.vision)
     if (held.encoder) {
       plan.encoder = weight_memory<Encoder<frozen_encoder(C.vision), P>, P>(held.frozen).bytes();
-      plan.workspace = std::max(plan.workspace, encoding_memory<C, P>(work));
+      plan.workspace = std::max(plan.workspace, encoding_memory<C, P>(work, held.frozen));
     }
   return plan;
 }
@@ -75,8 +75,15 @@ TrainingPlan training_plan(const Workload& work, const TrainingHeld& held, const
 /// The same of a trainer as it is, before its first step. `encoder` are the bytes of a frozen one that stays in memory.
 template <auto C, Platform P, class Lm, TrainedParts parts>
 TrainingPlan training_plan(const Trainer<C, P, Lm, parts>& trainer, const Workload& work, double encoder = 0) {
-  TrainingPlan plan = training_plan<C, P, parts>(
-      work, {.moments = trainer.optimizer.first.format(), .encoder = encoder > 0}, trainer.options());
+  TrainingHeld held{.moments = trainer.optimizer.first.format(), .frozen = own_format<P>, .encoder = encoder > 0};
+  if constexpr (!parts.lm) {  // one of another format tells of all
+    auto see = [&](const Spec&, const auto& leaf) {
+      if constexpr (requires { leaf.format; })
+        if (leaf.format != own_format<P>) held.frozen = leaf.format;
+    };
+    DecoderOf<C.lm, P>::each(see, trainer.frozen_lm());
+  }
+  TrainingPlan plan = training_plan<C, P, parts>(work, held, trainer.options());
   plan.encoder = encoder;
   plan.moments = static_cast<double>(trainer.optimizer.first.bytes() + trainer.optimizer.second.bytes());  // its share
   plan.frozen_lm = 0;
@@ -96,15 +103,16 @@ TrainingPlan training_plan(const Trainer<C, P, Lm, parts>& trainer, const Worklo
 }
 
 /// How many of the workload's sequences a pass can take at a time where `bytes` are there for activations and
-/// workspace, beside the update's batches: TrainingOptions::sequences_at_once. 0: not even one.
+/// workspace, beside the update's batches: TrainingOptions::sequences_at_once. 0: not even one. `frozen` is the format
+/// of a frozen decoder's matrices.
 template <auto C, Platform P, TrainedParts parts = TrainedParts{}>
-int sequences_that_fit(Workload work, double bytes, TrainingOptions options = {}) {
+int sequences_that_fit(Workload work, double bytes, TrainingOptions options = {}, Format frozen = own_format<P>) {
   int fits = 0, beyond = work.sequences + 1;
   options.sequences_at_once = 0;
   work.batches = 1;
   while (fits + 1 < beyond) {
     work.sequences = fits + (beyond - fits) / 2;
-    if (training_memory<C, P, parts>(work, options).most() <= bytes)
+    if (training_memory<C, P, parts>(work, options, frozen).most() <= bytes)
       fits = work.sequences;
     else
       beyond = work.sequences;

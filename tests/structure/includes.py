@@ -24,7 +24,10 @@ MAY = {
     "train": USE,
     "infer": USE,
     "eval": USE | {"train", "infer"},
-    "kernels/dry": KERNELS,
+    # What Cuda's kernels take is counted too, by plain C++ that they share.
+    "kernels/dry": KERNELS
+    | {f"kernels/cuda/{name}.hpp" for name in ("attention_sizes", "linear_sizes", "span_plan")}
+    | {"kernels/cuda/raw/attention_plan.hpp"},
     "kernels/cpu": KERNELS,
     "kernels/cuda": KERNELS | {"kernels/cuda/raw"},
     "kernels/cuda/raw": set(),

@@ -23,9 +23,11 @@ inline constexpr FlamingoConfig<Features, Llama> packed_config{
            .added = 2,
            .context = 32}};
 
-/// Drawn weights of a layer, packed on the host: formats take turns, all but q4_1, whose numbers are rounded.
+/// Drawn weights of a layer, packed on the host: formats take turns. There is no q4_1, whose numbers are rounded.
 template <class Layer, Platform P>
-PackedWeights<Layer, P> packed_weights(std::uint64_t seed) {
+PackedWeights<Layer, P> packed_weights(std::uint64_t seed,
+                                       const std::vector<Format>& formats = {Format::int8, Format::q4_0, Format::q8_0,
+                                                                             Format::f16, Format::bf16, Format::f32}) {
   using R = typename P::Real;
   const Store<Layer, P> numbers = drawn<Layer, P>(seed);
   PackedWeights<Layer, P> w;
@@ -37,7 +39,6 @@ PackedWeights<Layer, P> packed_weights(std::uint64_t seed) {
   int turn = 0;
   auto pack = [&]<class From, class To>(const Spec& spec, const From& from, To& to) {
     if constexpr (requires { to.panels; }) {
-      constexpr std::array formats{Format::int8, Format::q4_0, Format::q8_0, Format::f16, Format::bf16, Format::f32};
       to.format = formats[static_cast<std::size_t>(turn++) % formats.size()];
       std::vector<std::byte> bytes;
       std::vector<float> scales;

@@ -29,6 +29,28 @@ TEST_CASE("dry linear counts its products, forward and backward, whatever the fo
   CHECK(ctx.operations() == 5 * product);
 }
 
+TEST_CASE("dry linear on Cuda takes a copy of packed weights that many rows read", "[linear]") {
+  using Q = Dry<Cuda<float>>;
+  const auto taken = [](int rows, Format format, bool backward) {
+    Context<Q> ctx;
+    const PackedMatrix<Q, 11, 32> w{.format = format};
+    const Rows<Q> x{nullptr, rows, Extent<dynamic>(32)}, y{nullptr, rows, Extent<dynamic>(11)};
+    if (backward)
+      ops::linear_backward(ctx, NoGrad{}, w, y, x, NoGrad{});
+    else
+      ops::linear(ctx, x, w, y);
+    CHECK(ctx.arena().scratched() == 0);
+    return ctx.arena().peak();
+  };
+  constexpr std::size_t copy = 11 * 32 * sizeof(float);
+  CHECK(taken(32, Format::int8, false) == 0);
+  CHECK(taken(33, Format::int8, false) == copy);
+  CHECK(taken(33, Format::bf16, false) == copy);
+  CHECK(taken(33, Format::f32, false) == 0);
+  CHECK(taken(1, Format::q4_0, true) == copy);
+  CHECK(taken(1, Format::f32, true) == 0);
+}
+
 TEST_CASE("dry cross-entropy takes one chunk of logits at a time", "[cross_entropy]") {
   Context<P> ctx;
   const auto x = keep<16>(ctx, 5), dx = keep<16>(ctx, 5);

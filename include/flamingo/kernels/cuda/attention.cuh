@@ -4,6 +4,7 @@
 #include <limits>
 #include <span>
 
+#include <flamingo/kernels/cuda/attention_sizes.hpp>
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
 #include <flamingo/kernels/cuda/raw/attention_decode.cuh>
@@ -20,12 +21,8 @@ struct Attention<Cuda<R>> {
   using Statistics = Rows<P, dynamic, A>;
   using Number = typename flamingo::detail::Bare<R>::Type;
 
-  /// Largest head size; smaller ones share kernels (see with_tile).
+  /// Largest head size; smaller ones share kernels (attention_tile).
   static constexpr int most_head_dim = 128;
-  /// Most rows of a call whose keys are divided among blocks, if no span has more than one of them and there are no
-  /// relative positions: a token of each sequence. There a row's bits depend on how many rows there are and, by powers
-  /// of two, on how many keys they see (raw/attention_decode.cuh).
-  static constexpr int most_single_rows = 64;
 
   template <class Position>
   static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>> pools,
@@ -112,12 +109,13 @@ struct Attention<Cuda<R>> {
     });
   }
 
-  /// Calls f with the narrowest tile that holds a head. Few tiles: each is a set of kernels to compile.
+  /// Calls f with the tile of a head.
   template <class F>
   static void with_tile(int head_dim, const F& f) {
-    if (head_dim <= 32)
+    const int tile = attention_tile(head_dim);
+    if (tile == 32)
       f(std::integral_constant<int, 32>{});
-    else if (head_dim <= 64)
+    else if (tile == 64)
       f(std::integral_constant<int, 64>{});
     else
       f(std::integral_constant<int, most_head_dim>{});

@@ -3,12 +3,10 @@
 #pragma once
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <map>
 #include <span>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -19,6 +17,7 @@
 #include <flamingo/kernels/cuda/memory.cuh>
 #include <flamingo/kernels/cuda/products.cuh>
 #include <flamingo/kernels/cuda/raw/attention.cuh>
+#include <flamingo/kernels/cuda/span_plan.hpp>
 
 namespace flamingo {
 
@@ -152,54 +151,6 @@ struct SpanLists<Cuda<R>> {
 
 namespace detail {
 
-static_assert(raw::attention_pools == max_pools);
-static_assert(sizeof(raw::Span) == sizeof(Span) && offsetof(raw::Span, first_row) == offsetof(Span, first_row) &&
-              offsetof(raw::Span, rows) == offsetof(Span, rows) &&
-              offsetof(raw::Span, position) == offsetof(Span, position) &&
-              offsetof(raw::Span, first_segment) == offsetof(Span, first_segment) &&
-              offsetof(raw::Span, segments) == offsetof(Span, segments) &&
-              offsetof(raw::Span, uniform) == offsetof(Span, uniform));
-static_assert(sizeof(raw::Segment) == sizeof(Segment) && offsetof(raw::Segment, pool) == offsetof(Segment, pool) &&
-              offsetof(raw::Segment, first) == offsetof(Segment, first) &&
-              offsetof(raw::Segment, count) == offsetof(Segment, count) &&
-              offsetof(raw::Segment, position) == offsetof(Segment, position) &&
-              offsetof(raw::Segment, causal) == offsetof(Segment, causal));
-
-/// The transposed lists. Whom a table names decides how far it reaches; the op holds that against its tensors.
-template <class R>
-raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_pools>& pool_rows) {
-  std::vector<raw::Span> spans;
-  std::vector<raw::Segment> segments;
-  for (const Span& s : host.spans) {
-    spans.push_back(std::bit_cast<raw::Span>(s));
-    rows = std::max(rows, s.first_row + s.rows);
-  }
-  for (const Segment& s : host.segments) {
-    segments.push_back(std::bit_cast<raw::Segment>(s));
-    if (s.pool >= 0 && s.pool < max_pools) {
-      int& reach = pool_rows[static_cast<std::size_t>(s.pool)];
-      reach = std::max(reach, s.first + s.count);
-    }
-  }
-  try {
-    return raw::make_attention_plan(spans, segments, rows, pool_rows, raw::attention_tiles<R>(spans));
-  } catch (const std::invalid_argument& refused) {  // the raw kernels know nothing of Error
-    throw Error(refused.what());
-  }
-}
-
-/// How many keys the segments of a span have at most, up to the next power of two: it stays for many tokens.
-inline int most_keys(const SpanList& host) {
-  unsigned most = 0;
-  for (const Span& span : host.spans) {
-    unsigned keys = 0;
-    for (int i = span.first_segment; i < span.first_segment + span.segments; ++i)
-      keys += static_cast<unsigned>(host.segments[static_cast<std::size_t>(i)].count);
-    most = std::max(most, keys);
-  }
-  return static_cast<int>(std::bit_ceil(most));
-}
-
 /// How far keys stand before queries, where a score is read.
 inline void reach(const SpanList& host, int& nearest, int& farthest) {
   for (const Span& span : host.spans)
@@ -217,10 +168,9 @@ inline void reach(const SpanList& host, int& nearest, int& farthest) {
 template <Real R>
 Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
   Spans<Cuda<R>> spans;
-  const raw::AttentionPlan plan =
-      detail::plan_of<typename detail::Bare<R>::Type>(host, spans.lists.rows, spans.lists.pool_rows);
+  const raw::AttentionPlan plan = detail::plan_of<R>(host, spans.lists.rows, spans.lists.pool_rows);
   detail::reach(host, spans.lists.nearest, spans.lists.farthest);
-  spans.lists.single = std::all_of(host.spans.begin(), host.spans.end(), [](const Span& s) { return s.rows <= 1; });
+  spans.lists.single = detail::all_single(host);
   spans.lists.most_keys = detail::most_keys(host);
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);

@@ -5,6 +5,7 @@
 
 #include <flamingo/core/panels.hpp>
 #include <flamingo/kernels/cuda/context.cuh>
+#include <flamingo/kernels/cuda/linear_sizes.hpp>
 #include <flamingo/kernels/cuda/raw/packed_rows.cuh>
 
 namespace flamingo {
@@ -65,9 +66,7 @@ raw::PackedView raw_of(const W& w, std::string_view op) {
 template <Real R, class W>
 const R* numbers_in_place(const W& w) {
   if constexpr (is_packed<W>) {
-    const bool plain = (std::is_same_v<R, float> && w.format == Format::f32) ||
-                       (std::is_same_v<R, bfloat16> && w.format == Format::bf16);
-    return plain ? reinterpret_cast<const R*>(w.data) : nullptr;
+    return lies_as_numbers<R>(w.format) ? reinterpret_cast<const R*>(w.data) : nullptr;
   } else {
     static_assert(std::is_convertible_v<decltype(w.data), const R*>,
                   "Cuda reads weights of its own number type (Stored<Cuda<R>>) or packed ones");

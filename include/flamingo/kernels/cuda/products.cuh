@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include <flamingo/kernels/cuda/error.cuh>
+#include <flamingo/kernels/cuda/linear_sizes.hpp>
 #include <flamingo/kernels/cuda/raw/few_rows.cuh>
 #include <flamingo/kernels/cuda/raw/linear.cuh>
 #if defined(__CUDACC__)
@@ -35,7 +36,7 @@ using LibraryProducts = CublasProducts;
 /// how many there are: eight or fewer have one order of sums, and cuBLASLt chooses an algorithm by the number of rows.
 class CudaProducts {
  public:
-  static constexpr int packed_rows = 32;  ///< up to so many, packed weights are read for each eight rows anew
+  static constexpr int packed_rows = kernels::most_packed_rows;
 
   bool tf32 = false;  ///< whether float is multiplied in TF32 (10 bits of mantissa): faster, and not for parity
 

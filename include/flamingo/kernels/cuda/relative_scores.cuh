@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <flamingo/kernels/cuda/attention_sizes.hpp>
 #include <flamingo/kernels/cuda/context.cuh>
 #include <flamingo/kernels/cuda/linear.cuh>
 #include <flamingo/kernels/cuda/raw/heads.cuh>
@@ -25,19 +26,12 @@ class RelativeScores {
   using A = AccumulateOf<P>;
   using Number = typename flamingo::detail::Bare<R>::Type;
 
-  static constexpr std::size_t most_scores = std::size_t{1} << 26;  ///< 256 MiB in fp32
-
   /// Of q's first shape.N rows, which are all that the spans cover; r (distances, H K), v (H K). `most` numbers in a
   /// table.
   RelativeScores(Context<P>& ctx, const raw::AttentionShape& shape, A scale, In<P> q, In<P> r, const A* v,
-                 std::size_t most = most_scores)
-      : ctx_(ctx), shape_(shape), scale_(scale), q_(q), r_(r), v_(v), rows_(shape.N), columns_((r.rows + 7) / 8 * 8) {
-    const int group = shape.heads / shape.kv_heads;
-    const std::size_t of_group =
-        raw::numbers_of_rows(std::max(1, rows_), std::max(1, columns_)) * static_cast<std::size_t>(group);
-    most_heads_ =
-        group * static_cast<int>(std::clamp<std::size_t>(most / of_group, 1, static_cast<std::size_t>(shape.kv_heads)));
-  }
+                 std::size_t most = RelativeTable::most_scores)
+      : RelativeScores(ctx, shape, scale, q, r, v,
+                       RelativeTable({shape.heads, shape.kv_heads, shape.head_dim}, shape.N, r.rows, most)) {}
 
   /// Calls attend(first head, heads, position term) until all heads are done.
   template <class F>
@@ -83,6 +77,18 @@ class RelativeScores {
 
  private:
   static constexpr const char* op = "attention";
+
+  RelativeScores(Context<P>& ctx, const raw::AttentionShape& shape, A scale, In<P> q, In<P> r, const A* v,
+                 const RelativeTable& table)
+      : ctx_(ctx),
+        shape_(shape),
+        scale_(scale),
+        q_(q),
+        r_(r),
+        v_(v),
+        rows_(table.rows),
+        columns_(table.columns),
+        most_heads_(table.heads) {}
 
   /// Some heads, and the operands of their products: scale (q + v) (heads, rows, K) and r (heads, columns, K).
   struct Part {

@@ -1,7 +1,9 @@
-/// What attention takes: its products for each pair of a query and a key that it sees, per head. The tables are read.
+/// What attention takes: its products for each pair of a query and a key that it sees, per head, and scratch. The
+/// tables are read.
 #pragma once
 #include <algorithm>
 
+#include <flamingo/kernels/dry/attention_scratch.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
@@ -13,17 +15,19 @@ struct Attention<Dry<Q>> {
 
   /// A score and a weighted value are a product of K terms each; Relative adds a second score.
   template <class T, class Position>
-  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P>, std::span<const KeyValue<P, T>>,
-                      const Spans<P>& spans, const Position&, Out<P>, Statistics) {
+  static void forward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P, T>>,
+                      const Spans<P>& spans, const Position& position, Out<P>, Statistics) {
+    AttentionScratch<Q>::forward(ctx, shape, q, spans, position);
     each_segment(spans, [&](const Span& span, const Segment&, double pairs) {
       ctx.count(2.0 * shape.heads * shape.head_dim * pairs * (span.uniform ? 1 : scores<Position> + 1));
     });
   }
   /// The scores again, <dy, v>, and the gradients of q, of k and v where they are wanted, and of Relative's r.
   template <class Position, class PositionGradient>
-  static void backward(Context<P>& ctx, const AttentionShape& shape, In<P>, std::span<const KeyValue<P>>,
-                       const Spans<P>& spans, const Position&, In<P>, Statistics, In<P>, Out<P>,
+  static void backward(Context<P>& ctx, const AttentionShape& shape, In<P> q, std::span<const KeyValue<P>>,
+                       const Spans<P>& spans, const Position& position, In<P>, Statistics, In<P>, Out<P>,
                        std::span<const KeyValueGradient<P>> dpools, const PositionGradient&) {
+    AttentionScratch<Q>::backward(ctx, shape, q, spans, position, wanted<PositionGradient>);
     each_segment(spans, [&](const Span& span, const Segment& segment, double pairs) {
       const KeyValueGradient<P>& d = dpools[static_cast<std::size_t>(segment.pool)];
       const int products =

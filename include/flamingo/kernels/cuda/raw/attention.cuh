@@ -22,21 +22,12 @@
 
 namespace flamingo::raw {
 
-/// The tiles that the kernels for R walk, for plans of these spans. Matrix kernels take 128 queries a block where few
-/// of them stay empty, else 64.
+/// The tiles that the kernels for R walk, for plans of these spans.
 template <class R>
 AttentionTiles attention_tiles(std::span<const Span> spans) {
-  if constexpr (std::is_same_v<R, __nv_bfloat16>) {
-    long long narrow = 0, wide = 0;  // rows with the empty ones
-    for (const Span& span : spans) {
-      narrow += tiles_over(span.rows, 64) * 64;
-      wide += tiles_over(span.rows, 128) * 128;
-    }
-    return {4 * narrow <= 3 * wide ? 64 : 128, 64};  // 128 queries read each key once for twice as many
-  } else {
-    return {attention_tile_rows, attention_tile_rows};
-  }
+  return attention_tiles(spans, std::is_same_v<R, __nv_bfloat16>);
 }
+static_assert(AttentionTiles{}.query_rows == attention_tile_rows && AttentionTiles{}.key_rows == attention_tile_rows);
 
 namespace detail {
 

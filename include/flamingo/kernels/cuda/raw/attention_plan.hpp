@@ -57,11 +57,24 @@ struct KeyUse {
 inline constexpr int attention_pools = 4;  ///< most pools that one plan names
 
 /// Most query rows that a block of forward and dq takes, and most key rows of one of dk and dv: what the kernels ask
-/// for (attention_tiles in attention.cuh).
+/// for. These are those of the lane kernels (attention_lanes.cuh).
 struct AttentionTiles {
   int query_rows = 16;
   int key_rows = 16;
 };
+
+/// The tiles that the kernels walk, those on the matrix units or by lanes, for plans of these spans. Matrix kernels
+/// take 128 queries a block where few of them stay empty, else 64.
+inline AttentionTiles attention_tiles(std::span<const Span> spans, bool matrix) {
+  if (!matrix) return {};
+  const auto filled = [](int rows, int tile) { return static_cast<long long>((rows + tile - 1) / tile) * tile; };
+  long long narrow = 0, wide = 0;  // rows with the empty ones
+  for (const Span& span : spans) {
+    narrow += filled(span.rows, 64);
+    wide += filled(span.rows, 128);
+  }
+  return {4 * narrow <= 3 * wide ? 64 : 128, 64};  // 128 queries read each key once for twice as many
+}
 
 /// The tables of a plan, wherever they lie.
 struct AttentionTables {

@@ -1,0 +1,54 @@
+/// What attention on CUDA takes from the arena beside its operands, as numbers: plain C++, for Cuda and for Dry, which
+/// counts it.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include <flamingo/core/real.hpp>
+#include <flamingo/ops/attention.hpp>
+
+namespace flamingo::kernels {
+
+/// Most rows of a call whose keys are divided among blocks, if no span has more than one of them and there are no
+/// relative positions: a token of each sequence. There a row's bits depend on how many rows there are and, by powers
+/// of two, on how many keys they see (raw/attention_decode.cuh).
+inline constexpr int most_single_rows = 64;
+
+/// The narrowest tile that holds a head. Few tiles: each is a set of kernels to compile.
+constexpr int attention_tile(int head_dim) { return head_dim <= 32 ? 32 : head_dim <= 64 ? 64 : 128; }
+
+/// Accumulate<R> numbers that raw::attention_decode leaves of the parts of the keys, for so many query tiles and at
+/// most so many keys that a row sees. It says what raw/attention_decode.cuh does, of which Dry knows nothing:
+/// attention_sizes_test holds the two together.
+template <Real R>
+constexpr std::size_t decode_numbers(const AttentionShape& shape, int query_tiles, long long most_keys) {
+  constexpr int warps = 4, keys = 4, wanted_blocks = 264, part_keys = 64, pack = 16 / static_cast<int>(sizeof(R));
+  const int packs = attention_tile(shape.head_dim) / pack, lanes = std::min(packs, 32), held = packs / lanes * pack;
+  const int step = warps * (32 / lanes) * (held < 64 ? keys : keys / 2);
+  const int group = shape.heads / shape.kv_heads, heads = group == 1 ? 1 : group <= 4 ? 4 : 8;
+  const int blocks = std::max(1, query_tiles * shape.kv_heads * ((group + heads - 1) / heads));
+  const long long least = std::max(step, part_keys), most = (most_keys + least - 1) / least;
+  const long long parts = std::clamp<long long>(most, 1, (wanted_blocks + blocks - 1) / blocks);
+  if (parts == 1) return 0;  // it is the result
+  return static_cast<std::size_t>(query_tiles * shape.heads) * static_cast<std::size_t>(parts) *
+         static_cast<std::size_t>(shape.head_dim + 2);
+}
+
+/// Scores by distance of some heads at a time, for relative positions: rows of queries, `columns` distances.
+struct RelativeTable {
+  static constexpr std::size_t most_scores = std::size_t{1} << 26;  ///< 256 MiB in fp32
+
+  int rows, columns;  ///< distances filled up to whole 16 bytes
+  int heads;          ///< at a time: whole groups that share keys, one at least
+
+  constexpr RelativeTable(const AttentionShape& shape, int query_rows, int distances, std::size_t most = most_scores)
+      : rows(query_rows), columns((distances + 7) / 8 * 8) {
+    const int group = shape.heads / shape.kv_heads;
+    const std::size_t of_group = static_cast<std::size_t>(std::max(1, rows)) *
+                                 static_cast<std::size_t>(std::max(1, columns)) * static_cast<std::size_t>(group);
+    heads =
+        group * static_cast<int>(std::clamp<std::size_t>(most / of_group, 1, static_cast<std::size_t>(shape.kv_heads)));
+  }
+};
+
+}  // namespace flamingo::kernels

@@ -1,0 +1,88 @@
+/// Plans of memory for Cuda against what its arena held at most: a context of exactly that size serves the run.
+#include <flamingo/memory_plan.hpp>
+
+#include <array>
+#include <cstddef>
+#include <type_traits>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include <flamingo/cuda.cuh>
+#include <flamingo/training_plan.hpp>
+
+#include "kernels/cuda/packed_model.hpp"
+#include "memory_plan_case.hpp"
+
+namespace memory_plan_test {
+
+using namespace flamingo;
+using namespace flamingo::test;
+
+namespace {
+
+using P = Cuda<float>;
+using Model = model::Flamingo<planned, P>;
+using Vision = Encoder<planned.vision, P>;
+
+template <class Layer>
+PackedWeights<Layer, P> held_in(Format format, std::uint64_t seed) {
+  return PackedWeights<Layer, P>::copy_of(packed_weights<Layer, HostOf<P>>(seed, {format}));
+}
+std::size_t bytes_of(double planned_bytes) { return static_cast<std::size_t>(planned_bytes); }
+
+}  // namespace
+
+TEST_CASE("a plan of inference is what Cuda's arena holds at most", "[cuda][memory_plan]") {
+  const InferenceMemory plan = inference_memory<planned, P>(work, 3, Format::int8);
+  const auto vision = held_in<Vision>(Format::int8, 1);
+  const auto connector = held_in<Model::Connect>(Format::int8, 2);
+  const auto lm = held_in<Model::Decoder>(Format::int8, 3);
+  {
+    Context<P> ctx(bytes_of(plan.encoding), 4096);
+    const std::array grid{Grid{0, 24, 24}};
+    const auto pixels = scratch<3>(ctx, 24 * 24);
+    ops::clear(ctx, pixels);
+    Vision::forward<no_gradients>(ctx, vision.views, pixels, grid, scratch<Vision::D>(ctx, 16));
+    CHECK(ctx.arena().peak() == bytes_of(plan.encoding));
+  }
+  const typename Buffer<P, float>::type features(planned_features(6));
+  Context<P> ctx(bytes_of(plan.caches + plan.reading), 4096);
+  auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
+  CHECK(ctx.arena().kept() == bytes_of(plan.caches));
+  std::vector<TextState> states;
+  for (int s = 0; s < 2; ++s) {
+    std::vector<CachedMedium> media;
+    for (int m = 0; m < 3; ++m)
+      media.push_back(
+          engine.add_medium(Rows<P, 24, const float>{features.data() + (s * 3 + m) * 2 * 16 * 24, 32, {}}, 2, m));
+    Sequence sequence = flamingo::detail::spread_media(work);
+    sequence.ids.resize(34);
+    sequence.phi.resize(34);
+    states.push_back(engine.begin(sequence, media));
+  }
+  std::vector<TextState*> all{&states[0], &states[1]};
+  for (int step = 0; step < 3; ++step) {
+    engine.next_logits(all);
+    for (TextState* state : all) state->append(1);
+  }
+  CHECK(ctx.arena().peak() == bytes_of(plan.caches + plan.reading));
+
+  // Weights that lie as numbers are read where they are.
+  const InferenceMemory floats = inference_memory<planned, P>(work, 3);
+  CHECK(floats.reading <= plan.reading - 4 * 32 * 64);
+  CHECK(floats.caches == plan.caches);
+}
+
+TEST_CASE("a plan of training is what Cuda's arena holds at most", "[cuda][memory_plan]") {
+  const auto lm = held_in<Model::Decoder>(Format::bf16, 3);
+  Context<P> ctx(std::size_t{1} << 22, 4096);
+  Trainer<planned, P, std::remove_cvref_t<decltype(lm.views)>> trainer(ctx, lm.views, 1, {});
+  const TrainingPlan plan = training_plan(trainer, work);
+  trainer.pass(planned_batch(), 1);
+  CHECK(ctx.arena().kept_peak() == bytes_of(plan.activations));  // the features' copy too
+  CHECK(ctx.arena().peak() == bytes_of(plan.activations + plan.workspace));
+  CHECK(training_plan<planned, P>(work, {.frozen = Format::f32}).workspace < plan.workspace);
+}
+
+}  // namespace memory_plan_test
