@@ -177,7 +177,8 @@ InferenceMemory inference_memory(const Workload& w, int written = 0, Format held
   for (int s = 0; s < w.sequences; ++s) {
     std::vector<CachedMedium> media;
     for (int m = 0; m < w.media; ++m) {
-      features[0] += R(1);
+      const std::size_t number = static_cast<std::size_t>(s * w.media + m);
+      features[number % features.size()] = R(static_cast<float>(1 + number / features.size()));
       media.push_back(engine.add_medium(
           Rows<P, Vision::D, const R>{features.data(), w.frames * cells, Extent<Vision::D>(Vision::D)}, w.frames, m));
     }

@@ -100,7 +100,7 @@ TEMPLATE_TEST_CASE("the workspace of decoding has the size that its kernels ask 
   for (const int head_dim : {72, 128}) check_decode<TestType, 128>(head_dim);
 }
 
-TEMPLATE_TEST_CASE("dry attention takes what Cuda's does", "[cuda]", float, double) {
+TEMPLATE_TEST_CASE("dry attention takes what Cuda's does", "[cuda]", float, double, bfloat16) {
   using P = Cuda<TestType>;
   CHECK(plainly<Dry<P>>(1, false) == plainly<P>(1, false));
   CHECK(plainly<Dry<P>>(3, true) == plainly<P>(3, true));

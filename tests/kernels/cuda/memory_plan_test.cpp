@@ -1,6 +1,7 @@
 /// Plans of memory for Cuda against what its arena held at most: a context of exactly that size serves the run.
 #include <flamingo/memory_plan.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <type_traits>
@@ -30,6 +31,32 @@ PackedWeights<Layer, P> held_in(Format format, std::uint64_t seed) {
   return PackedWeights<Layer, P>::copy_of(packed_weights<Layer, HostOf<P>>(seed, {format}));
 }
 std::size_t bytes_of(double planned_bytes) { return static_cast<std::size_t>(planned_bytes); }
+/// The planned run in a context that has no byte more.
+void check_reading(const InferenceMemory& plan, const Workload& w, int written, const auto& connector, const auto& lm) {
+  const typename Buffer<P, float>::type features(planned_features(std::max(1, w.sequences * w.media)));
+  Context<P> ctx(bytes_of(plan.caches + plan.reading), 4096);
+  auto engine = make_engine<Model>(ctx, connector, lm,
+                                   {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
+  CHECK(ctx.arena().kept() == bytes_of(plan.caches));
+  std::vector<TextState> states;
+  for (int s = 0; s < w.sequences; ++s) {
+    std::vector<CachedMedium> media;
+    for (int m = 0; m < w.media; ++m)
+      media.push_back(
+          engine.add_medium(Rows<P, 24, const float>{features.data() + (s * w.media + m) * 2 * 16 * 24, 32, {}}, 2, m));
+    Sequence sequence = flamingo::detail::spread_media(w);
+    sequence.ids.resize(static_cast<std::size_t>(w.tokens - written));
+    sequence.phi.resize(sequence.ids.size());
+    states.push_back(engine.begin(sequence, media));
+  }
+  std::vector<TextState*> all;
+  for (TextState& state : states) all.push_back(&state);
+  for (int step = 0; step < written; ++step) {
+    engine.next_logits(all);
+    for (TextState* state : all) state->append(1);
+  }
+  CHECK(ctx.arena().peak() == bytes_of(plan.caches + plan.reading));
+}
 
 }  // namespace
 
@@ -46,27 +73,13 @@ TEST_CASE("a plan of inference is what Cuda's arena holds at most", "[cuda][memo
     Vision::forward<no_gradients>(ctx, vision.views, pixels, grid, scratch<Vision::D>(ctx, 16));
     CHECK(ctx.arena().peak() == bytes_of(plan.encoding));
   }
-  const typename Buffer<P, float>::type features(planned_features(6));
-  Context<P> ctx(bytes_of(plan.caches + plan.reading), 4096);
-  auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 74, .media = 6});
-  CHECK(ctx.arena().kept() == bytes_of(plan.caches));
-  std::vector<TextState> states;
-  for (int s = 0; s < 2; ++s) {
-    std::vector<CachedMedium> media;
-    for (int m = 0; m < 3; ++m)
-      media.push_back(
-          engine.add_medium(Rows<P, 24, const float>{features.data() + (s * 3 + m) * 2 * 16 * 24, 32, {}}, 2, m));
-    Sequence sequence = flamingo::detail::spread_media(work);
-    sequence.ids.resize(34);
-    sequence.phi.resize(34);
-    states.push_back(engine.begin(sequence, media));
-  }
-  std::vector<TextState*> all{&states[0], &states[1]};
-  for (int step = 0; step < 3; ++step) {
-    engine.next_logits(all);
-    for (TextState* state : all) state->append(1);
-  }
-  CHECK(ctx.arena().peak() == bytes_of(plan.caches + plan.reading));
+  check_reading(plan, work, 3, connector.views, lm.views);
+  // Steps of decoding have rows of their own, and attention a workspace: here they are what takes most.
+  const Workload single{.sequences = 8, .tokens = 3, .media = 0};
+  check_reading(inference_memory<planned, P>(single, 2, Format::int8), single, 2, connector.views, lm.views);
+
+  const InferenceMemory narrow = inference_memory<planned, Cuda<bfloat16>>(work, 3, Format::int8);
+  CHECK(narrow.caches == plan.caches / 2);
 
   // Weights that lie as numbers are read where they are.
   const InferenceMemory floats = inference_memory<planned, P>(work, 3);
