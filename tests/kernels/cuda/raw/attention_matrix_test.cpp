@@ -1,4 +1,6 @@
 /// Attention on the matrix units against plain loops in double, with tiles of both widths.
+#include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -64,6 +66,24 @@ TEST_CASE("long spans are cut into tiles of 128 queries where few of them stay e
   CHECK(query_rows({{0, 129, 0, 0, 1}}) == 64);
   CHECK(query_rows({{0, 50, 0, 0, 1}, {50, 60, 0, 0, 1}}) == 64);
   CHECK(attention_tiles<float>(std::vector<Span>{{0, 2048, 0, 0, 1}}).query_rows == attention_tile_rows);
+}
+
+TEST_CASE("only heads of more than 64 ask for more shared memory than devices of 8.6 and 8.9 have",
+          "[raw][attention]") {
+  constexpr std::size_t small = 99 * 1024, large = 163 * 1024;  // the latter: of 8.0
+  constexpr auto lanes = []<class R, int K>(R, std::integral_constant<int, K>) {
+    return sizeof(AttentionShared<R, K, attention_stages<R, K>>);
+  };
+  constexpr std::integral_constant<int, 64> narrow;
+  constexpr std::integral_constant<int, 128> wide;
+  CHECK((lanes(1.f, wide) <= small && lanes(1.0, narrow) <= small));
+  CHECK((lanes(1.0, wide) > small && lanes(1.0, wide) <= large));
+  CHECK((sizeof(ForwardShared<64, 2, matrix_stream_rows>) <= small && sizeof(BackwardQShared<64, 1>) <= small &&
+         sizeof(BackwardQShared<64, 2>) <= small && sizeof(BackwardKVShared<64>) <= small));
+  CHECK(sizeof(ForwardShared<128, 1, matrix_stream_rows>) <= small);
+  for (const std::size_t bytes : {sizeof(ForwardShared<128, 2, matrix_stream_rows>), sizeof(BackwardQShared<128, 1>),
+                                  sizeof(BackwardQShared<128, 2>), sizeof(BackwardKVShared<128>)})
+    CHECK((bytes > small && bytes <= large));
 }
 
 #if !defined(__CUDACC__)
