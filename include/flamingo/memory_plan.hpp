@@ -163,7 +163,8 @@ InferenceMemory inference_memory(const Workload& w, int written = 0, Format held
       ctx, connector, lm, {.text_rows = w.sequences * w.tokens, .media = std::max(1, w.sequences * w.media)});
   const std::size_t caches = ctx.arena().kept();
   memory.caches = static_cast<double>(caches);
-  if constexpr (decltype(engine)::relative) {  // the engine has room for every distance of the context, and fills some
+  // The engine has room for every distance of the context, and fills some: on the CPU the others take no memory.
+  if constexpr (decltype(engine)::relative && std::is_same_v<HostOf<Q>, Q>) {
     const int most = std::min(C.lm.context, w.tokens + 63);
     memory.caches -= static_cast<double>(C.lm.context - most) * C.blocks() * Model::Block::Attend::Q * sizeof(R);
   }

@@ -32,6 +32,7 @@ PackedWeights<Layer, P> held_in(Format format, std::uint64_t seed) {
 }
 std::size_t bytes_of(double planned_bytes) { return static_cast<std::size_t>(planned_bytes); }
 /// The planned run in a context that has no byte more.
+template <class Model>
 void check_reading(const InferenceMemory& plan, const Workload& w, int written, const auto& connector, const auto& lm) {
   const typename Buffer<P, float>::type features(planned_features(std::max(1, w.sequences * w.media)));
   Context<P> ctx(bytes_of(plan.caches + plan.reading), 4096);
@@ -73,10 +74,10 @@ TEST_CASE("a plan of inference is what Cuda's arena holds at most", "[cuda][memo
     Vision::forward<no_gradients>(ctx, vision.views, pixels, grid, scratch<Vision::D>(ctx, 16));
     CHECK(ctx.arena().peak() == bytes_of(plan.encoding));
   }
-  check_reading(plan, work, 3, connector.views, lm.views);
+  check_reading<Model>(plan, work, 3, connector.views, lm.views);
   // Steps of decoding have rows of their own, and attention a workspace: here they are what takes most.
   const Workload single{.sequences = 8, .tokens = 3, .media = 0};
-  check_reading(inference_memory<planned, P>(single, 2, Format::int8), single, 2, connector.views, lm.views);
+  check_reading<Model>(inference_memory<planned, P>(single, 2, Format::int8), single, 2, connector.views, lm.views);
 
   const InferenceMemory narrow = inference_memory<planned, Cuda<bfloat16>>(work, 3, Format::int8);
   CHECK(narrow.caches == plan.caches / 2);
@@ -85,6 +86,25 @@ TEST_CASE("a plan of inference is what Cuda's arena holds at most", "[cuda][memo
   const InferenceMemory floats = inference_memory<planned, P>(work, 3);
   CHECK(floats.reading <= plan.reading - 4 * 32 * 64);
   CHECK(floats.caches == plan.caches);
+}
+
+TEST_CASE("on Cuda distances have room for a whole context", "[cuda][memory_plan]") {
+  constexpr FlamingoConfig<Vit, Chinchilla> by_distance{.vision = planned.vision,
+                                                        .resampler = planned.resampler,
+                                                        .xattn = planned.xattn,
+                                                        .lm = {.dim = 32,
+                                                               .layers = 2,
+                                                               .heads = 4,
+                                                               .head_dim = 8,
+                                                               .hidden = 64,
+                                                               .vocabulary = 100,
+                                                               .added = 1,
+                                                               .context = 128}};
+  using Far = model::Flamingo<by_distance, P>;
+  const auto connector = held_in<Far::Connect>(Format::bf16, 2);
+  const auto lm = held_in<Far::Decoder>(Format::bf16, 3);
+  const Workload w{.sequences = 2, .tokens = 37, .media = 0};
+  check_reading<Far>(inference_memory<by_distance, P>(w, 2, Format::bf16), w, 2, connector.views, lm.views);
 }
 
 TEST_CASE("a plan of training is what Cuda's arena holds at most", "[cuda][memory_plan]") {
