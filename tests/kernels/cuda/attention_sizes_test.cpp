@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <type_traits>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -107,6 +108,27 @@ TEMPLATE_TEST_CASE("dry attention takes what Cuda's does", "[cuda]", float, doub
   CHECK(by_distance<Dry<P>>(3, false) == by_distance<P>(3, false));
   CHECK(by_distance<Dry<P>>(3, true) == by_distance<P>(3, true));
   CHECK(by_distance<Dry<P>>(1, true) == by_distance<P>(1, true));
+}
+
+TEMPLATE_TEST_CASE("dry tables take what Cuda's do", "[cuda]", float, bfloat16) {
+  const auto kept = []<Platform P>(Context<P> ctx) {
+    std::vector<std::size_t> after;
+    const auto note = [&] { after.push_back(ctx.arena().kept()); };
+    table(ctx, std::vector<int>(17));
+    note();
+    const std::vector<float> lasts(33);
+    lasting_table(ctx, lasts);
+    note();
+    SpanList list;
+    list.begin(3, 200);
+    list.add({.pool = 0, .first = 10, .count = 300, .position = 0, .causal = 1});
+    list.add({.pool = 1, .first = 0, .count = 7, .position = 0, .causal = 0});
+    table(ctx, list);
+    note();
+    return after;
+  };
+  using P = Cuda<TestType>;
+  CHECK(kept(context<Dry<P>>()) == kept(context<P>()));
 }
 
 TEST_CASE("scores by distance are of as many heads as the table holds", "[cuda]") {
