@@ -51,7 +51,11 @@ TEST_CASE("a token runs nine kernels a block, seven a gated one, and six more", 
   const Store<Model::Connect, P> connector(drawn<Model::Connect, HostOf<P>>(40).flat);
   const Store<Model::Decoder, P> lm(drawn<Model::Decoder, HostOf<P>>(41).flat);
   auto engine = make_engine<Model>(ctx, connector.views, lm.views, {.text_rows = 128, .media = 4});
-  std::vector<TextState> states{engine.begin({.ids = {3, 1, 4}, .phi = {0, 0, 0}}, {})};
+  const auto scope = ctx.scope();
+  const auto features = scratch<6>(ctx, 3);
+  clear_numbers(ctx, features.data, features.size());
+  const std::vector<CachedMedium> media{engine.add_medium(features)};
+  std::vector<TextState> states{engine.begin({.ids = {12, 1, 4}, .phi = {1, 1, 1}}, media)};
   std::vector<long> before;
   generate(engine, std::span(states), {.max_new_tokens = 8},
            [&](std::size_t, int) { before.push_back(emulator::machine().launches); });

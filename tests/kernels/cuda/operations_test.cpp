@@ -70,7 +70,7 @@ TEST_CASE("a captured call of single rows reads the tables of each step", "[cuda
     std::vector<std::uintptr_t> key;
     extend_key(key, spans);
     replay(ctx, key, attend);
-    CHECK(replay.captured() == (step > 0));
+    CHECK(replay.captured() == (step > 0 && step != 3));  // then there are 65 keys, and more parts than for 64
     const auto replayed = host_copy(ctx, y.data, y.size());
     clear_numbers(ctx, y.data, y.size());
     attend();
