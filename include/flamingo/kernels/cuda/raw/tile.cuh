@@ -20,10 +20,13 @@
 
 namespace flamingo::raw {
 
-/// Whether kernels that can do so begin while the one before them on the stream still runs (launch_early); to be
-/// defined as 0 where what that brings is to be measured.
+/// Whether kernels that can do so begin while the one before them on the stream still runs (launch_early): 1 or 0, the
+/// same in all files of a program. Not before it is asked for, as long as it has not been measured on a GPU.
 #if !defined(FLAMINGO_EARLY_STARTS)
-#define FLAMINGO_EARLY_STARTS 1
+#define FLAMINGO_EARLY_STARTS 0
+#endif
+#if FLAMINGO_EARLY_STARTS && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define FLAMINGO_WAITS_ITSELF
 #endif
 
 /// Before a loop whose every index into a register array must be a constant.
@@ -117,19 +120,23 @@ __device__ inline float widen_half(unsigned short bits) {
 /// Waits for all kernels before this one on the stream, and for what they wrote. Every thread of a kernel that is
 /// started by launch_early calls it before it reads or writes what others write; in other kernels it does nothing.
 __device__ inline void wait_for_predecessors() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(FLAMINGO_WAITS_ITSELF)
   asm volatile("griddepcontrol.wait;\n" ::: "memory");
 #endif
 }
 /// From here on in all blocks, the next kernel may begin: it waits by itself.
 __device__ inline void let_successor_start() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(FLAMINGO_WAITS_ITSELF)
   asm volatile("griddepcontrol.launch_dependents;\n" ::: "memory");
 #endif
 }
 /// Asks for the 128 bytes around an address of the device's memory to be on the chip soon. They may be written
-/// meanwhile: whoever reads them afterwards reads what was written.
-__device__ inline void ask_for(const void* at) { asm volatile("prefetch.global.L2 [%0];\n" ::"l"(at)); }
+/// meanwhile: whoever reads them afterwards reads what was written. Nothing where kernels do not begin early.
+__device__ inline void ask_for([[maybe_unused]] const void* at) {
+#if defined(FLAMINGO_WAITS_ITSELF)
+  asm volatile("prefetch.global.L2 [%0];\n" ::"l"(at));
+#endif
+}
 
 namespace detail {
 
