@@ -176,6 +176,11 @@ template <Platform P>
 Spans<P> table(Context<P>& ctx, const SpanList& host) {
   return {table(ctx, host.spans), table(ctx, host.segments)};
 }
+/// The same for what has no backward: P need not make lists that only that reads.
+template <Platform P>
+Spans<P> forward_table(Context<P>& ctx, const SpanList& host) {
+  return table(ctx, host);
+}
 
 /// Runs work over and over that differs in nothing but what device memory holds: a platform where starting work costs
 /// may start all of it as one. Here it is run.

@@ -211,7 +211,8 @@ class Engine {
     const auto fresh = scratch<KV>(ctx_, rounds || plan.apart ? 2 * N : 0), k = fresh.slice(0, N),
                v = fresh.slice(N, N);
     const auto index = rounds || plan.apart ? table(ctx_, plan.places) : View<P, 1, const int>{};
-    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
+    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), forward_table(ctx_, plan.self),
+                    forward_table(ctx_, plan.cross)};
     const auto place = [&](std::size_t i) {
       ops::place(ctx_, k, index, text_.k[i]);
       ops::place(ctx_, v, index, text_.v[i]);
@@ -253,7 +254,8 @@ class Engine {
     for (int pool = 0; pool < text_.pools; ++pool)
       for (const int row : plan.places) to.push_back(pool * capacity + row);
     const auto index = table(ctx_, to);
-    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), table(ctx_, plan.self), table(ctx_, plan.cross)};
+    const Tables at{table(ctx_, plan.ids), table(ctx_, plan.blind), forward_table(ctx_, plan.self),
+                    forward_table(ctx_, plan.cross)};
     const auto positions = positions_of(plan);
     std::vector<std::uintptr_t> key{static_cast<std::uintptr_t>(N),
                                     static_cast<std::uintptr_t>(at.blind.shape[0]),

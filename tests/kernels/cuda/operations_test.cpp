@@ -47,6 +47,30 @@ TEST_CASE("attention on Cuda holds its tables against its tensors", "[cuda]") {
   CHECK_THROWS_WITH(attend(3, 5, 131), "[attention] head_dim is 131, expected at most 128 on CUDA");
 }
 
+TEST_CASE("tables made for forward alone have no lists of keys, and no backward", "[cuda]") {
+  using P = Cuda<float>;
+  Run<P> run;
+  auto& ctx = run.ctx;
+  SpanList list;
+  list.begin(0, 3);
+  list.add({.pool = 0, .first = 0, .count = 5, .position = 0, .causal = 0});
+  const auto both = table(ctx, list), forward = forward_table(ctx, list);
+  CHECK(both.lists.tables.key_tile_count > 0);
+  CHECK(forward.lists.tables.key_tile_count == 0);
+  const int K = 8;
+  const AttentionShape shape{.heads = 1, .kv_heads = 1, .head_dim = K, .scale = 1};
+  const auto q = run.rows(3, K, 3), y = run.blank(3, K), again = run.blank(3, K), lse = run.blank(3, 1),
+             dq = run.blank(3, K), dk = run.blank(5, K), dv = run.blank(5, K);
+  const std::array<KeyValue<P>, 1> pools{{{run.rows(5, K, 1), run.rows(5, K, 2)}}};
+  const std::array<KeyValueGradient<P>, 1> dpools{{{dk, dv}}};
+  ops::attention(ctx, shape, q, pools, both, NoPosition{}, y, lse);
+  ops::attention(ctx, shape, q, pools, forward, NoPosition{}, again, lse);
+  CHECK(host_copy(ctx, y.data, y.size()) == host_copy(ctx, again.data, y.size()));
+  CHECK_THROWS_WITH(
+      ops::attention_backward(ctx, shape, q, pools, forward, NoPosition{}, y, lse, q, dq, dpools, NoGrad{}),
+      "[attention_backward] the tables were made for forward alone (forward_table)");
+}
+
 TEST_CASE("a captured call of single rows reads the tables of each step", "[cuda]") {
   using P = Cuda<float>;
   Run<P> run;

@@ -27,7 +27,7 @@ TEST_CASE("steps of decoding on Cuda give the CPU's logits, captured and replaye
   const SteppedText rotary = stepped_text<text_neox, Cuda<double>>(), alibi = stepped_text<text_mpt, Cuda<double>>();
   check_alike(rotary.logits, stepped_text<text_neox, Cpu<double, Isa::portable>>().logits);
   check_alike(alibi.logits, stepped_text<text_mpt, Cpu<double, Isa::portable>>().logits);
-  CHECK(rotary.captured >= 8);
+  CHECK(rotary.captured == 11);  // all of 12 but the first: no table moves while sequences grow
   CHECK(alibi.captured == rotary.captured);
 }
 

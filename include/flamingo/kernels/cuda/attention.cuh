@@ -60,6 +60,7 @@ struct Attention<Cuda<R>> {
                        std::span<const KeyValueGradient<P>> dpools, const PositionGradient& dposition) {
     constexpr const char* op = "attention_backward";
     check_tables(shape, q, pools, spans);
+    check(spans.lists.backward, op, "the tables were made for forward alone (forward_table)");
     const auto scope = ctx.scope();
     const auto delta = scratch<dynamic, A>(ctx, q.rows, shape.heads);
     clear_from(ctx, dq, spans.lists.rows, op);

@@ -146,7 +146,8 @@ struct SpanLists<Cuda<R>> {
   std::array<int, max_pools> pool_rows{};  ///< of keys
   int nearest = 0, farthest = -1;          ///< distances from a query back to keys whose scores count
   bool single = true;                      ///< no span has more than one row
-  int most_keys = 0;                       ///< that a row may see, up to the next power of two
+  int most_keys = 0;                       ///< that a row may see, as detail::most_keys counts them
+  bool backward = true;                    ///< the lists of keys are there
 };
 
 namespace detail {
@@ -162,16 +163,13 @@ inline void reach(const SpanList& host, int& nearest, int& farthest) {
     }
 }
 
-}  // namespace detail
-
-/// The tables of an attention call with their transposed lists, made here, on the kept end of the device's arena.
 template <Real R>
-Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
+Spans<Cuda<R>> spans_on(Context<Cuda<R>>& ctx, const SpanList& host, bool backward) {
   Spans<Cuda<R>> spans;
-  const raw::AttentionPlan plan = detail::plan_of<R>(host, spans.lists.rows, spans.lists.pool_rows);
-  detail::reach(host, spans.lists.nearest, spans.lists.farthest);
-  spans.lists.single = detail::all_single(host);
-  spans.lists.most_keys = detail::most_keys(host);
+  const raw::AttentionPlan plan = plan_of<R>(host, backward, spans.lists.rows, spans.lists.pool_rows);
+  reach(host, spans.lists.nearest, spans.lists.farthest);
+  spans.lists.single = all_single(host);
+  spans.lists.most_keys = most_keys(host);
   spans.spans = table(ctx, host.spans);
   spans.segments = table(ctx, host.segments);
   spans.lists.tables = {reinterpret_cast<const raw::Span*>(spans.spans.data),
@@ -182,7 +180,21 @@ Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
                         table(ctx, plan.key_uses).data,
                         static_cast<int>(plan.key_tiles.size()),
                         plan.tiles};
+  spans.lists.backward = backward;
   return spans;
+}
+
+}  // namespace detail
+
+/// The tables of an attention call with their transposed lists, made here, on the kept end of the device's arena.
+template <Real R>
+Spans<Cuda<R>> table(Context<Cuda<R>>& ctx, const SpanList& host) {
+  return detail::spans_on(ctx, host, true);
+}
+/// Without the lists of keys, which grow with what has been read: in decoding they would move the tables after them.
+template <Real R>
+Spans<Cuda<R>> forward_table(Context<Cuda<R>>& ctx, const SpanList& host) {
+  return detail::spans_on(ctx, host, false);
 }
 template <Real R>
 void extend_key(std::vector<std::uintptr_t>& key, const Spans<Cuda<R>>& spans) {

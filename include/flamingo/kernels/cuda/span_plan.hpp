@@ -29,9 +29,9 @@ static_assert(sizeof(raw::Segment) == sizeof(Segment) && offsetof(raw::Segment, 
               offsetof(raw::Segment, causal) == offsetof(Segment, causal));
 
 /// The transposed lists for kernels of R. Whom a table names decides how far it reaches; the op holds that against its
-/// tensors. Throws Error where the tables contradict themselves.
+/// tensors. Without `backward` there are no lists of keys. Throws Error where the tables contradict themselves.
 template <Real R>
-raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_pools>& pool_rows) {
+raw::AttentionPlan plan_of(const SpanList& host, bool backward, int& rows, std::array<int, max_pools>& pool_rows) {
   std::vector<raw::Span> spans;
   std::vector<raw::Segment> segments;
   for (const Span& s : host.spans) {
@@ -46,7 +46,7 @@ raw::AttentionPlan plan_of(const SpanList& host, int& rows, std::array<int, max_
     }
   }
   try {
-    return raw::make_attention_plan(spans, segments, rows, pool_rows,
+    return raw::make_attention_plan(spans, segments, rows, backward ? pool_rows : std::array<int, max_pools>{},
                                     raw::attention_tiles(spans, std::is_same_v<R, bfloat16>));
   } catch (const std::invalid_argument& refused) {  // the raw kernels know nothing of Error
     throw Error(refused.what());
@@ -58,9 +58,10 @@ inline bool all_single(const SpanList& host) {
   return std::all_of(host.spans.begin(), host.spans.end(), [](const Span& s) { return s.rows <= 1; });
 }
 
-/// How many keys the segments of a span have at most, up to the next power of two: it stays for many tokens.
+/// How many keys the segments of a span have at most, 64 at least, up to the next power of two: it stays for many
+/// tokens.
 inline int most_keys(const SpanList& host) {
-  unsigned most = 0;
+  unsigned most = 64;
   for (const Span& span : host.spans) {
     unsigned keys = 0;
     for (int i = span.first_segment; i < span.first_segment + span.segments; ++i)
