@@ -256,6 +256,9 @@ inline void wait_for_predecessors() { emulator::machine().waited_for_predecessor
 inline void let_successor_start() {}
 inline void ask_for(const void* at) {
   if (!at) emulator::machine().fault("memory is asked for at no address");
+#if defined(EMULATOR_ASAN)
+  if (__asan_address_is_poisoned(at)) emulator::machine().fault("memory is asked for that is nobody's");
+#endif
 }
 
 }  // namespace flamingo::raw

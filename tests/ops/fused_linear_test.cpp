@@ -54,6 +54,7 @@ TEMPLATE_LIST_TEST_CASE("a map with what follows it", "[ops][fused_linear]", Pla
     CHECK(c.hidden == c.want);
     ops::activate<Activation::gelu>(ctx, want, want);
     CHECK(c.y == c.want);
+    ops::clear(ctx, y);
     ops::linear_activate<Activation::gelu, false>(ctx, x, w, b, other, y);
     CHECK(c.y == c.want);
   }
@@ -81,6 +82,10 @@ TEMPLATE_LIST_TEST_CASE("a map with what follows it", "[ops][fused_linear]", Pla
   SECTION("shapes are compared") {
     CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x.slice(0, 2), w, b, onto(base, other, y)),
                       "[linear] y is (5, 13), expected (2, 13)");
+    CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x, w, c.vector(c.x), onto(base, other, y)),
+                      "[linear] b has 95 numbers, expected 13");
+    CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x, w, b, onto(base.slice(0, 2), other, y)),
+                      Catch::Contains("shapes differ"));
   }
 }
 

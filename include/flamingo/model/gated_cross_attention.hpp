@@ -104,8 +104,8 @@ struct GatedCrossAttention {
     If<has_dense, typename NormLayer::template Saved<need>> norm_dense;
     typename Attend::template Saved<need> attention;
     If<has_dense, typename Dense::template Saved<need>> dense;
-    If<need.weights, Rows<P, D>> attended;  ///< the branches before their gates
-    If<need.weights && has_dense, Rows<P, D>> widened{};
+    If<gated && need.weights, Rows<P, D>> attended;  ///< the branches before their gates
+    If<gated && need.weights && has_dense, Rows<P, D>> widened{};
   };
 
   /// Reads the media's keys and values from `pools`, as `spans` say; rows in no span get nothing from them, and `blind`
@@ -116,7 +116,7 @@ struct GatedCrossAttention {
     const auto scope = ctx.scope();
     const int N = x.rows;
     constexpr bool branches_kept = gated && need.weights;
-    const auto normed = take<need.weights, D>(ctx, N), attended = take<need.weights, D>(ctx, N);
+    const auto normed = take<need.weights, D>(ctx, N), attended = take<branches_kept, D>(ctx, N);
     const auto n = NormLayer::template forward<need>(ctx, w.norm, C.epsilon, x, normed);
     const auto branch_of = [&](const auto& sum) {
       return Attend::template attend<need>(ctx, w.attention, normed, {}, pools, spans,
@@ -129,7 +129,7 @@ struct GatedCrossAttention {
       const auto y = take<need.any(), D>(ctx, N);
       const auto a = branch_of(y);
 
-      const auto normed_y = take<need.weights, D>(ctx, N), widened = take<need.weights, D>(ctx, N);
+      const auto normed_y = take<need.weights, D>(ctx, N), widened = take<branches_kept, D>(ctx, N);
       const auto nd = NormLayer::template forward<need>(ctx, w.norm_dense, C.epsilon, y, normed_y);
       const auto end = onto<branches_kept>(y, w.dense_gate, widened, z);
       const auto d = [&] {

@@ -46,6 +46,10 @@ struct Onto {
   Gate gate;
   Rows<P, D> branch, sum;
 
+  void check_shapes() const {
+    check(stream.shape() == sum.shape(), "linear", "the stream is ", stream.shape(), " and its sum is ", sum.shape());
+    if constexpr (wanted<Gate>) ops::detail::check_gate("linear", "gate", gate, sum.width);
+  }
   /// Adds the branch, which is there.
   void add(Context<P>& ctx) const {
     if constexpr (wanted<Gate>)
@@ -73,7 +77,7 @@ void linears(Context<P>& ctx, const X& x, const MapTo<W, B, Y>&... map) {
   if constexpr (sizeof...(W) > 1 && (WeightOn<W, P> && ...) && requires {
                   kernels::FusedLinear<P>::several(ctx, In<P>(x), map_to(any(map.w), map.b, any(map.y))...);
                 }) {
-    (check_linear<P>(x, map.w, map.y), ...);
+    (check_linear<P>(x, map.w, map.b, map.y), ...);
     if (kernels::FusedLinear<P>::several(ctx, x, map_to(any(map.w), map.b, any(map.y))...)) return;
   }
   (linear(ctx, x, map.w, map.b, map.y), ...);
@@ -84,7 +88,7 @@ template <Activation A, bool Kept, Platform P, RowsOn<P> X, class W, class B, Ro
 void linear_activate(Context<P>& ctx, const X& x, const W& w, const B& b, const H& hidden, const Y& y) {
   if constexpr (!Kept && WeightOn<W, P> &&
                 requires { kernels::FusedLinear<P>::template activate<A>(ctx, In<P>(x), any(w), b, any(y)); }) {
-    check_linear<P>(x, w, y);
+    check_linear<P>(x, w, b, y);
     if (kernels::FusedLinear<P>::template activate<A>(ctx, x, any(w), b, any(y))) return;
   }
   linear(ctx, x, w, b, hidden);
@@ -124,7 +128,8 @@ void last_linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Onto
   if constexpr (Split == 1 && !Kept && WeightOn<W, P> && requires {
                   kernels::FusedLinear<P>::onto(ctx, In<P>(x), any(w), b, In<P>(end.stream), end.gate, any(end.sum));
                 }) {
-    check_linear<P>(x, w, end.sum);
+    check_linear<P>(x, w, b, end.sum);
+    end.check_shapes();
     if (kernels::FusedLinear<P>::onto(ctx, x, any(w), b, end.stream, end.gate, any(end.sum))) return;
   }
   last_linear<Split>(ctx, x, w, b, end.branch);

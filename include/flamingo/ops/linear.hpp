@@ -24,6 +24,15 @@ void check_linear(const X& x, const W& w, const Y& y) {
         int(w.rows), ')');
 }
 
+template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
+void check_linear(const X& x, const W& w, const B& b, const Y& y) {
+  check_linear<P>(x, w, y);
+  if constexpr (wanted<B>) {
+    static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
+    check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
+  }
+}
+
 /// y = x wᵀ. A row's bits do not depend on the other rows.
 template <Platform P, RowsOn<P> X, WeightOn<P> W, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
@@ -34,13 +43,9 @@ void linear(Context<P>& ctx, const X& x, const W& w, const Y& y) {
 /// y = x wᵀ + b, or without b where a config has none (Nothing).
 template <Platform P, RowsOn<P> X, WeightOn<P> W, class B, RowsOn<P> Y>
 void linear(Context<P>& ctx, const X& x, const W& w, const B& b, const Y& y) {
-  if constexpr (wanted<B>) {
-    static_assert(agree(B::extent, W::out), "linear: the length of b differs from the rows of w");
-    check(int(b.length) == int(w.rows), "linear", "b has ", int(b.length), " numbers, expected ", int(w.rows));
-  }
+  check_linear<P>(x, w, b, y);
   constexpr bool fused = requires { kernels::Linear<P>::forward(ctx, In<P>(x), any(w), any(b), any(y)); };
   if constexpr (wanted<B> && fused) {
-    check_linear<P>(x, w, y);
     kernels::Linear<P>::forward(ctx, x, any(w), any(b), any(y));
   } else {
     linear(ctx, x, w, y);

@@ -57,6 +57,7 @@ struct Operations : Run<P> {
     made("activated without bias");
     ops::linear_gate_activate<Activation::silu, false>(ctx, x, w, up, hidden, other, y);
     made("gated");
+    ops::clear(ctx, y);
     ops::linear_gate_activate<Activation::silu, true>(ctx, x, w, up, hidden, other, y);
     made("gated, kept");
     this->report(name + "gate", hidden);

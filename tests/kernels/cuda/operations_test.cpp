@@ -28,6 +28,20 @@ TEMPLATE_TEST_CASE("each operation of Cuda agrees with the CPU's", "[cuda]", flo
   CHECK(worst.distance < allowed);
 }
 
+TEST_CASE("maps with what follows them compare shapes before anything is read", "[cuda]") {
+  using P = Cuda<float>;
+  Run<P> run;
+  auto& ctx = run.ctx;
+  const auto x = run.rows(3, 8, 1), base = run.rows(3, 5, 2), branch = run.blank(3, 5), sum = run.blank(3, 5);
+  const auto w = run.matrix(5, 8, 3);
+  CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x, w, Nothing{}, onto(base.slice(0, 2), branch, sum)),
+                    "[linear] the stream is (2, 5) and its sum is (3, 5)");
+  CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x, w, run.vector(4, 4), onto(base, branch, sum)),
+                    "[linear] b has 4 numbers, expected 5");
+  CHECK_THROWS_WITH(ops::last_linear<1>(ctx, x, w, Nothing{}, onto<false>(base, run.vector(4, 5), branch, sum)),
+                    "[linear] gate has 4 numbers, expected 5, or 1 in its type");
+}
+
 TEST_CASE("attention on Cuda holds its tables against its tensors", "[cuda]") {
   using P = Cuda<float>;
   Run<P> run;

@@ -1,6 +1,8 @@
 /// A context's dense products against plain loops in double: by the emulator, and by cuBLASLt on a GPU.
 #include <flamingo/kernels/cuda/context.cuh>
 
+#include <array>
+
 #include <catch2/catch.hpp>
 
 #include <checking.hpp>
@@ -70,6 +72,33 @@ struct Products {
 };
 
 }  // namespace
+
+TEMPLATE_TEST_CASE("a context's product is added onto other rows, rounded once", "[cuda]", float, double, bfloat16) {
+  Context<Cuda<TestType>> ctx(4096);
+  for (const auto& [N, D, O] : {std::array{37, 53, 71}, std::array{67, 64, 136}}) {
+    const Products<TestType> p(N, D, O);
+    using T = typename Products<TestType>::T;
+    DeviceBuffer<T> x(p.x), w(p.w), base(p.dy), y(p.dy.size());
+    const auto at = [](const std::vector<T>& v, int i) {
+      return static_cast<double>(raw::widen(v[static_cast<std::size_t>(i)]));
+    };
+    std::vector<Sum> want(p.dy.size());
+    for (int n = 0; n < N; ++n)
+      for (int o = 0; o < O; ++o) {
+        Sum& sum = want[static_cast<std::size_t>(n * O + o)];
+        sum.add(at(p.dy, n * O + o));
+        for (int k = 0; k < D; ++k) sum.add(at(p.x, n * D + k) * at(p.w, o * D + k));
+      }
+    ctx.products().forward_onto(x.data(), w.data(), base.data(), y.data(), N, D, O, ctx.stream(), "linear");
+    ctx.wait();
+    CHECK(worst_error<T>(y.host(), want, D + 2) <= 1);
+    CHECK(same_bits(base.host(), p.dy));
+    ctx.products().forward_onto(x.data(), w.data(), base.data(), base.data(), N, D, O, ctx.stream(), "linear");
+    ctx.wait();
+    CHECK(same_bits(base.host(), y.host()));
+    CHECK((y.intact() && base.intact()));
+  }
+}
 
 TEMPLATE_TEST_CASE("a context's products agree with the formulas, and are planned once", "[cuda]", float, double,
                    bfloat16) {

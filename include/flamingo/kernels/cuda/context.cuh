@@ -70,7 +70,10 @@ class Context<Cuda<R>> : public Memory {
   /// beside the arena. Null where there is none yet and work is being captured, which copies nothing.
   const void* lasting(const void* host, std::size_t bytes) {
     const auto found = lasting_.find(host);
-    if (found != lasting_.end()) return found->second.data();
+    if (found != lasting_.end()) {
+      check(found->second.size() == bytes, "lasting table", "it had ", found->second.size(), " bytes, and now ", bytes);
+      return found->second.data();
+    }
     if (staging_.closed()) return nullptr;
     DeviceRange copy(bytes);
     staging_.upload(stream(), host, copy.data(), bytes);

@@ -17,10 +17,10 @@ struct FusedLinear<Cuda<R>> {
   using A = AccumulateOf<P>;
 
   template <class... Map>
+    requires(sizeof...(Map) <= raw::RowMaps<1, float>::most)
   static bool several(Context<P>& ctx, In<P> x, const Map&... map) {
     constexpr const char* op = "linears";
     constexpr int count = sizeof...(Map);
-    static_assert(count <= raw::RowMaps<1, Number>::most);
     const int there = (int{numbers_in_place<R>(map.w) != nullptr} + ...);
     const auto& first = std::get<0>(std::tie(map.w...));
     const int D = first.columns;

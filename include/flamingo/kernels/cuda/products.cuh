@@ -48,14 +48,11 @@ class CudaProducts {
     else
       product<true, true, false>(x, w, y, N, O, D, stream, op);
   }
-  /// y (N, O) = base + x (N, D) wᵀ, rounded once; y may be base.
+  /// y (N, O) = base + x (N, D) wᵀ, rounded once; y may be base. Few rows have raw::few_rows_onto.
   template <class R>
   void forward_onto(const R* x, const R* w, const R* base, R* y, int N, int D, int O, cudaStream_t stream,
                     std::string_view op) {
-    if (N <= raw::few_rows)
-      check_cuda(raw::few_rows_onto<R>(x, w, nullptr, base, nullptr, 1, y, N, D, O, stream), op);
-    else
-      product<true, true, true>(x, w, y, N, O, D, stream, op, base);
+    product<true, true, true>(x, w, y, N, O, D, stream, op, base);
   }
   /// dx (N, D) = dy (N, O) w.
   template <class R>

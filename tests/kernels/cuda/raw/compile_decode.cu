@@ -14,6 +14,9 @@ template cudaError_t few_rows_activate<SquaredRelu, B>(const B*, const B*, const
                                                        cudaStream_t);
 template cudaError_t few_rows_activate<Gelu, B>(const B*, const B*, const float*, B*, int, int, int, cudaStream_t);
 template cudaError_t few_rows_gate_activate<Silu, B>(const B*, const B*, const B*, B*, int, int, int, cudaStream_t);
+template cudaError_t few_rows_forward<float, float>(const float*, const float*, const float*, float*, int, int, int,
+                                                    cudaStream_t);
+template cudaError_t packed_rows_forward<float>(const float*, const PackedView&, float*, int, cudaStream_t);
 template cudaError_t packed_rows_forward<B>(const B*, const PackedView&, B*, int, cudaStream_t);
 template cudaError_t norm_forward<true, B, float>(const B*, const float*, const float*, B*, float*, float*, int, int,
                                                   float, cudaStream_t);

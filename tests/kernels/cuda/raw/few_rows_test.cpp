@@ -139,6 +139,14 @@ TEMPLATE_TEST_CASE("a product of few rows is added onto rows, through a gate or 
           return base(i) + open * sum;
         });
       }
+    const std::vector<TestType> other(f.base.rbegin(), f.base.rend());  // which lies elsewhere than y
+    DeviceBuffer<TestType> other_(other);
+    const auto y = f.run([&](auto* x, auto* w, auto*, auto*, auto*, auto* to) {
+      return few_rows_onto<TestType>(x, w, nullptr, other_.data(), nullptr, 1, to, N, D, O, nullptr);
+    });
+    f.check(y, false,
+            [&](std::size_t i, std::size_t, double sum) { return static_cast<double>(widen(other[i])) + sum; });
+    CHECK(other_.intact());
   }
 }
 

@@ -9,8 +9,8 @@
 /// x (N, D) with N at most 8; w (O, D); base, y (N, O); rows packed; bias (O) and gate (1 or O) in Accumulate<R>, null
 /// where there is none. Nothing is rounded before it is stored. Sums in Accumulate<R>. What it costs is
 /// reading w once, so a block takes few of w's rows and its warps share their depth: many loads of 16 bytes are on
-/// their way at a time, on every multiprocessor. Every sum has one order, which depends on D and O alone: the bits of a
-/// row depend neither on the other rows nor on how many there are.
+/// their way at a time, on every multiprocessor. Every sum has one order, which depends on D and on the outputs of
+/// all maps together: the bits of a row depend neither on the other rows nor on how many there are.
 ///
 ///   const cudaError_t error = flamingo::raw::few_rows_forward(x, w, bias, y, N, D, O, stream);
 #pragma once

@@ -8,8 +8,8 @@
 /// Weights are read once for each eight rows of x and widened in registers. bf16 goes to the matrix units, where the
 /// integers of a format are exact: the sum of a block (int8: of a row) is multiplied by its scale in float, and a half
 /// is the sum of two bf16. f32, and whatever is not aligned, and float and double are multiplied number by number in
-/// Accumulate<R>. Every sum has one order, which depends on D and O alone: the bits of a row depend neither on the
-/// other rows nor on how many there are.
+/// Accumulate<R>. Every sum has one order, which depends on D alone (bf16 as it lies: few_rows.cuh): the bits of a
+/// row depend neither on the other rows nor on how many there are.
 ///
 ///   const flamingo::raw::PackedView w{bytes, nullptr, PackedFormat::q4_0, O, D};   // packed.cuh tells how they lie
 ///   const cudaError_t error = flamingo::raw::packed_rows_forward(x, w, y, N, stream);

@@ -21,9 +21,13 @@
 namespace flamingo::raw {
 
 /// Whether kernels that can do so begin while the one before them on the stream still runs (launch_early): 1 or 0, the
-/// same in all files of a program. Not before it is asked for, as long as it has not been measured on a GPU.
+/// same in all files of a program, for kernels that do not wait must not be started so. 0 by default: it has not run on
+/// a GPU yet.
 #if !defined(FLAMINGO_EARLY_STARTS)
 #define FLAMINGO_EARLY_STARTS 0
+#endif
+#if FLAMINGO_EARLY_STARTS && defined(__CUDACC__) && CUDART_VERSION < 12030
+#error "flamingo: FLAMINGO_EARLY_STARTS needs CUDA 12.3: graphs capture such launches from there on"
 #endif
 #if FLAMINGO_EARLY_STARTS && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define FLAMINGO_WAITS_ITSELF
@@ -137,6 +141,7 @@ __device__ inline void ask_for([[maybe_unused]] const void* at) {
   asm volatile("prefetch.global.L2 [%0];\n" ::"l"(at));
 #endif
 }
+#undef FLAMINGO_WAITS_ITSELF
 
 namespace detail {
 
@@ -187,9 +192,9 @@ inline cudaError_t launch_early(dim3 grid, int threads, std::size_t shared_bytes
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   const auto* const function = reinterpret_cast<const void*>(kernel);
   bool early = false;
-  cudaError_t error = detail::waits_itself(function, early);
-  if (error == cudaSuccess) error = detail::allow_shared_memory(function, shared_bytes);
-  if (error != cudaSuccess) return error;
+  const cudaError_t known = detail::waits_itself(function, early);
+  const cudaError_t allowed = known == cudaSuccess ? detail::allow_shared_memory(function, shared_bytes) : known;
+  if (allowed != cudaSuccess) return allowed;
   cudaLaunchAttribute serialised{};
   serialised.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   serialised.val.programmaticStreamSerializationAllowed = 1;
@@ -200,7 +205,8 @@ inline cudaError_t launch_early(dim3 grid, int threads, std::size_t shared_bytes
   config.stream = stream;
   config.attrs = &serialised;
   config.numAttrs = early ? 1 : 0;
-  return cudaLaunchKernelEx(&config, kernel, args...);
+  static_cast<void>(cudaLaunchKernelEx(&config, kernel, args...));
+  return cudaGetLastError();  // as launch() has it: what went wrong before is told here, and once
 #else
   return launch(grid, threads, shared_bytes, stream, kernel, args...);
 #endif
