@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <flamingo/core/real.hpp>
+#include <flamingo/kernels/cuda/raw/attention_parts.hpp>
 #include <flamingo/ops/attention.hpp>
 
 namespace flamingo::kernels {
@@ -18,20 +19,16 @@ inline constexpr int most_single_rows = 64;
 constexpr int attention_tile(int head_dim) { return head_dim <= 32 ? 32 : head_dim <= 64 ? 64 : 128; }
 
 /// Accumulate<R> numbers that raw::attention_decode leaves of the parts of the keys, for so many query tiles and at
-/// most so many keys that a row sees. It says what raw/attention_decode.cuh does, of which Dry knows nothing:
-/// attention_sizes_test holds the two together.
+/// most so many keys that a row sees.
 template <Real R>
 constexpr std::size_t decode_numbers(const AttentionShape& shape, int query_tiles, long long most_keys) {
-  constexpr int warps = 4, keys = 4, wanted_blocks = 264, part_keys = 64, pack = 16 / static_cast<int>(sizeof(R));
-  const int packs = attention_tile(shape.head_dim) / pack, lanes = std::min(packs, 32), held = packs / lanes * pack;
-  const int step = warps * (32 / lanes) * (held < 64 ? keys : keys / 2);
-  const int group = shape.heads / shape.kv_heads, heads = group == 1 ? 1 : group <= 4 ? 4 : 8;
-  const int blocks = std::max(1, query_tiles * shape.kv_heads * ((group + heads - 1) / heads));
-  const long long least = std::max(step, part_keys), most = (most_keys + least - 1) / least;
-  const long long parts = std::clamp<long long>(most, 1, (wanted_blocks + blocks - 1) / blocks);
-  if (parts == 1) return 0;  // it is the result
-  return static_cast<std::size_t>(query_tiles * shape.heads) * static_cast<std::size_t>(parts) *
-         static_cast<std::size_t>(shape.head_dim + 2);
+  constexpr int count = 16 / static_cast<int>(sizeof(R));
+  const int tile = attention_tile(shape.head_dim);
+  const auto parts = tile == 32   ? raw::decode_parts<32, count>
+                     : tile == 64 ? raw::decode_parts<64, count>
+                                  : raw::decode_parts<128, count>;
+  return raw::decode_size(query_tiles, shape.heads, shape.head_dim,
+                          parts(shape.heads, shape.kv_heads, query_tiles, most_keys));
 }
 
 /// Scores by distance of some heads at a time, for relative positions: rows of queries, `columns` distances.

@@ -200,22 +200,6 @@ TEST_CASE("heads of single rows attend the same in a call of their own, and lse 
   CHECK(same_bits(without.o, all.o));
 }
 
-TEST_CASE("keys are divided into as many parts as blocks and pools want", "[raw][attention]") {
-  const AttentionShape one{1, 16, 16, 128}, groups{8, 32, 4, 128};
-  const auto parts = [](const AttentionShape& shape, int tiles, long long rows) {
-    return attention_decode_parts<128, __nv_bfloat16>(shape, tiles, rows);
-  };
-  CHECK(parts(one, 1, 100000) == 17);    // 16 blocks each
-  CHECK(parts(one, 8, 100000) == 3);     //
-  CHECK(parts(groups, 8, 100000) == 9);  // a block for eight heads
-  CHECK(parts(one, 1, 100) == 2);        // of 64 keys
-  CHECK(parts(one, 1, 64) == 1);         // a picture
-  CHECK(parts(one, 64, 100000) == 1);    //
-  CHECK(parts(one, 0, 100000) == 264);   // nothing is launched
-  CHECK(parts(one, 1, 0) == 1);
-  CHECK(attention_decode_size(groups, 8, 9) == std::size_t{8 * 32 * 9 * 130});
-}
-
 TEST_CASE("no parts, and heads wider than their tile, are refused", "[raw][attention]") {
   Decoding<float, 32> none(2, 1, 0);
   none.parts = 0;

@@ -19,36 +19,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "attention_parts.hpp"
 #include "attention_walk.cuh"
 
 namespace flamingo::raw {
-
-struct DecodePolicy {
-  int warps = 4;
-  int keys = 4;        ///< that a lane loads before it multiplies; half of them where registers would not hold the sums
-  int blocks = 264;    ///< about so many are wanted: two for each multiprocessor of an H100
-  int part_keys = 64;  ///< a part has at least so many: the latents of a picture are one
-};
-inline constexpr DecodePolicy decode_policy{};
-
-/// How a warp lies over keys: `lanes` neighbours hold a key, `packs` packs of Count numbers each, and `slots` keys lie
-/// side by side.
-template <int K, int Count, int Heads>
-struct DecodeLanes {
-  static_assert(K % 8 == 0 && K >= 8 && K <= 128, "attention: the head size is a multiple of 8, at most 128");
-  static constexpr int lanes_for(int wanted) {
-    int power = 1;
-    while (power < wanted && power < 32) power *= 2;
-    return power;
-  }
-  static constexpr int lanes = lanes_for(K / Count), packs = tiles_over(K / Count, lanes), slots = 32 / lanes;
-  static constexpr int threads = decode_policy.warps * 32;
-  static constexpr int keys = Heads * packs * Count < 64 ? decode_policy.keys : decode_policy.keys / 2;
-  static constexpr int block_keys = decode_policy.warps * slots * keys;  ///< that a block has at a time
-};
-
-/// The query heads of a block, for `group` heads that share one of keys: the next of 1, 4 and 8; more take several.
-constexpr int decode_heads(int group) { return group == 1 ? 1 : group <= 4 ? 4 : 8; }
 
 /// Numbers [begin, end) of a row's visible keys, counted over all its segments.
 struct KeyRange {
@@ -304,23 +278,14 @@ static __global__ void __launch_bounds__(decode_combine_threads)
 }
 
 /// Into how many parts the keys of a row are divided, for tables of so many query tiles and at most so many keys that a
-/// row sees: enough blocks for the device, and no part for which there cannot be keys.
+/// row sees.
 template <int K, class R>
 int attention_decode_parts(const AttentionShape& shape, int query_tiles, long long most_keys) {
-  const int group = shape.heads / shape.kv_heads;
-  const int blocks = query_tiles * shape.kv_heads * tiles_over(group, decode_heads(group));
-  constexpr int step = DecodeLanes<K, pack_count<R>, 1>::block_keys;
-  constexpr int least = step > decode_policy.part_keys ? step : decode_policy.part_keys;
-  const long long most = (most_keys + least - 1) / least;
-  const int wanted = tiles_over(decode_policy.blocks, blocks > 0 ? blocks : 1);
-  return most < 1 ? 1 : most < wanted ? static_cast<int>(most) : wanted;
+  return decode_parts<K, pack_count<R>>(shape.heads, shape.kv_heads, query_tiles, most_keys);
 }
-
-/// The numbers of the workspace; a single part needs none.
+/// The numbers of the workspace.
 inline std::size_t attention_decode_size(const AttentionShape& shape, int query_tiles, int parts) {
-  if (parts == 1) return 0;
-  return static_cast<std::size_t>(query_tiles) * static_cast<std::size_t>(shape.heads) *
-         static_cast<std::size_t>(parts) * static_cast<std::size_t>(shape.head_dim + 2);
+  return decode_size(query_tiles, shape.heads, shape.head_dim, parts);
 }
 
 /// Writes o, and lse unless null (-infinity where a row sees nothing). Tables lie on the device; of them spans,
