@@ -1,8 +1,18 @@
-/// What sums of rows take: memory alone.
+/// What sums of rows take: their operands alone but for gates, which the CPU opens once for all rows.
 #pragma once
+#include <flamingo/core/context.hpp>
 #include <flamingo/ops/residual.hpp>
 
 namespace flamingo::kernels {
+
+/// tanh of the gate of each of so many columns.
+template <Platform Q>
+void take_open_gates(Context<Dry<Q>>& ctx, int width) {
+  const auto scope = ctx.scope();
+  scratch(ctx, 1, width);
+}
+template <Real R>
+void take_open_gates(Context<Dry<Cuda<R>>>&, int) {}
 
 template <Platform Q>
 struct Residual<Dry<Q>> {
@@ -13,9 +23,13 @@ struct Residual<Dry<Q>> {
   template <class X, class Y>
   static void copy(Context<P>&, const X&, const Y&) {}
   template <class Gate>
-  static void gated_add(Context<P>&, In<P>, const Gate&, In<P>, Out<P>) {}
+  static void gated_add(Context<P>& ctx, In<P>, const Gate&, In<P>, Out<P> y) {
+    take_open_gates(ctx, y.width);
+  }
   template <class Gate>
-  static void gated_backward(Context<P>&, const Gate&, In<P>, Out<P>) {}
+  static void gated_backward(Context<P>& ctx, const Gate&, In<P>, Out<P> dbranch) {
+    take_open_gates(ctx, dbranch.width);
+  }
   template <class Gate, class DGate>
   static void gate_backward(Context<P>&, const Gate&, In<P>, In<P>, const DGate&) {}
   template <class S>
