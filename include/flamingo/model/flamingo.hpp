@@ -92,12 +92,16 @@ struct Flamingo {
   /// Whether gated blocks stand inside decoder blocks: between their halves.
   static constexpr bool inside = C.xattn.conditioning == Conditioning::vanilla_xattn;
 
+  /// gated_before() of each i, as a table: a loop at run time would be unrolled into every pass.
+  static constexpr auto gated_at = [] {
+    std::array<std::size_t, all_blocks + 1> at{};
+    std::size_t n = 0;
+    for (std::size_t i = 0; i <= all_blocks; ++i) at[i] = C.gated(static_cast<int>(i)) ? n++ : none;
+    return at;
+  }();
   /// Which gated block stands before decoder block i (or inside it), or after the last where i is `all_blocks`; or
   /// none.
-  static constexpr std::size_t gated_before(std::size_t i) {
-    const int block = static_cast<int>(i);
-    return C.gated(block) ? static_cast<std::size_t>(C.gated_blocks(block)) : none;
-  }
+  static constexpr std::size_t gated_before(std::size_t i) { return gated_at[i]; }
   static constexpr bool gated_last = gated_before(all_blocks) != none;
 
   /// Calls f(its weights) for decoder block i, which lie in the decoder or in the connector.
