@@ -1,8 +1,6 @@
 /// A context's dense products against plain loops in double: by the emulator, and by cuBLASLt on a GPU.
 #include <flamingo/kernels/cuda/context.cuh>
 
-#include <array>
-
 #include <catch2/catch.hpp>
 
 #include <checking.hpp>
@@ -18,9 +16,13 @@ using emulator::worst_error;
 
 namespace {
 
+struct Sizes {
+  int N, D, O;
+};
+
 /// A product and its derivatives, on a context's stream.
 template <class R>
-struct Products {
+struct DenseProducts {
   using T = typename std::remove_pointer_t<decltype(bare(std::declval<R*>()))>;
   using A = raw::Accumulate<T>;
   int N, D, O;
@@ -29,7 +31,7 @@ struct Products {
   std::vector<T> y, dx;
   std::vector<A> new_dw;
 
-  Products(int rows, int in, int out)
+  DenseProducts(int rows, int in, int out)
       : N(rows),
         D(in),
         O(out),
@@ -75,9 +77,9 @@ struct Products {
 
 TEMPLATE_TEST_CASE("a context's product is added onto other rows, rounded once", "[cuda]", float, double, bfloat16) {
   Context<Cuda<TestType>> ctx(4096);
-  for (const auto& [N, D, O] : {std::array{37, 53, 71}, std::array{67, 64, 136}}) {
-    const Products<TestType> p(N, D, O);
-    using T = typename Products<TestType>::T;
+  for (const auto& [N, D, O] : {Sizes{37, 53, 71}, Sizes{67, 64, 136}}) {
+    const DenseProducts<TestType> p(N, D, O);
+    using T = typename DenseProducts<TestType>::T;
     DeviceBuffer<T> x(p.x), w(p.w), base(p.dy), y(p.dy.size());
     const auto at = [](const std::vector<T>& v, int i) {
       return static_cast<double>(raw::widen(v[static_cast<std::size_t>(i)]));
@@ -103,7 +105,7 @@ TEMPLATE_TEST_CASE("a context's product is added onto other rows, rounded once",
 TEMPLATE_TEST_CASE("a context's products agree with the formulas, and are planned once", "[cuda]", float, double,
                    bfloat16) {
   Context<Cuda<TestType>> ctx(4096);
-  std::vector<Products<TestType>> all;
+  std::vector<DenseProducts<TestType>> all;
   all.emplace_back(37, 53, 71);  // nothing divides a tile, nothing is aligned
   all.emplace_back(67, 64, 136);
   all.emplace_back(8, 48, 24);  // few rows
@@ -128,7 +130,7 @@ TEMPLATE_TEST_CASE("a context's products agree with the formulas, and are planne
 
 TEST_CASE("products of nothing write zeros or nothing", "[cuda]") {
   Context<Cuda<float>> ctx(4096);
-  Products<float> no_depth(12, 0, 5), no_rows(0, 7, 5);
+  DenseProducts<float> no_depth(12, 0, 5), no_rows(0, 7, 5);
   no_depth.run(ctx);
   CHECK(no_depth.y == std::vector<float>(60, 0.0f));
   no_rows.run(ctx);
@@ -137,7 +139,7 @@ TEST_CASE("products of nothing write zeros or nothing", "[cuda]") {
 
 TEST_CASE("TF32 is a choice: float is multiplied in full unless it is made", "[cuda]") {
   Context<Cuda<float>> ctx(4096);
-  Products<float> product(128, 256, 128);
+  DenseProducts<float> product(128, 256, 128);
   product.run(ctx);
   CHECK(product.error() <= 1);
   const auto full = product.y;
@@ -154,7 +156,7 @@ TEST_CASE("TF32 is a choice: float is multiplied in full unless it is made", "[c
 
 TEST_CASE("a context that moved keeps its products", "[cuda]") {
   Context<Cuda<float>> first(4096);
-  Products<float> product(19, 32, 16);
+  DenseProducts<float> product(19, 32, 16);
   product.run(first);
   const std::size_t planned = first.products().planned();
   Context<Cuda<float>> second = std::move(first);

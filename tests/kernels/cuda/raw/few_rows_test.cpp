@@ -1,6 +1,5 @@
 /// The product of few rows against plain loops in double.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -23,6 +22,10 @@ using emulator::Sum;
 using emulator::worst_error;
 
 namespace {
+
+struct Sizes {
+  int N, D, O;
+};
 
 template <class R>
 struct FewRows {
@@ -125,7 +128,7 @@ struct Followed {
 
 TEMPLATE_TEST_CASE("a product of few rows is added onto rows, through a gate or not", "[raw][few_rows]", float, double,
                    __nv_bfloat16) {
-  for (const auto& [N, D, O] : {std::array{1, 264, 21}, std::array{8, 53, 18}, std::array{3, 72, 40}}) {
+  for (const auto& [N, D, O] : {Sizes{1, 264, 21}, Sizes{8, 53, 18}, Sizes{3, 72, 40}}) {
     Followed<TestType> f(N, D, O);
     const auto base = [&](std::size_t i) { return static_cast<double>(widen(f.base[i])); };
     for (const int gates : {0, 1, O})
@@ -172,7 +175,7 @@ TEMPLATE_TEST_CASE("several products of few rows at once are each by itself", "[
 }
 
 TEMPLATE_TEST_CASE("non-linearities of products of few rows", "[raw][few_rows]", float, double, __nv_bfloat16) {
-  for (const auto& [N, D, O] : {std::array{1, 264, 21}, std::array{8, 53, 18}, std::array{2, 40, 2072}}) {
+  for (const auto& [N, D, O] : {Sizes{1, 264, 21}, Sizes{8, 53, 18}, Sizes{2, 40, 2072}}) {
     Followed<TestType> f(N, D, O);
     const auto squared = f.run([&](auto* x, auto* w, auto* bias, auto*, auto*, auto* y) {
       return few_rows_activate<SquaredRelu>(x, w, bias, y, N, D, O, nullptr);
